@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+import { fail } from './errors/index.ts';
+
+/**
+ * The address of one PCI function, packed: `segment << 16 | bus << 8 | device << 3 | function`.
+ *
+ * The packed form is the one the hypervisor uses (`machine_sbdf`) and a cheap map key; {@link formatBdf} shows it.
+ */
+export type Bdf = number & { readonly __bdf: unique symbol };
+
+export const bdf = (segment: number, bus: number, devfn: number): Bdf =>
+  ((((segment & 0xffff) << 16) | ((bus & 0xff) << 8) | (devfn & 0xff)) >>> 0) as Bdf;
+
+export const segmentOf = (address: Bdf): number => address >>> 16;
+export const busOf = (address: Bdf): number => (address >>> 8) & 0xff;
+export const devfnOf = (address: Bdf): number => address & 0xff;
+export const deviceOf = (address: Bdf): number => (address >>> 3) & 0x1f;
+export const functionOf = (address: Bdf): number => address & 7;
+
+/** Lower-case hexadecimal without a prefix, padded to `digits`. */
+export const hex = (value: number, digits: number): string => (value >>> 0).toString(16).padStart(digits, '0');
+
+/** `DDDD:BB:SS.F`, as Linux and libxl print it. */
+export const formatBdf = (address: Bdf): string =>
+  `${hex(segmentOf(address), 4)}:${hex(busOf(address), 2)}:${hex(deviceOf(address), 2)}.${functionOf(address)}`;
+
+/** `DDDD:BB:SS.FF`: the two-digit function is what `vdev-N` holds. */
+export const formatVdev = (address: Bdf): string =>
+  `${hex(segmentOf(address), 4)}:${hex(busOf(address), 2)}:${hex(deviceOf(address), 2)}.${hex(functionOf(address), 2)}`;
+
+/** `DDDD:BB`, the value of `root-N`. */
+export const formatRoot = (segment: number, bus: number): string => `${hex(segment, 4)}:${hex(bus, 2)}`;
+
+const number = '(?:0x)?([0-9a-fA-F]{1,8})';
+const exact = new RegExp(`^\\s*(?:${number}:)?${number}:${number}\\.${number}\\s*$`);
+const pattern = new RegExp(`^\\s*(?:${number}:)?${number}:(?:${number}\\.(?:${number}|(\\*))|(\\*)\\.(\\*))\\s*$`);
+
+const inRange = (text: string, value: number, limit: number, part: string): number => {
+  if (value > limit) fail('BDF_RANGE', { text, part, value: hex(value, 1), limit: hex(limit, 1) });
+  return value;
+};
+
+/**
+ * Parses `[DDDD:]BB:SS.F`, hexadecimal, optional `0x` per number, blanks around it.
+ *
+ * @throws PcibackError `BDF_SYNTAX` or `BDF_RANGE`, naming the text.
+ */
+export const parseBdf = (text: string): Bdf => {
+  const match = exact.exec(text);
+  if (!match) return fail('BDF_SYNTAX', { text });
+  const [, segment = '0', bus = '', device = '', fn = ''] = match;
+  return bdf(
+    inRange(text, Number.parseInt(segment, 16), 0xffff, 'segment'),
+    inRange(text, Number.parseInt(bus, 16), 0xff, 'bus'),
+    (inRange(text, Number.parseInt(device, 16), 0x1f, 'slot') << 3) |
+      inRange(text, Number.parseInt(fn, 16), 7, 'function'),
+  );
+};
+
+/** A test on addresses, from one of the forms `D:B:S.F`, `D:B:S.*`, `D:B:*.*` (each also without `D:`). */
+export interface BdfPattern {
+  readonly text: string;
+  matches(address: Bdf): boolean;
+}
+
+/**
+ * Parses an address in which function, or slot and function, may be `*`.
+ *
+ * @throws PcibackError `BDF_SYNTAX` or `BDF_RANGE`.
+ */
+export const parseBdfPattern = (text: string): BdfPattern => {
+  const match = pattern.exec(text);
+  if (!match) return fail('BDF_SYNTAX', { text });
+  const [, segmentText = '0', busText = '', deviceText, functionText] = match;
+  const segment = inRange(text, Number.parseInt(segmentText, 16), 0xffff, 'segment');
+  const bus = inRange(text, Number.parseInt(busText, 16), 0xff, 'bus');
+  const device = deviceText === undefined ? undefined : inRange(text, Number.parseInt(deviceText, 16), 0x1f, 'slot');
+  const fn = functionText === undefined ? undefined : inRange(text, Number.parseInt(functionText, 16), 7, 'function');
+  return {
+    text: text.trim(),
+    matches: (address) =>
+      segmentOf(address) === segment &&
+      busOf(address) === bus &&
+      (device === undefined || deviceOf(address) === device) &&
+      (fn === undefined || functionOf(address) === fn),
+  };
+};

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+
+interface Entry<Facts> {
+  message(facts: Facts): string;
+  solve(facts: Facts): string;
+}
+
+const entry = <Facts>(message: (facts: Facts) => string, solve: (facts: Facts) => string): Entry<Facts> => ({
+  message,
+  solve,
+});
+
+/** `Perhaps you meant "x".`, or nothing. */
+const perhaps = (nearest: string | undefined): string =>
+  nearest === undefined ? '' : ` Perhaps you meant "${nearest}".`;
+const list = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
+
+/** Every error an operator or a plugin author can see. `docs/reference/errors.md` is generated from it. */
+export const catalogue = {
+  BDF_SYNTAX: entry(
+    (f: { text: string }) => `"${f.text}" is not a PCI address`,
+    () =>
+      'Write [DDDD:]BB:SS.F in hexadecimal, for example 0000:03:00.0; where several are allowed, BB:SS.* or BB:*.*.',
+  ),
+  BDF_RANGE: entry(
+    (f: { text: string; part: string; value: string; limit: string }) =>
+      `"${f.text}": ${f.part} 0x${f.value} is above 0x${f.limit}`,
+    (f) => `The highest ${f.part} is 0x${f.limit}.`,
+  ),
+  DEVICE_NOT_FOUND: entry(
+    (f: { bdf: string; platform: string }) => `there is no PCI function ${f.bdf} on platform ${f.platform}`,
+    () => '`pciback doctor` lists the functions that are there.',
+  ),
+  DEVICE_NOT_SEIZABLE: entry(
+    (f: { bdf: string; holder: string; next: string }) => `${f.bdf} cannot be seized: it is held by ${f.holder}`,
+    (f) => f.next,
+  ),
+  DEVICE_HEADER: entry(
+    (f: { bdf: string; headerType: number }) =>
+      `${f.bdf} has header type ${f.headerType}; only types 0 and 1 can be seized`,
+    () => 'Pass through another function; CardBus bridges are not supported.',
+  ),
+  DEVICE_IN_USE: entry(
+    (f: { bdf: string; owner: number; wanted: number | string }) =>
+      `${f.bdf} belongs to domain ${f.owner} and cannot be given to ${f.wanted}`,
+    () => 'Detach it from that guest first (xl pci-detach), or shut the guest down.',
+  ),
+  DEVICE_QUARANTINED: entry(
+    (f: { bdf: string; reason: string }) => `${f.bdf} is quarantined: ${f.reason}`,
+    () => 'Make it unassignable and assignable again (xl pci-assignable-remove, -add), or power-cycle the host.',
+  ),
+  DEVICE_NOT_SEIZED: entry(
+    (f: { bdf: string }) => `${f.bdf} is not seized`,
+    () => 'Make it assignable first: `xl pci-assignable-add` in drop-in mode, `hide` in the rc file otherwise.',
+  ),
+  SLOT_FULL: entry(
+    (f: { bdf: string; mapper: string }) => `slot mapper ${f.mapper} has no free slot for ${f.bdf}`,
+    () => 'Detach another device of this guest, or use `slots: "passthrough"`.',
+  ),
+  SLOT_BRIDGE: entry(
+    (f: { bdf: string; class: string }) => `${f.bdf} is a bridge (class 0x${f.class}) and is never exported`,
+    () => 'Pass through the functions behind the bridge instead.',
+  ),
+  SLOT_DUPLICATE: entry(
+    (f: { bdf: string; guest: number }) => `${f.bdf} is already exported to domain ${f.guest}`,
+    () => 'Remove the second mention of the device from the guest’s configuration.',
+  ),
+  FIELD_OVERLAP: entry(
+    (f: { register: string; other: string; offset: string; bits: string }) =>
+      `${f.register} and ${f.other} both claim bits 0x${f.bits} at offset 0x${f.offset}`,
+    () => 'One of the two has to give the bits up: narrow its mask, or unload the plugin or quirk that brings it.',
+  ),
+  FIELD_INVALID: entry(
+    (f: { register: string; why: string }) => `register ${f.register}: ${f.why}`,
+    () => 'Correct the declaration; offsets, widths and masks are explained in docs/vendors.',
+  ),
+  QUIRK_INVALID: entry(
+    (f: { quirk: string; where: string; why: string }) => `quirk ${f.quirk}: ${f.where}: ${f.why}`,
+    () => 'Correct the quirk; the format is explained in docs/vendors.',
+  ),
+  PLUGIN_UNKNOWN: entry(
+    (f: { name: string; asked: string; nearest: string | undefined; tried: readonly string[] }) =>
+      `${f.asked}: there is no plugin "${f.name}".${perhaps(f.nearest)} Looked at: ${list(f.tried)}`,
+    (f) =>
+      f.name.startsWith('.') || f.name.startsWith('/')
+        ? 'Check the path; it counts from the rc file.'
+        : `Install the package (npm install ${f.name}) or correct the name.`,
+  ),
+  PLUGIN_LOAD: entry(
+    (f: { name: string; why: string }) => `plugin ${f.name} cannot be loaded: ${f.why}`,
+    () => 'A plugin module default-exports definePlugin({…}) or defineQuirk({…}).',
+  ),
+  PLUGIN_API: entry(
+    (f: { name: string; wanted: string; offered: string }) =>
+      `plugin ${f.name} needs plugin API ${f.wanted}, this pciback offers ${f.offered}`,
+    () => 'Install a version of the plugin for this API, or the pciback it was made for.',
+  ),
+  PLUGIN_DUPLICATE: entry(
+    (f: { name: string }) => `plugin "${f.name}" is loaded twice`,
+    () => 'Remove one mention, or give one of them another name.',
+  ),
+  PLUGIN_OPTIONS: entry(
+    (f: { name: string; where: string; why: string; nearest: string | undefined }) =>
+      `plugin ${f.name}: option ${f.where}: ${f.why}.${perhaps(f.nearest)}`,
+    () => 'Correct the option in the rc file; a plugin without a schema takes no options.',
+  ),
+  PLUGIN_APPLY: entry(
+    (f: { name: string; why: string }) => `plugin ${f.name} failed while it was applied: ${f.why}`,
+    () => 'Nothing of the plugin is in force. Report it to its author.',
+  ),
+  PLUGIN_REGISTRATION: entry(
+    (f: { name: string; kind: string; entry: string; owner: string }) =>
+      `plugin ${f.name} registers ${f.kind} "${f.entry}", which ${f.owner} already registered`,
+    () => 'Unload one of the two plugins.',
+  ),
+  HOOK_ORDER: entry(
+    (f: { plugin: string; hook: string; target: string; nearest: string | undefined }) =>
+      `plugin ${f.plugin} wants its place in hook ${f.hook} relative to "${f.target}", which taps nothing there.${perhaps(f.nearest)}`,
+    () => 'Correct the name in before/after, or load the plugin it names.',
+  ),
+  HOOK_DUPLICATE: entry(
+    (f: { plugin: string; hook: string; tap: string }) =>
+      `plugin ${f.plugin} taps hook ${f.hook} twice under the name "${f.tap}"`,
+    () => 'Give the second tap a name of its own.',
+  ),
+  HOOK_FAILED: entry(
+    (f: { plugin: string; hook: string; device: string; offset: string; why: string }) =>
+      `plugin ${f.plugin} failed in hook ${f.hook}${f.device === '' ? '' : ` for ${f.device}`}${f.offset === '' ? '' : ` at offset ${f.offset}`}: ${f.why}`,
+    () => 'Only this device is affected. Unload the plugin or report it to its author.',
+  ),
+  CHOICE_UNKNOWN: entry(
+    (f: { kind: string; name: string; nearest: string | undefined; known: readonly string[] }) =>
+      `there is no ${f.kind} "${f.name}".${perhaps(f.nearest)} Known: ${list(f.known)}`,
+    (f) => `Choose one of the known ones, or load the plugin that brings this ${f.kind}.`,
+  ),
+  CONFIG_INVALID: entry(
+    (f: { file: string; key: string; why: string; nearest: string | undefined }) =>
+      `${f.file}: ${f.key === '' ? '' : `${f.key}: `}${f.why}.${perhaps(f.nearest)}`,
+    () => 'Correct the file; docs/operators/configuration.md lists every key.',
+  ),
+  CONFIG_UNREADABLE: entry(
+    (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,
+    () => 'Check that the file is there, readable and free of syntax errors.',
+  ),
+  CONFIG_UNTRUSTED: entry(
+    (f: { file: string; path: string; why: string }) => `${f.file} is refused: ${f.path} ${f.why}`,
+    (f) =>
+      `pciback runs as root and loads only what no other user can change: chown root ${f.path} && chmod go-w ${f.path}`,
+  ),
+  STORE_UNREACHABLE: entry(
+    (f: { tried: readonly string[]; why: string }) => `no xenstore: tried ${list(f.tried)}: ${f.why}`,
+    () => 'Run it in dom0 (or a driver domain) as root with xenstored started; without Xen use --platform embedded.',
+  ),
+  STORE_LOST: entry(
+    (f: { why: string }) => `the connection to xenstore is lost: ${f.why}`,
+    () => 'Guests can no longer be served from here. Check xenstored, then start pciback again.',
+  ),
+  STORE_REFUSED: entry(
+    (f: { operation: string; path: string; error: string }) =>
+      `xenstore refused ${f.operation} of ${f.path}: ${f.error}`,
+    () => 'Check that pciback runs as root in the domain that owns this part of the store.',
+  ),
+  NATIVE_UNAVAILABLE: entry(
+    (f: { wanted: string; why: string }) => `no foreign-function loader: ${f.wanted}: ${f.why}`,
+    () =>
+      'Platform xen calls the Xen libraries: npm install koffi (or ffi-napi, with a compiler), then choose it with --native.',
+  ),
+  NATIVE_LIBRARY_MISSING: entry(
+    (f: { names: readonly string[]; package: string; why: string }) =>
+      `library ${f.names[0]} is not there (tried ${list(f.names)}): ${f.why}`,
+    (f) => `Install it: apt-get install ${f.package} (Debian) or the package of your distribution that brings it.`,
+  ),
+  NATIVE_SYMBOL_MISSING: entry(
+    (f: { library: string; symbol: string }) => `${f.library} has no function ${f.symbol}`,
+    () =>
+      'The library is too old or too new for this pciback; the versions it knows are in docs/operators/platforms.md.',
+  ),
+  NO_PRIVILEGE: entry(
+    (f: { what: string; why: string }) => `not permitted: ${f.what}: ${f.why}`,
+    () => 'Run it as root in dom0: sudo pciback serve --platform xen.',
+  ),
+  PLATFORM_UNAVAILABLE: entry(
+    (f: { platform: string; missing: string; next: string }) => `platform ${f.platform} is not available: ${f.missing}`,
+    (f) => f.next,
+  ),
+  DUMP_INVALID: entry(
+    (f: { file: string; line: number; why: string }) => `${f.file}, line ${f.line}: ${f.why}`,
+    () => 'Make the dump with `lspci -xxxx -s BDF` (as root) and pass it unchanged.',
+  ),
+  FILE_UNREADABLE: entry(
+    (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,
+    () => 'Check the path and its permissions.',
+  ),
+  USAGE: entry(
+    (f: { what: string; nearest: string | undefined }) => `${f.what}.${perhaps(f.nearest)}`,
+    () => 'See pciback --help.',
+  ),
+} as const satisfies Record<string, Entry<never>>;
+
+export type ErrorCode = keyof typeof catalogue;
+/** The facts an error of this code is made of. */
+export type ErrorFacts<Code extends ErrorCode> = (typeof catalogue)[Code] extends Entry<infer Facts> ? Facts : never;

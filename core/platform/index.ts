@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+
+import type { InterruptMapper } from './interrupts.ts';
+import type { Clock, EventChannels, GrantTable } from './memory.ts';
+import type { PciBus } from './pci.ts';
+import type { Xenstore } from './xenstore.ts';
+
+export type * from './interrupts.ts';
+export type * from './memory.ts';
+export * from './native.ts';
+export * from './pci.ts';
+export type * from './xenstore.ts';
+
+/** Where pciback runs: the hypervisor, the store and the bus, behind one interface. One contract suite holds over all. */
+export interface Platform {
+  readonly name: string;
+  /** Domain id of this process's own domain. */
+  readonly domain: number;
+  readonly xenstore: Xenstore;
+  readonly grants: GrantTable;
+  readonly events: EventChannels;
+  readonly pci: PciBus;
+  readonly interrupts: InterruptMapper;
+  readonly clock: Clock;
+  /** Releases every handle. Pages still mapped and channels still bound are released too. */
+  close(): Promise<void>;
+}
+
+/**
+ * A call into the host or the hypervisor that was refused.
+ *
+ * `errno` is the positive Linux number; the dispatcher makes a protocol code of it, an operator sees its name.
+ */
+export class HostError extends Error {
+  override readonly name = 'HostError';
+  readonly errno: number;
+  readonly call: string;
+  constructor(call: string, errno: number, detail?: string) {
+    super(`${call}: ${errnoName(errno)}${detail === undefined ? '' : ` (${detail})`}`);
+    this.call = call;
+    this.errno = errno;
+  }
+}
+
+/** The errno values that the protocol and the hypervisor use. */
+export const Errno = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ENOTTY: 25,
+  ENOSPC: 28,
+  EROFS: 30,
+  ERANGE: 34,
+  ENOSYS: 38,
+  ENODATA: 61,
+  EOPNOTSUPP: 95,
+  ENOTCONN: 107,
+  EALREADY: 114,
+} as const;
+
+const names = new Map<number, string>(Object.entries(Errno).map(([name, value]) => [value, name]));
+
+/** `EBUSY (16)`; the bare number for one this table does not know. */
+export const errnoName = (errno: number): string => {
+  const name = names.get(errno);
+  return name === undefined ? `errno ${errno}` : `${name} (${errno})`;
+};

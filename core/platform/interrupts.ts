@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+
+import type { PciFunction } from './pci.ts';
+
+/**
+ * The hypervisor's side of interrupts: PIRQs for a guest.
+ *
+ * All calls are synchronous hypercalls. They throw `HostError` with the errno of the refusal. Config space is not
+ * touched: enable bits are the caller's.
+ */
+export interface InterruptMapper {
+  /**
+   * Tells the hypervisor where the MSI-X table is, while the host still owns the device.
+   * The caller has checked that the function has an MSI-X capability: without one this call can take a host down.
+   */
+  prepareMsix(device: PciFunction): void;
+  /** Undoes {@link prepareMsix}; same precondition. */
+  releaseMsix(device: PciFunction): void;
+  /** Maps the function's one MSI vector for `domain`; returns the PIRQ. */
+  mapMsi(domain: number, device: PciFunction): number;
+  /**
+   * Maps one MSI-X vector for `domain`; returns the PIRQ.
+   *
+   * @param entry index in the MSI-X table
+   * @param tableBase start of the BAR that holds the table
+   */
+  mapMsix(domain: number, device: PciFunction, entry: number, tableBase: bigint): number;
+  /** Unmaps. A domain that is gone already is not an error. */
+  unmap(domain: number, pirq: number): void;
+  /** PIRQ of the function's legacy line, 0 if it has none. */
+  linePirq(device: PciFunction): number;
+}
