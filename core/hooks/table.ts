@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+
+import type { Bdf } from '../bdf.ts';
+import type { PciIdentity, ResetOutcome } from '../platform/pci.ts';
+
+/** A device, as taps see it: facts, no handles. */
+export interface DeviceFacts {
+  readonly bdf: Bdf;
+  readonly identity: PciIdentity;
+}
+
+/** A guest, as taps see it. */
+export interface GuestFacts {
+  readonly domain: number;
+  readonly name: string;
+}
+
+/** A write of a guest that did not do everything it asked for. */
+export interface Denial {
+  readonly bdf: Bdf;
+  readonly guest: number;
+  readonly offset: number;
+  readonly size: number;
+  /** The value as written, `size` bytes. */
+  readonly value: number;
+  /** Bits of `value` that were refused. */
+  readonly mask: number;
+  /** Plugin, set and register that own the bits, or the policy for bits without a field. */
+  readonly owner: string;
+  /** The rule. */
+  readonly why: string;
+  readonly count: number;
+}
+
+/** The arguments of every hook. */
+export interface HookArguments {
+  deviceSeized: [device: DeviceFacts];
+  deviceAssigned: [device: DeviceFacts, guest: GuestFacts];
+  deviceReturned: [device: DeviceFacts, guest: GuestFacts];
+  deviceReleased: [device: DeviceFacts];
+  resetDevice: [device: DeviceFacts];
+  unhandledWrite: [device: DeviceFacts, guest: GuestFacts];
+  interruptControl: [
+    request: { readonly kind: 'msi' | 'msix'; readonly device: DeviceFacts; readonly guest: GuestFacts },
+  ];
+  deniedWrite: [denial: Denial];
+  guestConnected: [guest: GuestFacts];
+  guestDisconnected: [guest: GuestFacts];
+}
+
+/** What a tap returns; the first answer that is not `undefined` counts. */
+export interface HookResults {
+  deviceSeized: undefined;
+  deviceAssigned: undefined;
+  deviceReturned: undefined;
+  deviceReleased: undefined;
+  resetDevice: ResetOutcome | undefined;
+  unhandledWrite: 'drop' | 'permissive' | undefined;
+  interruptControl: { readonly refused: string } | undefined;
+  deniedWrite: undefined;
+  guestConnected: undefined;
+  guestDisconnected: undefined;
+}
+
+export type HookName = keyof HookArguments;
+
+/**
+ * `series`: one after the other, awaited. `bail`: until one answers. `observe`: all are told, a failing one is reported
+ * and stops nobody.
+ */
+export type HookKind = 'asyncSeries' | 'asyncBail' | 'syncBail' | 'observe';
+
+export interface HookDescription {
+  readonly kind: HookKind;
+  readonly arguments: readonly string[];
+  /** When it is called, and what a tap can rely on. */
+  readonly doc: string;
+  readonly previous: HookName | undefined;
+  readonly next: HookName | undefined;
+}
+
+/** Every hook, declared once: types, checks and the reference page come from here. */
+export const hookTable: Readonly<Record<HookName, HookDescription>> = {
+  deviceSeized: {
+    kind: 'asyncSeries',
+    arguments: ['device'],
+    doc: 'After a function was seized, reset and saved. A throw makes the seizing fail; the function is given back.',
+    previous: undefined,
+    next: 'unhandledWrite',
+  },
+  unhandledWrite: {
+    kind: 'syncBail',
+    arguments: ['device', 'guest'],
+    doc: 'When a device is given to a guest and its table is compiled: what becomes of writes to bits without a field. No answer: drop.',
+    previous: 'deviceSeized',
+    next: 'deviceAssigned',
+  },
+  deviceAssigned: {
+    kind: 'asyncSeries',
+    arguments: ['device', 'guest'],
+    doc: 'After a device was given to a guest, before its address is published. A throw takes the device back.',
+    previous: 'unhandledWrite',
+    next: 'guestConnected',
+  },
+  guestConnected: {
+    kind: 'observe',
+    arguments: ['guest'],
+    doc: 'The ring is mapped, requests are answered.',
+    previous: 'deviceAssigned',
+    next: 'interruptControl',
+  },
+  interruptControl: {
+    kind: 'syncBail',
+    arguments: ['request'],
+    doc: 'A guest asks for MSI or MSI-X through the ring. A refusal is answered to the guest; no answer leaves it to the chosen policy.',
+    previous: 'guestConnected',
+    next: 'deniedWrite',
+  },
+  deniedWrite: {
+    kind: 'observe',
+    arguments: ['denial'],
+    doc: 'A refused write was seen for the first time. Called outside of the request, so it delays no answer.',
+    previous: 'interruptControl',
+    next: 'guestDisconnected',
+  },
+  guestDisconnected: {
+    kind: 'observe',
+    arguments: ['guest'],
+    doc: 'The channel is closed and the page unmapped.',
+    previous: 'deniedWrite',
+    next: 'resetDevice',
+  },
+  resetDevice: {
+    kind: 'asyncBail',
+    arguments: ['device'],
+    doc: 'A function has to be reset, at seizing or when it comes back. A tap that resets it answers with the outcome; no answer: the host’s own methods.',
+    previous: 'guestDisconnected',
+    next: 'deviceReturned',
+  },
+  deviceReturned: {
+    kind: 'asyncSeries',
+    arguments: ['device', 'guest'],
+    doc: 'A device came back: reset, restored, free for the next guest. A throw quarantines it.',
+    previous: 'resetDevice',
+    next: 'deviceReleased',
+  },
+  deviceReleased: {
+    kind: 'asyncSeries',
+    arguments: ['device'],
+    doc: 'A function goes back to the host.',
+    previous: 'deviceReturned',
+    next: undefined,
+  },
+};
+
+export const hookNames = Object.keys(hookTable) as HookName[];

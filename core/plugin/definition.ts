@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+
+import type { z } from 'zod';
+import { fail } from '../errors/index.ts';
+import type { HookName, Tap, TapOptions } from '../hooks/index.ts';
+import type { InterruptPolicy } from '../interrupts.ts';
+import type { Logger } from '../log.ts';
+import type { NativeLoader, Platform } from '../platform/index.ts';
+import type { SlotMapper } from '../slots.ts';
+import type { FieldSet } from '../space/declaration.ts';
+import type { Quirk } from '../space/quirk.ts';
+import type { CommandDefinition } from './command.ts';
+
+/** Takes a registration back. Calling it twice is harmless. */
+export type Undo = () => void;
+
+/** What a platform is made with. */
+export interface PlatformSettings {
+  /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
+  readonly native: () => Promise<NativeLoader>;
+  readonly log: Logger;
+  /** The platform's own section of the rc file, checked by the platform. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
+export type NativeFactory = () => Promise<NativeLoader>;
+
+/** Things of which one is chosen by name. */
+export interface Choices<Thing> {
+  /** @throws PcibackError `PLUGIN_REGISTRATION` when the name is taken. */
+  add(name: string, thing: Thing): Undo;
+}
+
+/** A hook as a plugin sees it: it can tap, never call. */
+export interface Tappable<Name extends HookName> {
+  /** @throws PcibackError `HOOK_DUPLICATE` */
+  tap(tap: Tap<Name>): Undo;
+  tap(options: TapOptions, tap: Tap<Name>): Undo;
+}
+
+/** What a plugin gets: places to register at. Every registration is undone when the plugin is unloaded. */
+export interface Host {
+  readonly hooks: { readonly [Name in HookName]: Tappable<Name> };
+  readonly fields: { add(...sets: FieldSet[]): Undo };
+  readonly quirks: { add(...quirks: Quirk[]): Undo };
+  readonly slots: Choices<SlotMapper>;
+  readonly interrupts: Choices<InterruptPolicy>;
+  readonly platforms: Choices<PlatformFactory>;
+  readonly natives: Choices<NativeFactory>;
+  readonly commands: { add(command: CommandDefinition): Undo };
+  /** Messages carry the plugin's name. */
+  readonly log: Logger;
+}
+
+/** A plugin, as {@link definePlugin} returns it. */
+export interface Plugin {
+  readonly kind: 'plugin';
+  readonly name: string;
+  readonly version: string;
+  /** semver range of the plugin API ({@link API_VERSION}) it was written for. */
+  readonly api: string;
+  /** Schema of its options; a plugin without one takes none. */
+  readonly options?: z.ZodType;
+  apply(host: Host, options: unknown): void;
+}
+
+export interface PluginDefinition<Schema extends z.ZodType> {
+  /** Unique; `family/word` for bundled ones, the package name for others. */
+  readonly name: string;
+  readonly version?: string;
+  readonly api: string;
+  readonly options?: Schema;
+  apply(host: Host, options: z.output<Schema>): void;
+}
+
+/** Version of the plugin API: hooks, host and declarations. Moves by semver, independent of the package's version. */
+export const API_VERSION = '1.0.0';
+
+/**
+ * Defines a plugin; the module default-exports the result.
+ *
+ * @throws PcibackError `PLUGIN_LOAD` when name or API range is missing.
+ */
+export const definePlugin = <Schema extends z.ZodType = z.ZodUndefined>(
+  definition: PluginDefinition<Schema>,
+): Plugin => {
+  const name = typeof definition.name === 'string' ? definition.name : '';
+  if (name.trim() === '') fail('PLUGIN_LOAD', { name: '(unnamed)', why: 'it has no name' });
+  if (typeof definition.api !== 'string')
+    fail('PLUGIN_LOAD', { name, why: 'it does not say which API range it needs' });
+  if (typeof definition.apply !== 'function') fail('PLUGIN_LOAD', { name, why: 'it has no apply function' });
+  return {
+    kind: 'plugin',
+    name,
+    version: definition.version ?? '0.0.0',
+    api: definition.api,
+    ...(definition.options === undefined ? {} : { options: definition.options }),
+    apply: (host, options) => definition.apply(host, options as z.output<Schema>),
+  };
+};

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+
+export { fail, PcibackError, problem } from '../errors/index.ts';
+export type { ControlWordQuestion, InterruptPolicy, InterruptType } from '../interrupts.ts';
+export { Status } from '../ring/layout.ts';
+export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
+export { type Behaviour, type DeviceOperations, PENDING, type RegisterAccess } from '../space/behaviour.ts';
+export type { BitClaim, FieldSet, Register } from '../space/declaration.ts';
+export { bit, bits, capability, extendedCapability, header, register } from '../space/declaration.ts';
+export * from './command.ts';
+export * from './definition.ts';

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+
+import { closest } from 'fastest-levenshtein';
+import { fail } from '../errors/index.ts';
+import type { InterruptPolicy } from '../interrupts.ts';
+import type { SlotMapper } from '../slots.ts';
+import type { FieldSet } from '../space/declaration.ts';
+import type { Quirk } from '../space/quirk.ts';
+import type { CommandDefinition } from './command.ts';
+import type { NativeFactory, PlatformFactory, Undo } from './definition.ts';
+
+/** Named things, each with the plugin that brought it. */
+export class Registry<Thing> {
+  readonly #kind: string;
+  readonly #entries = new Map<string, { readonly plugin: string; readonly thing: Thing }>();
+
+  /** @param kind for messages: `slot mapper` */
+  constructor(kind: string) {
+    this.#kind = kind;
+  }
+
+  /** @throws PcibackError `PLUGIN_REGISTRATION` */
+  add(plugin: string, name: string, thing: Thing): Undo {
+    const taken = this.#entries.get(name);
+    if (taken) fail('PLUGIN_REGISTRATION', { name: plugin, kind: this.#kind, entry: name, owner: taken.plugin });
+    const entry = { plugin, thing };
+    this.#entries.set(name, entry);
+    return () => {
+      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+    };
+  }
+
+  /** @throws PcibackError `CHOICE_UNKNOWN` with the nearest known name. */
+  get(name: string): Thing {
+    const entry = this.#entries.get(name);
+    if (entry) return entry.thing;
+    const known = this.names;
+    return fail('CHOICE_UNKNOWN', {
+      kind: this.#kind,
+      name,
+      nearest: known.length === 0 ? undefined : closest(name, known),
+      known,
+    });
+  }
+
+  get names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  get things(): Thing[] {
+    return [...this.#entries.values()].map((entry) => entry.thing);
+  }
+
+  /** Things with the plugin that brought each. */
+  get owned(): { readonly plugin: string; readonly thing: Thing }[] {
+    return [...this.#entries.values()];
+  }
+}
+
+/** Everything that plugins registered, by kind. */
+export class Registries {
+  readonly fields = new Registry<FieldSet>('field set');
+  readonly quirks = new Registry<Quirk>('quirk');
+  readonly slots = new Registry<SlotMapper>('slot mapper');
+  readonly interrupts = new Registry<InterruptPolicy>('interrupt policy');
+  readonly platforms = new Registry<PlatformFactory>('platform');
+  readonly natives = new Registry<NativeFactory>('foreign-function loader');
+  readonly commands = new Registry<CommandDefinition>('command');
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+
+import { MAX_VECTORS, OP_BYTES, OP_START, Page } from './layout.ts';
+
+const word = (pageOffset: number): number => (pageOffset - OP_START) >> 2;
+const CMD = word(Page.cmd);
+const ERR = word(Page.err);
+const DOMAIN = word(Page.domain);
+const BUS = word(Page.bus);
+const DEVFN = word(Page.devfn);
+const OFFSET = word(Page.offset);
+const SIZE = word(Page.size);
+const VALUE = word(Page.value);
+const ENTRIES = (Page.msixEntries - OP_START) >> 1;
+
+/**
+ * The private copy of one request and, in the same place, its answer.
+ *
+ * One object per guest, allocated when the ring is mapped. Everything that decides anything reads this copy and never
+ * the shared page (XSA-155); the answer is computed here too.
+ */
+export class Request {
+  readonly bytes = new Uint8Array(OP_BYTES);
+  readonly #words = new Int32Array(this.bytes.buffer);
+  readonly #halves = new Uint16Array(this.bytes.buffer);
+  /** `value` as sent, kept because the answer replaces `value`: it bounds the vectors that are copied back. */
+  count = 0;
+
+  /** Called by the ring after the copy. */
+  sealed(): void {
+    this.count = this.value;
+  }
+
+  get cmd(): number {
+    return (this.#words[CMD] as number) >>> 0;
+  }
+  /** Virtual segment, unsigned. */
+  get segment(): number {
+    return (this.#words[DOMAIN] as number) >>> 0;
+  }
+  get bus(): number {
+    return (this.#words[BUS] as number) >>> 0;
+  }
+  get devfn(): number {
+    return (this.#words[DEVFN] as number) >>> 0;
+  }
+  /** Signed, as sent. */
+  get offset(): number {
+    return this.#words[OFFSET] as number;
+  }
+  /** Signed, as sent. */
+  get size(): number {
+    return this.#words[SIZE] as number;
+  }
+  /** Unsigned 32 bits. */
+  get value(): number {
+    return (this.#words[VALUE] as number) >>> 0;
+  }
+  set value(value: number) {
+    this.#words[VALUE] = value;
+  }
+  /** The answer's `err`. */
+  get err(): number {
+    return this.#words[ERR] as number;
+  }
+  set err(status: number) {
+    this.#words[ERR] = status;
+  }
+
+  /** MSI-X table index of element `i`; `i` below {@link MAX_VECTORS}. */
+  entry(i: number): number {
+    return this.#halves[ENTRIES + 2 * i + 1] as number;
+  }
+  vector(i: number): number {
+    return this.#halves[ENTRIES + 2 * i] as number;
+  }
+  setVector(i: number, pirq: number): void {
+    if (i < MAX_VECTORS) this.#halves[ENTRIES + 2 * i] = pirq;
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+import { Command, Flag, MAX_VECTORS, OP_BYTES, OP_START, Page, Status, Verdict } from './layout.ts';
+import { Request } from './request.ts';
+
+const FLAGS = Page.flags >> 2;
+const ERR = Page.err >> 2;
+const VALUE = Page.value >> 2;
+const ENTRIES = Page.msixEntries >> 1;
+const AER_CMD = Page.aerCmd >> 2;
+const AER_ERR = Page.aerErr >> 2;
+const AER_DOMAIN = Page.aerDomain >> 2;
+const AER_BUS = Page.aerBus >> 2;
+const AER_DEVFN = Page.aerDevfn >> 2;
+
+/**
+ * The back end's side of one shared page.
+ *
+ * Takes one snapshot of a request, answers it, and changes flags only by atomic read-modify-write. It knows no PCI
+ * register, never logs and allocates nothing after construction.
+ */
+export class Ring {
+  /** The one request that can be outstanding. */
+  readonly request = new Request();
+  readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
+  readonly #op: Uint8Array;
+
+  /** @param memory the mapped page, 4096 bytes */
+  constructor(memory: ArrayBufferLike) {
+    if (memory.byteLength < Page.bytes)
+      throw new RangeError(`a shared page has ${Page.bytes} bytes, not ${memory.byteLength}`);
+    this.#words = new Int32Array(memory, 0, Page.bytes >> 2);
+    this.#halves = new Uint16Array(memory, 0, Page.bytes >> 1);
+    this.#op = new Uint8Array(memory, OP_START, OP_BYTES);
+  }
+
+  /** Whether a request is pending: one load of the flags. */
+  get pending(): boolean {
+    return (Atomics.load(this.#words, FLAGS) & Flag.frontActive) !== 0;
+  }
+
+  /** Copies the pending request, whole and once, into {@link request}. */
+  snapshot(): Request {
+    this.request.bytes.set(this.#op);
+    this.request.sealed();
+    return this.request;
+  }
+
+  /**
+   * Puts the answer that {@link request} holds into the page and clears the request flag.
+   *
+   * Only `err`, `value` and, after a successful enable_msix, the vectors of the entries asked for are written. When
+   * the front end has given up meanwhile and cleared the flag itself, nothing is written: the page may already hold its
+   * next request.
+   *
+   * @returns whether the answer was delivered
+   */
+  answer(): boolean {
+    if (!this.pending) return false;
+    const request = this.request;
+    this.#words[ERR] = request.err;
+    this.#words[VALUE] = request.value;
+    if (request.cmd === Command.enableMsix && request.err === Status.success) {
+      const count = Math.min(request.count, MAX_VECTORS);
+      for (let i = 0; i < count; i++) this.#halves[ENTRIES + 2 * i] = request.vector(i);
+    }
+    // Sequentially consistent, so the stores above are visible before the flag is seen clear.
+    Atomics.and(this.#words, FLAGS, ~Flag.frontActive);
+    return true;
+  }
+
+  /** Whether the front end said that it understands AER requests. */
+  get understandsAer(): boolean {
+    return (Atomics.load(this.#words, FLAGS) & Flag.aerHandler) !== 0;
+  }
+
+  /** Whether an AER request of ours waits for its answer. */
+  get aerPending(): boolean {
+    return (Atomics.load(this.#words, FLAGS) & Flag.backActive) !== 0;
+  }
+
+  /**
+   * Puts an AER request into the page and sets its flag. The caller notifies.
+   *
+   * @param command one of the aer commands
+   * @param state the channel state for aer_detected, 1 for the others
+   */
+  requestAer(command: number, state: number, segment: number, bus: number, devfn: number): void {
+    this.#words[AER_CMD] = command;
+    this.#words[AER_ERR] = state;
+    this.#words[AER_DOMAIN] = segment;
+    this.#words[AER_BUS] = bus;
+    this.#words[AER_DEVFN] = devfn;
+    Atomics.or(this.#words, FLAGS, Flag.backActive);
+  }
+
+  /** The guest's verdict, read once; anything outside 1..6 counts as "disconnect" (D-P5). */
+  aerVerdict(): number {
+    const verdict = Atomics.load(this.#words, AER_ERR);
+    return verdict >= Verdict.none && verdict <= Verdict.noDriver ? verdict : Verdict.disconnect;
+  }
+
+  /** Takes an unanswered AER request back. */
+  withdrawAer(): void {
+    Atomics.and(this.#words, FLAGS, ~Flag.backActive);
+    this.#words[AER_ERR] = Verdict.none;
+  }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+import type { InterruptType } from '../interrupts.ts';
+import type { PciFunction } from '../platform/pci.ts';
+
+/**
+ * Status of a register write whose answer comes later, through {@link DeviceOperations.whenSettled}'s device: the guest
+ * waits, nobody else does. Not a protocol value; all of those are zero or negative.
+ */
+export const PENDING = 1;
+
+export type PowerState = 0 | 1 | 2 | 3;
+
+/** What a register's behaviour can do with its device: the host's own operations on a PCI function. */
+export interface DeviceOperations {
+  readonly hardware: PciFunction;
+  /** Whether the function is switched on for the guest (decode and line interrupt set up). */
+  readonly enabled: boolean;
+  /**
+   * Switches IO and MEMORY decode on as the function's resources need it, and INTx unless MSI or MSI-X is on.
+   * @throws HostError EINVAL when a resource is not assigned.
+   */
+  enable(): void;
+  /** Clears bus mastering. Decode stays on: switching it off can bring a host down (XSA-120). */
+  disable(): void;
+  readonly busMaster: boolean;
+  setBusMaster(state: 'on' | 'off'): void;
+  /** Memory write and invalidate; `false` when the cache line size does not allow it. */
+  setInvalidate(state: 'on' | 'off'): boolean;
+  /** Starts the transition to D0..D3hot; a status, or {@link PENDING} while the function needs time. */
+  setPowerState(state: PowerState): number;
+  /** Writes without a field pass through for this device and this guest. */
+  readonly permissive: boolean;
+  /** The administrator lets the guest (a device model) switch interrupts through config space. */
+  readonly allowInterruptControl: boolean;
+  /** Read from hardware each time: a device model may have changed it behind the host's back. */
+  readonly interruptType: InterruptType;
+  /** Asks the interrupt policy whether a change of a control word is allowed. */
+  allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean;
+  setIntxDisabled(state: 'on' | 'off'): void;
+}
+
+/** One register of one device, as its behaviour sees it. Allocated when the table is compiled, never per access. */
+export interface RegisterAccess {
+  /** Absolute byte offset in config space. */
+  readonly offset: number;
+  readonly size: 1 | 2 | 4;
+  readonly device: DeviceOperations;
+  /** The state words that the behaviour asked for; part of the guest's state, cleared when the device changes guests. */
+  readonly words: Uint32Array;
+  /** Reads the register from hardware. */
+  read(): number;
+  /** Writes the register to hardware. */
+  write(value: number): void;
+  /** Records that the guest's write did not do to `mask` what the guest asked; `why` is a constant text. */
+  deny(mask: number, why: string): void;
+}
+
+/** Code behind a register's bits. It runs for each access of a guest: no allocation, no waiting. */
+export interface Behaviour {
+  /** Words of state kept per device (zeroed at start and between guests, before `attach`). */
+  readonly words?: number;
+  /** Runs when the device is seized, and again each time it comes back from a guest. A throw fails the seizing. */
+  attach?(at: RegisterAccess): void;
+  /** The whole register as the guest sees it. Missing: hardware. */
+  read?(at: RegisterAccess): number;
+  /**
+   * A guest's write, already merged to the whole register.
+   *
+   * @returns a protocol status (0: success) or {@link PENDING}. Missing `write`: refused silently, with success.
+   */
+  write?(at: RegisterAccess, value: number): number;
+}

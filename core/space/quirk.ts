@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+
+import { z } from 'zod';
+import { hex } from '../bdf.ts';
+import { fail } from '../errors/index.ts';
+import type { PciIdentity } from '../platform/pci.ts';
+import { type FieldSet, header, type Register, register, type Width } from './declaration.ts';
+
+export type { Behaviour, RegisterAccess } from './behaviour.ts';
+export { bit, bits, capability, extendedCapability, type FieldSet, type Register, register } from './declaration.ts';
+
+/** Which devices a quirk is for. Every key that is given has to agree; numbers as in the device's registers. */
+export interface DeviceMatch {
+  readonly vendor: number;
+  readonly device?: number;
+  readonly subsystemVendor?: number;
+  readonly subsystemDevice?: number;
+  /** 24-bit class code with the mask of its bits that count. */
+  readonly class?: { readonly value: number; readonly mask: number };
+}
+
+export interface QuirkDefinition {
+  /** `vendor/family`, unique. */
+  readonly name: string;
+  /** Where the facts come from: a data sheet, an erratum, a driver. */
+  readonly source: string;
+  readonly match: readonly DeviceMatch[];
+  /** Registers at absolute offsets, or sets at a capability. */
+  readonly fields: readonly (Register | FieldSet)[];
+}
+
+/** Facts about devices that the bundled fields do not know. */
+export interface Quirk {
+  readonly kind: 'quirk';
+  readonly name: string;
+  readonly source: string;
+  readonly match: readonly DeviceMatch[];
+  readonly sets: readonly FieldSet[];
+}
+
+const isSet = (field: Register | FieldSet): field is FieldSet => 'anchor' in field;
+
+/**
+ * Defines a quirk.
+ *
+ * @throws PcibackError `QUIRK_INVALID` naming the quirk and the part that is wrong.
+ */
+export const defineQuirk = (definition: QuirkDefinition): Quirk => {
+  const { name, source, match, fields } = definition;
+  const refuse = (where: string, why: string): never => fail('QUIRK_INVALID', { quirk: name, where, why });
+  if (!/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)*$/.test(name)) refuse('name', 'use lower-case words: vendor/family');
+  if (source.trim() === '') refuse('source', 'say where the facts come from');
+  if (match.length === 0) refuse('match', 'name at least one device');
+  if (fields.length === 0) refuse('fields', 'declare at least one register');
+  for (const [index, one] of match.entries()) {
+    for (const [key, value] of Object.entries(one)) {
+      if (typeof value === 'number' && (!Number.isInteger(value) || value < 0 || value > 0xffff)) {
+        refuse(`match[${index}].${key}`, `${value} is not a 16-bit id`);
+      }
+    }
+  }
+  const absolute = fields.filter((field): field is Register => !isSet(field));
+  for (const one of absolute) if (one.claims.length === 0) refuse(`register ${one.name}`, 'it claims no bit');
+  const sets = fields.filter(isSet);
+  return {
+    kind: 'quirk',
+    name,
+    source,
+    match,
+    sets: absolute.length === 0 ? sets : [header(name, [0, 1], absolute), ...sets],
+  };
+};
+
+/** `ids('14e4', ['1644', '1645'])`: hexadecimal vendor and device ids as lspci prints them. */
+export const ids = (vendor: string, devices: readonly string[]): DeviceMatch[] =>
+  devices.map((device) => ({ vendor: id(vendor), device: id(device) }));
+
+const id = (text: string): number => {
+  if (!/^[0-9a-fA-F]{4}$/.test(text))
+    fail('QUIRK_INVALID', { quirk: text, where: 'ids', why: 'an id has four hexadecimal digits' });
+  return Number.parseInt(text, 16);
+};
+
+/** Whether a quirk is for this device. */
+export const matches = (quirk: Quirk, identity: PciIdentity): boolean =>
+  quirk.match.some(
+    (one) =>
+      one.vendor === identity.vendor &&
+      (one.device === undefined || one.device === identity.device) &&
+      (one.subsystemVendor === undefined || one.subsystemVendor === identity.subsystemVendor) &&
+      (one.subsystemDevice === undefined || one.subsystemDevice === identity.subsystemDevice) &&
+      (one.class === undefined || (identity.class & one.class.mask) === (one.class.value & one.class.mask)),
+  );
+
+const hexText = z.string().regex(/^(0x)?[0-9a-fA-F]{1,8}$/, 'a hexadecimal number in quotes, for example "0xe8"');
+
+const jsonField = z.strictObject({
+  offset: hexText,
+  width: z.union([z.literal(8), z.literal(16), z.literal(32)]),
+  name: z.string().min(1),
+  writable: hexText.optional(),
+  clearedByOne: hexText.optional(),
+  emulated: hexText.optional(),
+  readOnly: hexText.optional(),
+});
+
+const jsonQuirk = z.strictObject({
+  $schema: z.string().optional(),
+  name: z.string().min(1),
+  source: z.string().min(1),
+  match: z
+    .array(
+      z.strictObject({
+        vendor: hexText,
+        device: hexText.optional(),
+        subsystemVendor: hexText.optional(),
+        subsystemDevice: hexText.optional(),
+      }),
+    )
+    .min(1),
+  fields: z.array(jsonField).min(1),
+});
+
+/**
+ * A quirk from JSON: data only, so that no code of a vendor has to run in dom0. Numbers are hexadecimal texts, each
+ * policy has a mask: `{ "offset": "0xe8", "width": 16, "name": "device control", "writable": "0x00ff" }`.
+ *
+ * @param origin file name for messages
+ * @throws PcibackError `QUIRK_INVALID` naming the file and the key.
+ */
+export const quirkFromJson = (data: unknown, origin: string): Quirk => {
+  const parsed = jsonQuirk.safeParse(data);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return fail('QUIRK_INVALID', {
+      quirk: origin,
+      where: issue === undefined || issue.path.length === 0 ? 'the file' : issue.path.join('.'),
+      why: issue?.message ?? 'not a quirk',
+    });
+  }
+  const number = (text: string): number => Number.parseInt(text.replace(/^0x/, ''), 16);
+  return defineQuirk({
+    name: parsed.data.name,
+    source: parsed.data.source,
+    match: parsed.data.match.map((one) => ({
+      vendor: number(one.vendor),
+      ...(one.device === undefined ? {} : { device: number(one.device) }),
+      ...(one.subsystemVendor === undefined ? {} : { subsystemVendor: number(one.subsystemVendor) }),
+      ...(one.subsystemDevice === undefined ? {} : { subsystemDevice: number(one.subsystemDevice) }),
+    })),
+    fields: parsed.data.fields.map((field) => {
+      let declared = register(number(field.offset), field.width as Width, field.name);
+      for (const policy of ['writable', 'clearedByOne', 'emulated', 'readOnly'] as const) {
+        const mask = field[policy];
+        if (mask !== undefined) declared = declared[policy](number(mask));
+      }
+      return declared;
+    }),
+  });
+};
+
+/** `14e4:1659`, for messages. */
+export const formatIds = (identity: Pick<PciIdentity, 'vendor' | 'device'>): string =>
+  `${hex(identity.vendor, 4)}:${hex(identity.device, 4)}`;
