@@ -113,6 +113,10 @@ export const catalogue = {
       `plugin ${f.name} registers ${f.kind} "${f.entry}", which ${f.owner} already registered`,
     () => 'Unload one of the two plugins.',
   ),
+  PLUGIN_UNLOADED: entry(
+    (f: { name: string }) => `plugin ${f.name} registers something after it was unloaded`,
+    () => 'Register inside of apply only; report it to the plugin’s author.',
+  ),
   HOOK_ORDER: entry(
     (f: { plugin: string; hook: string; target: string; nearest: string | undefined }) =>
       `plugin ${f.plugin} wants its place in hook ${f.hook} relative to "${f.target}", which taps nothing there.${perhaps(f.nearest)}`,

@@ -60,6 +60,8 @@ export interface PciFunction {
   readonly line: number;
   readConfig(offset: number, size: 1 | 2 | 4): number;
   writeConfig(offset: number, size: 1 | 2 | 4, value: number): void;
+  /** For a virtual function: config reads of its physical function, whose MEMORY decode governs both. */
+  readonly physical?: Pick<PciFunction, 'readConfig'>;
   /** Resets this function only. Config space is lost afterwards: the caller restores it. Never throws for "cannot". */
   reset(): Promise<ResetOutcome>;
 }

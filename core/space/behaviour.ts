@@ -4,8 +4,7 @@ import type { InterruptType } from '../interrupts.ts';
 import type { PciFunction } from '../platform/pci.ts';
 
 /**
- * Status of a register write whose answer comes later, through {@link DeviceOperations.whenSettled}'s device: the guest
- * waits, nobody else does. Not a protocol value; all of those are zero or negative.
+ * Status of a register write whose answer comes later, when the device has settled: the guest waits, nobody else does. Not a protocol value; all of those are zero or negative.
  */
 export const PENDING = 1;
 
@@ -46,7 +45,7 @@ export interface RegisterAccess {
   readonly offset: number;
   readonly size: 1 | 2 | 4;
   readonly device: DeviceOperations;
-  /** The state words that the behaviour asked for; part of the guest's state, cleared when the device changes guests. */
+  /** The state words that the behaviour asked for; part of the guest's state, gone with it. */
   readonly words: Uint32Array;
   /** Reads the register from hardware. */
   read(): number;
@@ -58,9 +57,9 @@ export interface RegisterAccess {
 
 /** Code behind a register's bits. It runs for each access of a guest: no allocation, no waiting. */
 export interface Behaviour {
-  /** Words of state kept per device (zeroed at start and between guests, before `attach`). */
+  /** Words of state kept per device and guest; zero before `attach`. */
   readonly words?: number;
-  /** Runs when the device is seized, and again each time it comes back from a guest. A throw fails the seizing. */
+  /** Runs when the device is given to a guest; every guest starts from fresh state (S-4). A throw refuses the device. */
   attach?(at: RegisterAccess): void;
   /** The whole register as the guest sees it. Missing: hardware. */
   read?(at: RegisterAccess): number;

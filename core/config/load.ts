@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+
+import { constants } from 'node:fs';
+import { access, lstat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { describeError, fail, isPcibackError } from '../errors/index.ts';
+import { assertTrusted, type Onlooker, thisProcess } from '../plugin/trust.ts';
+import { defaults } from './defaults.ts';
+import type { Config } from './schema.ts';
+
+/** A configuration and where it comes from. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The rc file; missing: none was found, the defaults are in force. */
+  readonly file?: string;
+  /** Absolute; paths in the configuration count from here. */
+  readonly directory: string;
+}
+
+export interface LoadOptions {
+  /** The rc file, instead of searching for one. */
+  readonly file?: string;
+  /** Where the search begins, and what `file` counts from. */
+  readonly cwd: string;
+  /** Searched after `cwd`. */
+  readonly systemDirectory?: string;
+  readonly onlooker?: Onlooker;
+}
+
+/** Names of rc files in a directory, the first that is there is taken. */
+export const searchPlaces: readonly string[] = [
+  'pciback.config.ts',
+  'pciback.config.js',
+  'pciback.config.mjs',
+  'pciback.config.json',
+  'pciback.config.yaml',
+  'pciback.config.yml',
+  '.pcibackrc',
+  'package.json',
+];
+
+/** The directory of rc files for the whole host. */
+export const SYSTEM_DIRECTORY = '/etc/pciback';
+
+/** The configuration without an rc file. */
+export const defaultConfig = (): Config => ({
+  ...defaults,
+  plugins: [],
+  quirks: [],
+  hide: [],
+  permissive: [],
+  onReset: { ...defaults.onReset },
+  log: { ...defaults.log },
+  embedded: { devices: [...defaults.embedded.devices] },
+  xen: { ...defaults.xen },
+  guests: {},
+});
+
+/**
+ * Checks what an rc file says.
+ *
+ * @param file for messages
+ * @throws PcibackError `CONFIG_INVALID` naming the key.
+ */
+export const parseConfig = async (data: unknown, file: string): Promise<Config> => {
+  const [{ configSchema }, { explainIssue }] = await Promise.all([import('./schema.ts'), import('./explain.ts')]);
+  const parsed = configSchema.safeParse(data, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  return fail('CONFIG_INVALID', { file, ...explainIssue(configSchema, parsed.error.issues[0]) });
+};
+
+type Load = (file: string, content: string) => unknown;
+
+const unreadable = (file: string, error: unknown): never => {
+  if (isPcibackError(error)) throw error;
+  const why = describeError(error)
+    .split('\n')
+    .filter((line) => !/^(JSON|YAML) Error in /.test(line))[0];
+  return fail('CONFIG_UNREADABLE', { file, why: why ?? 'unknown' }, error);
+};
+
+/** Wraps what reads a kind of file: the trust check comes first, and every error says which file. */
+const guarded =
+  (load: Load, onlooker: Onlooker) =>
+  async (file: string, content: string): Promise<unknown> => {
+    await assertTrusted(file, onlooker);
+    try {
+      return await load(file, content);
+    } catch (error) {
+      return unreadable(file, error);
+    }
+  };
+
+/** Any directory has a package.json that says nothing of pciback; only one that does is a matter of trust. */
+const exceptForeignPackages =
+  (load: Load, guardedLoad: Load): Load =>
+  async (file, content) => {
+    if (basename(file) === 'package.json') {
+      try {
+        const data = (await load(file, content)) as { pciback?: unknown } | null;
+        if (data?.pciback === undefined) return data ?? {};
+      } catch (error) {
+        return unreadable(file, error);
+      }
+    }
+    return guardedLoad(file, content);
+  };
+
+const importConfig: Load = async (file) => {
+  const { defaultExport, importFile } = await import('../plugin/module.ts');
+  const found = defaultExport(await importFile(file));
+  return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
+};
+
+const makeExplorer = async (onlooker: Onlooker) => {
+  const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
+  const data = (load: Load) => guarded(load, onlooker);
+  const code = guarded(importConfig, onlooker);
+  // On creation cosmiconfig looks for settings of its own in the working directory and runs them when they are code.
+  // A root process may stand in a directory that others write to, so it is created in one where only root can.
+  const here = process.cwd();
+  process.chdir('/');
+  try {
+    return cosmiconfig('pciback', {
+      searchPlaces: [...searchPlaces],
+      searchStrategy: 'none',
+      cache: false,
+      loaders: {
+        '.ts': code,
+        '.js': code,
+        '.mjs': code,
+        '.cjs': code,
+        '.json': exceptForeignPackages(defaultLoaders['.json'], data(defaultLoaders['.json'])),
+        '.yaml': data(defaultLoaders['.yaml']),
+        '.yml': data(defaultLoaders['.yml']),
+        noExt: data(defaultLoaders.noExt),
+      },
+    });
+  } finally {
+    process.chdir(here);
+  }
+};
+
+/** A search passes over files that it may not read; an rc file that is there and not in force would be a surprise. */
+const assertReadable = async (directory: string): Promise<boolean> => {
+  let found = false;
+  for (const place of searchPlaces) {
+    const file = join(directory, place);
+    const there = await lstat(file).then(
+      () => true,
+      () => false,
+    );
+    if (!there) continue;
+    found = true;
+    try {
+      await access(file, constants.R_OK);
+    } catch (error) {
+      fail('CONFIG_UNREADABLE', { file, why: describeError(error) }, error);
+    }
+  }
+  return found;
+};
+
+/**
+ * Finds and checks the rc file. To be called on the main thread.
+ *
+ * Searched are {@link searchPlaces} in `cwd`, then in /etc/pciback; parents of `cwd` are not. As root, a file that others
+ * could change is refused, not passed over.
+ *
+ * @throws PcibackError `CONFIG_UNREADABLE`, `CONFIG_INVALID`, `CONFIG_UNTRUSTED`
+ */
+export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> => {
+  const { cwd, systemDirectory = SYSTEM_DIRECTORY, onlooker = thisProcess() } = options;
+  if (options.file !== undefined) {
+    const file = resolve(cwd, options.file);
+    const explorer = await makeExplorer(onlooker);
+    const found = await explorer.load(file).catch((error: unknown) => unreadable(file, error));
+    return { config: await parseConfig(found?.config ?? {}, file), file, directory: dirname(file) };
+  }
+  for (const directory of [resolve(cwd), systemDirectory]) {
+    if (!(await assertReadable(directory))) continue;
+    const explorer = await makeExplorer(onlooker);
+    const found = await explorer.search(directory).catch((error: unknown) => unreadable(directory, error));
+    if (found) {
+      return { config: await parseConfig(found.config, found.filepath), file: found.filepath, directory };
+    }
+  }
+  return { config: defaultConfig(), directory: resolve(cwd) };
+};

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+import type { DeviceInterrupts } from '../interrupts.ts';
+import { Command, commandNames, Status, statusName } from '../ring/layout.ts';
+import type { Request } from '../ring/request.ts';
+import { PENDING } from '../space/behaviour.ts';
+import type { ConfigSpace } from '../space/config-space.ts';
+
+/** A device as the dispatcher needs it; without an assignment no guest has it at this moment. */
+export interface Target {
+  readonly assignment: { readonly space: ConfigSpace; readonly interrupts: DeviceInterrupts } | undefined;
+}
+
+/** Finds the device at a guest's address. Allocates nothing, throws never. */
+export interface TargetLookup {
+  lookup(segment: number, bus: number, devfn: number): Target | undefined;
+}
+
+/** Index of the counter for commands that do not exist. */
+const UNKNOWN = commandNames.length;
+/** Statuses 0..-5 have counters of their own, every other one shares the last. */
+const OTHER = 6;
+
+/**
+ * One request in, one answer out, for one guest: every command, every error code. It decides from the private copy only
+ * and reports what went wrong inside as `op_failed` (S-13).
+ */
+export class Dispatcher {
+  readonly #targets: TargetLookup;
+  readonly #failed: (error: unknown) => void;
+  readonly #requests = new Float64Array(UNKNOWN + 1);
+  readonly #statuses = new Float64Array(OTHER + 1);
+
+  /** @param failed told about anything thrown while a request was worked on */
+  constructor(targets: TargetLookup, failed: (error: unknown) => void) {
+    this.#targets = targets;
+    this.#failed = failed;
+  }
+
+  /**
+   * Works on the request and leaves the answer in it.
+   *
+   * @returns `false` when the answer comes later: see {@link settle}
+   */
+  dispatch(request: Request): boolean {
+    const command = request.cmd;
+    const counter = command < UNKNOWN ? command : UNKNOWN;
+    this.#requests[counter] = (this.#requests[counter] as number) + 1;
+    let status: number;
+    try {
+      status = this.#run(request, command);
+    } catch (error) {
+      status = Status.opFailed;
+      this.#failed(error);
+    }
+    if (status === PENDING) return false;
+    this.settle(request, status);
+    return true;
+  }
+
+  /** Puts the status of a request, at once or deferred, into its answer. */
+  settle(request: Request, status: number): void {
+    request.err = status;
+    const counter = status <= 0 && status >= Status.opFailed ? -status : OTHER;
+    this.#statuses[counter] = (this.#statuses[counter] as number) + 1;
+  }
+
+  #run(request: Request, command: number): number {
+    const { segment, bus, devfn } = request;
+    // Range checks come before the mapper (S-2): a mapper sees only addresses that exist.
+    if (segment > 0xffff || bus > 0xff || devfn > 0xff) return Status.devNotFound;
+    const target = this.#targets.lookup(segment, bus, devfn)?.assignment;
+    if (target === undefined) return Status.devNotFound;
+    switch (command) {
+      case Command.confRead: {
+        const status = target.space.read(request.offset, request.size);
+        request.value = target.space.value;
+        return status;
+      }
+      case Command.confWrite:
+        return target.space.write(request.offset, request.size, request.value);
+      case Command.enableMsi:
+        return target.interrupts.enableMsi(request);
+      case Command.disableMsi:
+        return target.interrupts.disableMsi(request);
+      case Command.enableMsix:
+        return target.interrupts.enableMsix(request);
+      case Command.disableMsix:
+        return target.interrupts.disableMsix(request);
+      default:
+        return Status.notImplemented;
+    }
+  }
+
+  /** Requests so far, by the name of the command; only those that occurred. */
+  requests(): Record<string, number> {
+    return named(this.#requests, (index) => commandNames[index] ?? 'unknown');
+  }
+
+  /** Answers so far, by the name of the status; only those that occurred. */
+  statuses(): Record<string, number> {
+    return named(this.#statuses, (index) => (index === OTHER ? 'other errno' : statusName(-index)));
+  }
+}
+
+const named = (counters: Float64Array, name: (index: number) => string): Record<string, number> => {
+  const result: Record<string, number> = {};
+  for (const [index, count] of counters.entries()) if (count > 0) result[name(index)] = count;
+  return result;
+};

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+import type { Clock, EventChannel } from '../platform/index.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Dispatcher } from './dispatcher.ts';
+
+/** Requests of one guest that are answered in a row before the others get a turn. */
+const BURST = 64;
+/** Empty events in a row that are not yet answered with a delay (the kernel's default spurious threshold). */
+const PATIENCE = 2;
+/** Longest delay before the channel of a guest that sends empty events is unmasked, in milliseconds. */
+const LONGEST_DELAY = 1000;
+
+/**
+ * Serves one guest's ring: at most one run at a time, requests strictly in order, one unmask for each delivery, and
+ * only after the work is done (late EOI, XSA-332). Events with nothing to do are unmasked with a growing delay.
+ */
+export class Worker {
+  readonly #ring: Ring;
+  readonly #dispatcher: Dispatcher;
+  readonly #clock: Clock;
+  #channel: EventChannel | undefined;
+  #emptyEvents = 0;
+  #closed = false;
+  /** A request waits for its device. */
+  #deferred = false;
+  #cancelUnmask: (() => void) | undefined;
+  #whenSettled: (() => void) | undefined;
+  /** Answers that were dropped because the front end had given up (D-P1). */
+  lateAnswers = 0;
+
+  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock) {
+    this.#ring = ring;
+    this.#dispatcher = dispatcher;
+    this.#clock = clock;
+  }
+
+  /** Starts serving. A request that was put into the page before the channel was bound is found here. */
+  serve(channel: EventChannel): void {
+    this.#channel = channel;
+    if (this.#ring.pending) this.#run();
+  }
+
+  /** An event was delivered; the channel is masked now. */
+  readonly event = (): void => {
+    // A request that waits for its device, or a run that yielded, unmasks when it ends.
+    if (this.#closed || this.#deferred) return;
+    if (this.#ring.pending) {
+      this.#emptyEvents = 0;
+      this.#run();
+      return;
+    }
+    this.#emptyEvents++;
+    const excess = this.#emptyEvents - PATIENCE;
+    if (excess <= 0) this.#channel?.unmask();
+    else {
+      const delay = Math.min(LONGEST_DELAY, 2 ** Math.min(excess - 1, 10));
+      this.#cancelUnmask = this.#clock.after(delay, () => {
+        this.#cancelUnmask = undefined;
+        this.#channel?.unmask();
+      });
+    }
+  };
+
+  #run(): void {
+    for (let served = 0; this.#ring.pending; served++) {
+      if (this.#closed) return;
+      if (served === BURST) {
+        this.#deferred = true;
+        setImmediate(() => {
+          this.#deferred = false;
+          this.#run();
+        });
+        return;
+      }
+      if (!this.#dispatcher.dispatch(this.#ring.snapshot())) {
+        this.#deferred = true;
+        return;
+      }
+      this.#answer();
+    }
+    if (!this.#closed) this.#channel?.unmask();
+  }
+
+  #answer(): void {
+    if (!this.#ring.answer()) this.lateAnswers++;
+    this.#channel?.notify();
+  }
+
+  /** The device of a deferred request has settled. */
+  settled(status: number): void {
+    if (!this.#deferred) return;
+    this.#deferred = false;
+    this.#dispatcher.settle(this.#ring.request, status);
+    this.#whenSettled?.();
+    if (this.#closed) return;
+    this.#answer();
+    this.#run();
+  }
+
+  /** Takes no further request, and resolves when the running one has ended; then the page may be unmapped. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelUnmask?.();
+    if (!this.#deferred) return;
+    await new Promise<void>((resolve) => {
+      this.#whenSettled = resolve;
+    });
+  }
+}

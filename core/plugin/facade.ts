@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+
+import { fail } from '../errors/index.ts';
+import { type HookName, type Hooks, hookNames, type Tap, type TapOptions } from '../hooks/index.ts';
+import type { Logger } from '../log.ts';
+import type { FieldSet } from '../space/declaration.ts';
+import type { Quirk } from '../space/quirk.ts';
+import type { Choices, Host, Tappable, Undo } from './definition.ts';
+import type { Registries, Registry } from './registries.ts';
+
+/** The registrations of one plugin: taken back together, the last one first. */
+export class Scope {
+  readonly #plugin: string;
+  #undos: Undo[] = [];
+  #open = true;
+
+  constructor(plugin: string) {
+    this.#plugin = plugin;
+  }
+
+  /**
+   * Makes a registration and keeps its undo.
+   *
+   * @throws PcibackError `PLUGIN_UNLOADED` once the scope is closed.
+   */
+  register(make: () => Undo): Undo {
+    if (!this.#open) fail('PLUGIN_UNLOADED', { name: this.#plugin });
+    const made = make();
+    const undo = () => {
+      const before = this.#undos.length;
+      this.#undos = this.#undos.filter((one) => one !== undo);
+      if (this.#undos.length < before) made();
+    };
+    this.#undos.push(undo);
+    return undo;
+  }
+
+  /** Takes everything back and accepts nothing more. */
+  close(): void {
+    this.#open = false;
+    for (const undo of [...this.#undos].reverse()) undo();
+  }
+}
+
+/** A logger whose messages carry the plugin's name. */
+export const logOf = (log: Logger, plugin: string): Logger => ({
+  debug: (facts, message) => log.debug({ plugin, ...facts }, message),
+  info: (facts, message) => log.info({ plugin, ...facts }, message),
+  warn: (facts, message) => log.warn({ plugin, ...facts }, message),
+  error: (facts, message) => log.error({ plugin, ...facts }, message),
+});
+
+/** What a facade is made over. */
+export interface FacadeParts {
+  readonly plugin: string;
+  readonly registries: Registries;
+  readonly hooks: Hooks;
+  readonly log: Logger;
+  readonly scope: Scope;
+  /** @throws PcibackError `FIELD_OVERLAP` */
+  readonly addFields: (plugin: string, sets: readonly FieldSet[]) => Undo;
+  /** @throws PcibackError `FIELD_OVERLAP` */
+  readonly addQuirks: (plugin: string, quirks: readonly Quirk[]) => Undo;
+}
+
+/** Makes the {@link Host} of one plugin: everything it registers goes under its name and into its scope. */
+export const makeFacade = (parts: FacadeParts): Host => {
+  const { plugin, registries, scope } = parts;
+  const choices = <Thing>(registry: Registry<Thing>): Choices<Thing> => ({
+    add: (name, thing) => scope.register(() => registry.add(plugin, name, thing)),
+  });
+  const tappable = <Name extends HookName>(name: Name): Tappable<Name> => ({
+    tap: (first: Tap<Name> | TapOptions, second?: Tap<Name>): Undo => {
+      const [options, tap] = typeof first === 'function' ? [{}, first] : [first, second];
+      if (typeof tap !== 'function') {
+        return fail('PLUGIN_APPLY', { name: plugin, why: `it taps hook ${name} with something that is no function` });
+      }
+      return scope.register(() => parts.hooks.point(name).tap(plugin, options, tap));
+    },
+  });
+  return {
+    hooks: Object.fromEntries(hookNames.map((name) => [name, tappable(name)])) as unknown as Host['hooks'],
+    fields: { add: (...sets) => scope.register(() => parts.addFields(plugin, sets)) },
+    quirks: { add: (...quirks) => scope.register(() => parts.addQuirks(plugin, quirks)) },
+    slots: choices(registries.slots),
+    interrupts: choices(registries.interrupts),
+    platforms: choices(registries.platforms),
+    natives: choices(registries.natives),
+    commands: { add: (command) => scope.register(() => registries.commands.add(plugin, command.name, command)) },
+    log: logOf(parts.log, plugin),
+  };
+};

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+
+import satisfies from 'semver/functions/satisfies.js';
+import validRange from 'semver/ranges/valid.js';
+import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
+import { Hooks } from '../hooks/index.ts';
+import type { Logger } from '../log.ts';
+import type { FieldSet } from '../space/declaration.ts';
+import { findOverlap, type OwnedSet } from '../space/overlap.ts';
+import type { Quirk } from '../space/quirk.ts';
+import { API_VERSION, type Plugin, type Undo } from './definition.ts';
+import { makeFacade, Scope } from './facade.ts';
+import { nearest } from './nearest.ts';
+import { checkOptions } from './options.ts';
+import { Registries } from './registries.ts';
+
+export interface PluginHostSettings {
+  readonly log: Logger;
+  /** The plugin API that is offered; {@link API_VERSION} if missing. */
+  readonly api?: string;
+}
+
+/** A plugin or quirk that is in force. */
+export interface LoadedPlugin {
+  readonly kind: 'plugin' | 'quirk';
+  readonly name: string;
+  /** Missing for a quirk. */
+  readonly version?: string;
+  /** Who asked for it: `bundled`, or the rc file with the key. */
+  readonly origin: string;
+}
+
+interface Entry {
+  readonly facts: LoadedPlugin;
+  readonly scope: Scope;
+}
+
+/** Errors that name the plugin, and more exactly than `PLUGIN_APPLY` would. */
+const speaksForItself = (error: unknown): error is PcibackError =>
+  isPcibackError(error) && /^(PLUGIN_|HOOK_|FIELD_OVERLAP)/.test(error.code);
+
+const ownedSets = (quirk: Quirk): OwnedSet[] =>
+  quirk.sets.map((set) => ({ owner: quirk.name, set, match: quirk.match }));
+
+/** The plugins of one running pciback: loads, checks and unloads them, and owns what they registered and tapped. */
+export class PluginHost {
+  readonly registries = new Registries();
+  readonly hooks: Hooks;
+  readonly #log: Logger;
+  readonly #api: string;
+  readonly #entries = new Map<string, Entry>();
+  #sealed = false;
+
+  constructor(settings: PluginHostSettings) {
+    this.#log = settings.log;
+    this.#api = settings.api ?? API_VERSION;
+    this.hooks = new Hooks((error) =>
+      this.#log.error({ code: error.code, why: error.message, solve: error.solve }, 'a plugin failed'),
+    );
+  }
+
+  /** What is loaded, in order of loading. */
+  get loaded(): LoadedPlugin[] {
+    return [...this.#entries.values()].map((entry) => entry.facts);
+  }
+
+  /**
+   * Checks a plugin or quirk and puts it in force, as a whole or not at all.
+   *
+   * The checks, in order: shape, name, API range, options. After {@link seal} the hook order is checked too.
+   *
+   * @param options as the rc file has them; `undefined`: none
+   * @param origin who asked for it, for messages
+   * @throws PcibackError `PLUGIN_LOAD`, `PLUGIN_DUPLICATE`, `PLUGIN_API`, `PLUGIN_OPTIONS`, `PLUGIN_APPLY`,
+   * `PLUGIN_REGISTRATION`, `FIELD_OVERLAP`, `HOOK_DUPLICATE`, `HOOK_ORDER`
+   */
+  async load(thing: Plugin | Quirk, options: unknown, origin: string): Promise<void> {
+    this.#checkShape(thing, origin);
+    const { name } = thing;
+    if (this.#entries.has(name)) fail('PLUGIN_DUPLICATE', { name });
+    if (thing.kind === 'plugin') this.#checkApi(thing);
+    const scope = new Scope(name);
+    const facts: LoadedPlugin = {
+      kind: thing.kind,
+      name,
+      origin,
+      ...(thing.kind === 'plugin' ? { version: thing.version } : {}),
+    };
+    // Entered before it is applied: a second load of the name that begins meanwhile is a duplicate too.
+    this.#entries.set(name, { facts, scope });
+    try {
+      if (thing.kind === 'quirk') this.#applyQuirk(thing, options, scope);
+      else await this.#applyPlugin(thing, checkOptions(thing, options), scope);
+      if (this.#sealed) this.hooks.check();
+    } catch (error) {
+      scope.close();
+      this.#entries.delete(name);
+      throw error;
+    }
+    this.#log.debug(facts, 'plugin loaded');
+  }
+
+  /**
+   * Says that the plugins of the start are loaded: from now on the hook order has to be sound.
+   *
+   * @throws PcibackError `HOOK_ORDER`
+   */
+  seal(): void {
+    this.hooks.check();
+    this.#sealed = true;
+  }
+
+  /**
+   * Takes back everything that the plugin registered, the last first.
+   *
+   * @throws PcibackError `PLUGIN_UNKNOWN` when nothing of this name is loaded.
+   */
+  unload(name: string): void {
+    const entry = this.#entries.get(name);
+    if (!entry) {
+      const known = [...this.#entries.keys()];
+      return fail('PLUGIN_UNKNOWN', {
+        name,
+        asked: 'unload',
+        nearest: nearest(name, known),
+        tried: ['the loaded plugins'],
+      });
+    }
+    this.#entries.delete(name);
+    entry.scope.close();
+    this.#log.debug(entry.facts, 'plugin unloaded');
+  }
+
+  /** Unloads everything, the last first. */
+  close(): void {
+    for (const name of [...this.#entries.keys()].reverse()) this.unload(name);
+  }
+
+  /** Plugins may be plain JavaScript: what the types promise is checked. */
+  #checkShape(thing: Plugin | Quirk, origin: string): void {
+    const { kind, name } = thing as { kind: unknown; name: unknown };
+    const named = typeof name === 'string' && name !== '' ? name : origin;
+    const refuse = (why: string): never => fail('PLUGIN_LOAD', { name: named, why });
+    if (kind !== 'plugin' && kind !== 'quirk') refuse('it is neither a plugin nor a quirk');
+    if (named !== name) refuse('it has no name');
+    if (thing.kind === 'quirk') {
+      if (!Array.isArray(thing.sets) || !Array.isArray(thing.match)) refuse('it was not made by defineQuirk');
+    } else if (typeof thing.api !== 'string' || typeof thing.apply !== 'function') {
+      refuse('it was not made by definePlugin');
+    }
+  }
+
+  /** A pre-release of the API counts as the version that it leads to: plugins for that version can be tried with it. */
+  #checkApi(plugin: Plugin): void {
+    const { name, api } = plugin;
+    if (validRange(api) === null) {
+      fail('PLUGIN_API', { name, wanted: `"${api}", which is no semver range`, offered: this.#api });
+    }
+    if (!satisfies(this.#api, api, { includePrerelease: true })) {
+      fail('PLUGIN_API', { name, wanted: api, offered: this.#api });
+    }
+  }
+
+  async #applyPlugin(plugin: Plugin, options: unknown, scope: Scope): Promise<void> {
+    const host = makeFacade({
+      plugin: plugin.name,
+      registries: this.registries,
+      hooks: this.hooks,
+      log: this.#log,
+      scope,
+      addFields: (name, sets) => this.#addFields(name, sets),
+      addQuirks: (name, quirks) => this.#addQuirks(name, quirks),
+    });
+    try {
+      // Typed as void; an author of plain JavaScript may write an async function, whose failure must not get lost.
+      const result: unknown = plugin.apply(host, options);
+      await result;
+    } catch (error) {
+      if (speaksForItself(error)) throw error;
+      throw problem('PLUGIN_APPLY', { name: plugin.name, why: describeError(error) }, error);
+    }
+  }
+
+  #applyQuirk(quirk: Quirk, options: unknown, scope: Scope): void {
+    const { name } = quirk;
+    if (options !== undefined) {
+      fail('PLUGIN_OPTIONS', { name, where: '(all)', why: 'a quirk takes no options', nearest: undefined });
+    }
+    scope.register(() => this.#addQuirks(name, [quirk]));
+  }
+
+  #present(): OwnedSet[] {
+    return [
+      ...this.registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
+      ...this.registries.quirks.things.flatMap(ownedSets),
+    ];
+  }
+
+  #addFields(plugin: string, sets: readonly FieldSet[]): Undo {
+    this.#refuseOverlap(sets.map((set) => ({ owner: plugin, set })));
+    return this.#addAll(sets.map((set) => () => this.registries.fields.add(plugin, set.name, set)));
+  }
+
+  #addQuirks(plugin: string, quirks: readonly Quirk[]): Undo {
+    this.#refuseOverlap(quirks.flatMap(ownedSets));
+    return this.#addAll(quirks.map((quirk) => () => this.registries.quirks.add(plugin, quirk.name, quirk)));
+  }
+
+  #refuseOverlap(added: readonly OwnedSet[]): void {
+    const overlap = findOverlap(added, this.#present());
+    if (overlap) fail('FIELD_OVERLAP', { ...overlap });
+  }
+
+  /** All registrations or none. */
+  #addAll(makes: readonly (() => Undo)[]): Undo {
+    const undos: Undo[] = [];
+    const undo = () => {
+      for (const one of [...undos].reverse()) one();
+    };
+    try {
+      for (const make of makes) undos.push(make());
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    return undo;
+  }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+
+import { explainIssue } from '../config/explain.ts';
+import { fail } from '../errors/index.ts';
+import type { Plugin } from './definition.ts';
+
+/**
+ * Checks the options of a plugin against its schema.
+ *
+ * @param options as the rc file has them; `undefined`: none were given, the schema's defaults count
+ * @returns what the plugin's `apply` gets
+ * @throws PcibackError `PLUGIN_OPTIONS`
+ */
+export const checkOptions = (plugin: Plugin, options: unknown): unknown => {
+  const { name, options: schema } = plugin;
+  if (schema === undefined) {
+    if (options === undefined) return undefined;
+    return fail('PLUGIN_OPTIONS', { name, where: '(all)', why: 'it takes no options', nearest: undefined });
+  }
+  const parsed = schema.safeParse(options ?? {}, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const { key, why, nearest } = explainIssue(schema, parsed.error.issues[0]);
+  return fail('PLUGIN_OPTIONS', { name, where: key === '' ? '(all)' : key, why, nearest });
+};

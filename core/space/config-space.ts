@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+
+import type { PciFunction } from '../platform/pci.ts';
+import { Status } from '../ring/layout.ts';
+import { PENDING } from './behaviour.ts';
+import type { CompiledSpace, PlacedClaim } from './compile.ts';
+
+/** Told about what did not go as the guest asked; must not allocate for a refusal it has seen before. */
+export interface AccessSink {
+  /** The host refused an access, or a behaviour threw; the guest was answered op_failed. */
+  failed(offset: number, error: unknown): void;
+  /**
+   * @param offset of the access
+   * @param value as written, `size` bytes, unsigned
+   * @param mask refused bits of `value`, unsigned
+   * @param why a constant text for a behaviour's rule; `undefined`: the policy of the bits tells
+   * @param owner of a behaviour; `undefined`: ask the table
+   */
+  denied(
+    offset: number,
+    size: number,
+    value: number,
+    mask: number,
+    why: string | undefined,
+    owner: string | undefined,
+  ): void;
+}
+
+const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
+
+/**
+ * A guest's view of one device's config space.
+ *
+ * `read` and `write` are the hot path: no allocation, no hook, no search. Results are left in `value`.
+ */
+export class ConfigSpace {
+  /** Result of the last successful read: `size` bytes, unsigned; 0 after a failure. */
+  value = 0;
+  readonly #hardware: PciFunction;
+  readonly #sink: AccessSink;
+  #table: CompiledSpace;
+  #offset = 0;
+  #size: 1 | 2 | 4 = 4;
+  #written = 0;
+
+  constructor(hardware: PciFunction, table: CompiledSpace, sink: AccessSink) {
+    this.#hardware = hardware;
+    this.#table = table;
+    this.#sink = sink;
+  }
+
+  get table(): CompiledSpace {
+    return this.#table;
+  }
+
+  /** Replaces the table between two requests. */
+  swap(table: CompiledSpace): void {
+    this.#table = table;
+  }
+
+  /** Whether the guest's numbers name an access inside of this config space (S-1). */
+  #accepts(offset: number, size: number): size is 1 | 2 | 4 {
+    return (
+      (size === 1 || size === 2 || size === 4) &&
+      offset >= 0 &&
+      offset + size <= this.#table.size &&
+      (offset & (size - 1)) === 0
+    );
+  }
+
+  /**
+   * Reads as the guest does.
+   *
+   * @param offset signed, as the guest sent it
+   * @param size as the guest sent it
+   * @returns a protocol status
+   */
+  read(offset: number, size: number): number {
+    this.value = 0;
+    if (!this.#accepts(offset, size)) return Status.invalidOffset;
+    const at = offset >> 2;
+    const shift = (offset & 3) << 3;
+    const lane = sizeMask(size) << shift;
+    try {
+      const view = this.#view(at, offset, size, shift, lane);
+      this.value = ((view & lane) >>> shift) >>> 0;
+      return Status.success;
+    } catch (error) {
+      // D-C16: the guest gets the error and zero.
+      this.#sink.failed(offset, error);
+      return Status.opFailed;
+    }
+  }
+
+  /** The bits of `lane` as the guest sees them, in their place in the dword. */
+  #view(at: number, offset: number, size: 1 | 2 | 4, shift: number, lane: number): number {
+    const table = this.#table;
+    const shadowed = (table.shadowed[at] as number) & lane;
+    let view = shadowed === lane ? 0 : this.#hardware.readConfig(offset, size) << shift;
+    view = (view & ~shadowed) | ((table.shadow[at] as number) & shadowed);
+    const registers = table.registers[at];
+    if (registers !== undefined) {
+      for (let i = 0; i < registers.length; i++) {
+        const register = registers[i] as NonNullable<(typeof registers)[0]>;
+        const mask = (register.mask << register.shift) & lane;
+        if (mask === 0 || register.behaviour.read === undefined) continue;
+        view = (view & ~mask) | ((register.behaviour.read(register) << register.shift) & mask);
+      }
+    }
+    return view;
+  }
+
+  /**
+   * Writes as the guest does: each bit goes where its owner says, whatever the width of the access. Bytes in which no
+   * bit is writable are never written (XSA-128).
+   *
+   * @param value as the guest sent it; bits above `size` are ignored
+   * @returns a protocol status (the first error of several registers, D-C7), or `PENDING`
+   */
+  write(offset: number, size: number, value: number): number {
+    if (!this.#accepts(offset, size)) return Status.invalidOffset;
+    const table = this.#table;
+    const at = offset >> 2;
+    const shift = (offset & 3) << 3;
+    const lane = sizeMask(size) << shift;
+    const written = (value << shift) & lane;
+    this.#offset = offset;
+    this.#size = size;
+    this.#written = ((written >>> shift) & sizeMask(size)) >>> 0;
+    try {
+      const ones = (table.ones[at] as number) & lane;
+      const through = (table.writable[at] as number) & lane;
+      const own = (table.own[at] as number) & lane;
+      const coded = (table.coded[at] as number) & lane;
+      const settled = through | ones | own | coded | ((table.reserved[at] as number) & lane);
+      if (settled !== lane) {
+        const refused = (written ^ this.#view(at, offset, size, shift, lane)) & lane & ~settled;
+        if (refused !== 0)
+          this.#sink.denied(offset, size, this.#written, (refused >>> shift) >>> 0, undefined, undefined);
+      }
+      if (own !== 0) table.shadow[at] = ((table.shadow[at] as number) & ~own) | (written & own);
+      if ((through | ones) !== 0) this.#through(offset, size, shift, written, through, ones);
+      return coded === 0 ? Status.success : this.#coded(at, lane, written);
+    } catch (error) {
+      this.#sink.failed(offset, error);
+      return Status.opFailed;
+    }
+  }
+
+  /** Passes writable bits on, in the largest accesses that touch only bytes with a writable bit. */
+  #through(offset: number, size: 1 | 2 | 4, shift: number, written: number, through: number, ones: number): void {
+    const lane = sizeMask(size) << shift;
+    const passing = through | ones;
+    if (size !== 1) {
+      const half = (size >> 1) as 1 | 2;
+      if (!eachByte(passing, offset & 3, size)) {
+        this.#through(
+          offset,
+          half,
+          shift,
+          written,
+          through & (sizeMask(half) << shift),
+          ones & (sizeMask(half) << shift),
+        );
+        const upper = shift + (half << 3);
+        const mask = sizeMask(half) << upper;
+        this.#through(offset + half, half, upper, written, through & mask, ones & mask);
+        return;
+      }
+    }
+    if ((passing & lane) === 0) return;
+    let value = written;
+    if (through !== lane) {
+      const old = this.#hardware.readConfig(offset, size) << shift;
+      value = (old & ~passing) | (written & passing);
+    }
+    this.#hardware.writeConfig(offset, size, ((value & lane) >>> shift) >>> 0);
+  }
+
+  #coded(at: number, lane: number, written: number): number {
+    const registers = this.#table.registers[at] ?? [];
+    let status: number = Status.success;
+    for (let i = 0; i < registers.length; i++) {
+      const register = registers[i] as NonNullable<(typeof registers)[0]>;
+      if (((register.mask << register.shift) & lane) === 0) continue;
+      const reach = sizeMask(register.size) << register.shift;
+      let whole = written & reach;
+      if ((lane & reach) !== reach) whole |= (register.view() << register.shift) & reach & ~lane;
+      const value = ((whole >>> register.shift) & sizeMask(register.size)) >>> 0;
+      if (register.behaviour.write === undefined) {
+        const refused = ((register.view() ^ value) & register.mask) >>> 0;
+        if (refused !== 0) register.deny(refused, 'read-only');
+        continue;
+      }
+      const result = register.behaviour.write(register, value);
+      if (status === Status.success || result === PENDING) status = result;
+    }
+    return status;
+  }
+
+  /** A behaviour refused bits of its register during the write that runs now. */
+  refusedByBehaviour(registerOffset: number, mask: number, owner: string, why: string): void {
+    const up = (registerOffset - this.#offset) << 3;
+    const moved = up >= 0 ? mask << up : mask >>> -up;
+    this.#sink.denied(this.#offset, this.#size, this.#written, (moved & sizeMask(this.#size)) >>> 0, why, owner);
+  }
+
+  /** Who owns the bits of an access, for explanations; an empty list: no field. */
+  claimsOf(offset: number, mask: number): PlacedClaim[] {
+    const dword = offset & ~3;
+    const bits = (mask << ((offset & 3) << 3)) >>> 0;
+    return this.#table.claims.filter((claim) => claim.dword === dword && (claim.mask & bits) !== 0);
+  }
+}
+
+/** Whether each of the `size` bytes from byte `first` of the dword has a bit in `mask`. */
+const eachByte = (mask: number, first: number, size: number): boolean => {
+  for (let byte = first; byte < first + size; byte++) if (((mask >>> (byte << 3)) & 0xff) === 0) return false;
+  return true;
+};

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+
+import type { Bdf } from '../bdf.ts';
+import type { Denial } from '../hooks/table.ts';
+
+/** Who refused, in words. */
+export interface DenialReason {
+  readonly owner: string;
+  readonly why: string;
+}
+
+/** Finds the reason; asked once per distinct refusal, so it may search. */
+export type ExplainDenial = (
+  device: Bdf,
+  offset: number,
+  mask: number,
+  rule: string | undefined,
+  owner: string | undefined,
+) => DenialReason;
+
+/**
+ * The refused writes of one guest: distinct ones (device, offset, size, bits, rule) with a count and the last value.
+ *
+ * Bounded: when the record is full, further distinct refusals are only counted. A refusal that is in the record
+ * already costs no allocation.
+ */
+export class DenialRecord {
+  /** Distinct refusals that found no place any more. */
+  overflow = 0;
+  /** Refused writes in all. */
+  total = 0;
+  readonly #guest: number;
+  readonly #explain: ExplainDenial;
+  readonly #capacity: number;
+  readonly #entries: { -readonly [Key in keyof Denial]: Denial[Key] }[] = [];
+  /** Index of the first entry of each hash bucket, and of the next one per entry; -1 ends a chain. */
+  readonly #buckets: Int32Array;
+  readonly #next: Int32Array;
+
+  constructor(guest: number, explain: ExplainDenial, capacity = 256) {
+    this.#guest = guest;
+    this.#explain = explain;
+    this.#capacity = capacity;
+    this.#buckets = new Int32Array(512).fill(-1);
+    this.#next = new Int32Array(capacity).fill(-1);
+  }
+
+  /**
+   * Records one refusal.
+   *
+   * @param rule the behaviour's rule, or `undefined` for the policy of the bits
+   * @returns the entry when it is new
+   */
+  record(
+    device: Bdf,
+    offset: number,
+    size: number,
+    value: number,
+    mask: number,
+    rule: string | undefined,
+    owner: string | undefined,
+  ): Denial | undefined {
+    this.total++;
+    const bucket = (Math.imul(device ^ (offset << 3) ^ size, 0x9e3779b1) ^ mask) & 511;
+    for (let index = this.#buckets[bucket] ?? -1; index >= 0; index = this.#next[index] ?? -1) {
+      const entry = this.#entries[index];
+      if (
+        entry !== undefined &&
+        entry.bdf === device &&
+        entry.offset === offset &&
+        entry.size === size &&
+        entry.mask === mask &&
+        (rule === undefined || entry.why === rule)
+      ) {
+        entry.count++;
+        entry.value = value;
+        return undefined;
+      }
+    }
+    if (this.#entries.length >= this.#capacity) {
+      this.overflow++;
+      return undefined;
+    }
+    const entry = {
+      bdf: device,
+      guest: this.#guest,
+      offset,
+      size,
+      value,
+      mask,
+      ...this.#explain(device, offset, mask, rule, owner),
+      count: 1,
+    };
+    const index = this.#entries.push(entry) - 1;
+    this.#next[index] = this.#buckets[bucket] ?? -1;
+    this.#buckets[bucket] = index;
+    return entry;
+  }
+
+  /** Copies, in the order of first occurrence. */
+  list(): Denial[] {
+    return this.#entries.map((entry) => ({ ...entry }));
+  }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+import { hex } from '../bdf.ts';
+import type { Anchor, FieldSet } from './declaration.ts';
+import type { DeviceMatch } from './quirk.ts';
+
+/** A set of registers, who brings it, and the devices it is for (missing: all). */
+export interface OwnedSet {
+  /** The plugin or quirk. */
+  readonly owner: string;
+  readonly set: FieldSet;
+  readonly match?: readonly DeviceMatch[];
+}
+
+/** Two claims to the same bits; the facts of the error `FIELD_OVERLAP`. */
+export interface Overlap {
+  /** `owner: set / register`. */
+  readonly register: string;
+  readonly other: string;
+  /** Of the first shared byte, from the sets' anchor, hexadecimal. */
+  readonly offset: string;
+  /** The shared bits of that byte, hexadecimal. */
+  readonly bits: string;
+}
+
+interface ByteClaim {
+  readonly register: string;
+  readonly mask: number;
+}
+
+/** Claims of one set by byte, counted from its anchor. */
+type ByteMap = ReadonlyMap<number, readonly ByteClaim[]>;
+
+const conflictAt = (byte: number, one: ByteClaim, others: readonly ByteClaim[] | undefined): Overlap | undefined => {
+  for (const other of others ?? []) {
+    const bits = one.mask & other.mask;
+    if (bits !== 0) return { register: one.register, other: other.register, offset: hex(byte, 2), bits: hex(bits, 2) };
+  }
+  return undefined;
+};
+
+/** The set's claims by byte, or two registers of the set that are in each other's way. */
+const byteMap = ({ owner, set }: OwnedSet): ByteMap | Overlap => {
+  const bytes = new Map<number, ByteClaim[]>();
+  for (const register of set.registers) {
+    const mask = register.claims.reduce((bits, claim) => (bits | claim.mask) >>> 0, 0);
+    for (let index = 0; index < register.width / 8; index++) {
+      const byte = register.offset + index;
+      const claim = { register: `${owner}: ${set.name} / ${register.name}`, mask: (mask >>> (index * 8)) & 0xff };
+      if (claim.mask === 0) continue;
+      const there = bytes.get(byte) ?? [];
+      const conflict = conflictAt(byte, claim, there);
+      if (conflict) return conflict;
+      bytes.set(byte, [...there, claim]);
+    }
+  }
+  return bytes;
+};
+
+/** Whether both sets can lie at the same place of one device. Where a capability lies, only the device knows. */
+const sameAnchor = (one: Anchor, other: Anchor): boolean => {
+  if (one.kind === 'header') return other.kind === 'header' && one.types.some((type) => other.types.includes(type));
+  return other.kind === one.kind && other.id === one.id;
+};
+
+const agree = (one: number | undefined, other: number | undefined): boolean =>
+  one === undefined || other === undefined || one === other;
+
+/** Whether a device can exist that both describe. */
+const matchesIntersect = (one: DeviceMatch, other: DeviceMatch): boolean =>
+  one.vendor === other.vendor &&
+  agree(one.device, other.device) &&
+  agree(one.subsystemVendor, other.subsystemVendor) &&
+  agree(one.subsystemDevice, other.subsystemDevice) &&
+  (one.class === undefined ||
+    other.class === undefined ||
+    ((one.class.value ^ other.class.value) & one.class.mask & other.class.mask) === 0);
+
+const sameDevice = (one: OwnedSet, other: OwnedSet): boolean =>
+  one.match === undefined ||
+  other.match === undefined ||
+  one.match.some((first) => other.match?.some((second) => matchesIntersect(first, second)));
+
+/**
+ * Finds two registers that claim the same bit of a device both are for: within one added set, between two of them, or
+ * between an added set and one that is there already. Sets with different anchors are not compared: whether a quirk
+ * lies over a capability is seen when a device's table is compiled.
+ */
+export const findOverlap = (added: readonly OwnedSet[], present: readonly OwnedSet[] = []): Overlap | undefined => {
+  const maps = new Map<OwnedSet, ByteMap>();
+  const mapOf = (owned: OwnedSet): ByteMap | Overlap => {
+    const known = maps.get(owned);
+    if (known) return known;
+    const map = byteMap(owned);
+    if ('register' in map) return map;
+    maps.set(owned, map);
+    return map;
+  };
+  for (const [index, one] of added.entries()) {
+    const map = mapOf(one);
+    if ('register' in map) return map;
+    for (const other of [...present, ...added.slice(0, index)]) {
+      if (!sameAnchor(one.set.anchor, other.set.anchor) || !sameDevice(one, other)) continue;
+      const theirs = mapOf(other);
+      if ('register' in theirs) return theirs;
+      for (const [byte, claims] of map) {
+        for (const claim of claims) {
+          const conflict = conflictAt(byte, claim, theirs.get(byte));
+          if (conflict) return conflict;
+        }
+      }
+    }
+  }
+  return undefined;
+};

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+
+import type { InterruptPolicy, InterruptType } from '../interrupts.ts';
+import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '../platform/index.ts';
+import { Status } from '../ring/layout.ts';
+import { type DeviceOperations, PENDING, type PowerState } from '../space/behaviour.ts';
+import { CapabilityId, findCapability } from '../space/capabilities.ts';
+import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
+
+/** Dwords in a cache line of the host. */
+const CACHE_LINE_DWORDS = 16;
+/** Milliseconds a function needs after a change to or from D3hot, and to or from D2 (PCI PM 1.2, §5.6.1). */
+const D3_DELAY = 10;
+const D2_DELAY = 1;
+
+/** What the assignment of a device to a guest adds to the host's operations. */
+export interface GuestTerms {
+  readonly permissive: boolean;
+  readonly allowInterruptControl: boolean;
+  readonly policy: InterruptPolicy;
+  /** Told when an operation that answered `PENDING` has ended. */
+  readonly settled: (status: number) => void;
+}
+
+/**
+ * The host's operations on one seized function, made of config accesses only, so that they are the same on every
+ * platform. Capability offsets are recorded once at seizing: a device may change its list later, and is not believed.
+ */
+export class HostOperations implements DeviceOperations {
+  readonly hardware: PciFunction;
+  readonly msi: number | undefined;
+  readonly msix: number | undefined;
+  readonly power: number | undefined;
+  enabled = false;
+  readonly #clock: Clock;
+  #terms: GuestTerms | undefined;
+  #cancelTransition: (() => void) | undefined;
+
+  constructor(hardware: PciFunction, clock: Clock) {
+    this.hardware = hardware;
+    this.#clock = clock;
+    this.msi = findCapability(hardware, CapabilityId.msi);
+    this.msix = findCapability(hardware, CapabilityId.msix);
+    this.power = findCapability(hardware, CapabilityId.powerManagement);
+  }
+
+  /** From now on the device works for a guest under these terms; `undefined`: for nobody. */
+  serve(terms: GuestTerms | undefined): void {
+    this.#terms = terms;
+    this.enabled = false;
+    if (terms === undefined) {
+      this.#cancelTransition?.();
+      this.#cancelTransition = undefined;
+    }
+  }
+
+  get permissive(): boolean {
+    return this.#terms?.permissive ?? false;
+  }
+
+  get allowInterruptControl(): boolean {
+    return this.#terms?.allowInterruptControl ?? false;
+  }
+
+  /** Whether an operation is under way that has not told its end yet. */
+  get busy(): boolean {
+    return this.#cancelTransition !== undefined;
+  }
+
+  get #command(): number {
+    return this.hardware.readConfig(Register.command, 2);
+  }
+  set #command(value: number) {
+    this.hardware.writeConfig(Register.command, 2, value & 0xffff);
+  }
+
+  enable(): void {
+    if (this.powerState !== 0) throw new HostError(`enable in D${this.powerState}`, Errno.EIO);
+    let command = this.#command;
+    for (const [index, resource] of this.hardware.resources.entries()) {
+      const rom = index === 6;
+      if (resource.size === 0n || (rom && (resource.flags & 1) === 0)) continue;
+      if ((resource.flags & (ResourceFlag.disabled | ResourceFlag.unassigned)) !== 0) {
+        throw new HostError(`enable: resource ${index} is not assigned`, Errno.EINVAL);
+      }
+      if ((resource.flags & ResourceFlag.io) !== 0) command |= CommandBit.io;
+      if ((resource.flags & ResourceFlag.memory) !== 0) command |= CommandBit.memory;
+    }
+    const type = this.interruptType;
+    const messages = type !== 'none' && type !== 'intx';
+    if (!messages && this.hardware.readConfig(Register.interruptPin, 1) !== 0) command &= ~CommandBit.intxDisable;
+    this.#command = command;
+    this.enabled = true;
+  }
+
+  disable(): void {
+    this.setBusMaster('off');
+    this.enabled = false;
+  }
+
+  get busMaster(): boolean {
+    return (this.#command & CommandBit.master) !== 0;
+  }
+
+  setBusMaster(state: 'on' | 'off'): void {
+    this.#setCommandBit(CommandBit.master, state);
+  }
+
+  setIntxDisabled(state: 'on' | 'off'): void {
+    this.#setCommandBit(CommandBit.intxDisable, state);
+  }
+
+  setInvalidate(state: 'on' | 'off'): boolean {
+    if (state === 'on') {
+      const line = this.hardware.readConfig(Register.cacheLineSize, 1);
+      if (line === 0 || line % CACHE_LINE_DWORDS !== 0) {
+        this.hardware.writeConfig(Register.cacheLineSize, 1, CACHE_LINE_DWORDS);
+        if (this.hardware.readConfig(Register.cacheLineSize, 1) !== CACHE_LINE_DWORDS) return false;
+      }
+    }
+    this.#setCommandBit(CommandBit.invalidate, state);
+    return true;
+  }
+
+  #setCommandBit(bit: number, state: 'on' | 'off'): void {
+    const command = this.#command;
+    const next = state === 'on' ? command | bit : command & ~bit;
+    if (next !== command) this.#command = next;
+  }
+
+  /** Whether MEMORY decode is on in hardware; for a virtual function that of its physical function. */
+  get decodesMemory(): boolean {
+    const governing = this.hardware.physical ?? this.hardware;
+    return (governing.readConfig(Register.command, 2) & CommandBit.memory) !== 0;
+  }
+
+  get powerState(): PowerState {
+    if (this.power === undefined) return 0;
+    return (this.hardware.readConfig(this.power + Power.control, 2) & Power.stateMask) as PowerState;
+  }
+
+  setPowerState(state: PowerState): number {
+    const { power } = this;
+    if (power === undefined) return state === 0 ? Status.success : Status.accessDenied;
+    const control = this.hardware.readConfig(power + Power.control, 2);
+    const current = (control & Power.stateMask) as PowerState;
+    if (state === current) return Status.success;
+    const supported = this.hardware.readConfig(power + Power.capabilities, 2);
+    if ((state === 1 && (supported & Power.d1) === 0) || (state === 2 && (supported & Power.d2) === 0)) {
+      return Status.success;
+    }
+    if (state !== 0 && current > state) return Status.accessDenied;
+    // A one in PME_Status would clear it; the guest did not ask for that here.
+    const next = (control & ~(Power.stateMask | Power.pmeStatus)) | state;
+    this.hardware.writeConfig(power + Power.control, 2, next);
+    const deepest = Math.max(state, current);
+    if (deepest < 2) return Status.success;
+    const lostState = state === 0 && current === 3 && (control & Power.noSoftReset) === 0;
+    this.#cancelTransition = this.#clock.after(deepest === 3 ? D3_DELAY : D2_DELAY, () => {
+      this.#cancelTransition = undefined;
+      this.#terms?.settled(this.#afterTransition(lostState));
+    });
+    return PENDING;
+  }
+
+  #afterTransition(lostState: boolean): number {
+    try {
+      if (lostState) this.restoreBars();
+      return Status.success;
+    } catch (error) {
+      if (error instanceof HostError) return Status.accessDenied;
+      throw error;
+    }
+  }
+
+  /** Writes the addresses that the host assigned into BARs that do not hold them any more. */
+  restoreBars(): void {
+    const last = this.hardware.identity.headerType === 0 ? 6 : 2;
+    for (let index = 0; index < last; index++) {
+      const resource = this.hardware.resources[index];
+      if (resource === undefined || resource.size === 0n) continue;
+      const offset = Register.firstBar + 4 * index;
+      this.hardware.writeConfig(
+        offset,
+        4,
+        Number(resource.start & 0xffffffffn) | (resource.flags & ResourceFlag.typeBits),
+      );
+      if ((resource.flags & ResourceFlag.memory64) !== 0) {
+        this.hardware.writeConfig(offset + 4, 4, Number(resource.start >> 32n));
+      }
+    }
+  }
+
+  get interruptType(): InterruptType {
+    const on = (capability: number | undefined, control: number, enable: number): boolean =>
+      capability !== undefined && (this.hardware.readConfig(capability + control, 2) & enable) !== 0;
+    const msi = on(this.msi, Msi.control, Msi.enable);
+    const msix = on(this.msix, Msix.control, Msix.enable);
+    if (msi && msix) return 'several';
+    if (msi) return 'msi';
+    if (msix) return 'msix';
+    return (this.#command & CommandBit.intxDisable) === 0 ? 'intx' : 'none';
+  }
+
+  allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean {
+    const policy = this.#terms?.policy;
+    if (policy === undefined) return false;
+    return policy.allowsControlWord({
+      kind,
+      current: this.interruptType,
+      old,
+      next,
+      allowed: this.allowInterruptControl,
+    });
+  }
+
+  /** Switches the function off between guests: no bus master, no message interrupt. Decode stays (XSA-120, D-S11). */
+  turnOff(): void {
+    if (this.msix !== undefined) this.#clear(this.msix + Msix.control, Msix.enable);
+    if (this.msi !== undefined) this.#clear(this.msi + Msi.control, Msi.enable);
+    this.#setCommandBit(CommandBit.invalidate, 'off');
+    this.disable();
+  }
+
+  #clear(offset: number, bit: number): void {
+    const word = this.hardware.readConfig(offset, 2);
+    if ((word & bit) !== 0) this.hardware.writeConfig(offset, 2, word & ~bit);
+  }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+
+import { type Bdf, formatBdf } from '../bdf.ts';
+import { describeError, fail, isPcibackError } from '../errors/index.ts';
+import type { Hooks } from '../hooks/index.ts';
+import type { InterruptPolicy } from '../interrupts.ts';
+import type { Logger } from '../log.ts';
+import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
+import type { Contribution, Unhandled } from '../space/compile.ts';
+import { Assignment, type Tenant } from './assignment.ts';
+import { SavedConfig } from './saved-config.ts';
+import { SeizedDevice } from './seized-device.ts';
+import { Vectors } from './vectors.ts';
+
+/** Decisions of the operator that the stub carries out. */
+export interface StubPolicy {
+  /** What becomes of a device whose reset failed, and of one that has no reset method (D-S8, S-16). */
+  readonly onReset: { readonly failed: 'quarantine' | 'allow'; readonly unsupported: 'quarantine' | 'allow' };
+  /** Whether the administrator made writes without a field pass for this device and guest. */
+  permissive(device: SeizedDevice, guest: Tenant): boolean;
+  interruptPolicy(guest: Tenant): InterruptPolicy;
+  /** Field sets and quirks for this device, fields first. */
+  contributions(device: SeizedDevice): Contribution[];
+}
+
+/** Milliseconds for a function to leave D3hot before its config space is touched. */
+const WAKE_DELAY = 10;
+
+/**
+ * Which devices are seized, who owns each, and their way from host to guest to host. It does not know why a device is
+ * wanted, and names no vendor.
+ */
+export class Stub {
+  readonly #platform: Platform;
+  readonly #hooks: Hooks;
+  readonly #policy: StubPolicy;
+  readonly #log: Logger;
+  readonly #devices = new Map<Bdf, SeizedDevice>();
+  readonly #seizing = new Map<Bdf, Promise<SeizedDevice>>();
+
+  constructor(platform: Platform, hooks: Hooks, policy: StubPolicy, log: Logger) {
+    this.#platform = platform;
+    this.#hooks = hooks;
+    this.#policy = policy;
+    this.#log = log;
+  }
+
+  /** All seized devices. */
+  get devices(): readonly SeizedDevice[] {
+    return [...this.#devices.values()];
+  }
+
+  /**
+   * Takes a function from the host: saved, reset, restored, switched off.
+   *
+   * @throws PcibackError `DEVICE_NOT_FOUND`, `DEVICE_NOT_SEIZABLE`, `DEVICE_HEADER`; nothing is held then.
+   */
+  seize(address: Bdf): Promise<SeizedDevice> {
+    const known = this.#devices.get(address);
+    if (known) return Promise.resolve(known);
+    const running = this.#seizing.get(address) ?? this.#seize(address).finally(() => this.#seizing.delete(address));
+    this.#seizing.set(address, running);
+    return running;
+  }
+
+  async #seize(address: Bdf): Promise<SeizedDevice> {
+    const { pci, clock } = this.#platform;
+    const hardware = await pci.seize(address);
+    try {
+      const { headerType } = hardware.identity;
+      if (headerType !== 0 && headerType !== 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
+      const device = new SeizedDevice(hardware, await pci.bridgesAbove(address), SavedConfig.of(hardware), clock);
+      // While the host still owns it, and only with the capability: without one this call can take a host down.
+      if (device.operations.msix !== undefined) this.#platform.interrupts.prepareMsix(hardware);
+      const reset = await this.#reset(device);
+      device.quarantine = this.#judge(reset);
+      device.pristine.restore(hardware);
+      device.operations.turnOff();
+      await this.#hooks.call('deviceSeized', device);
+      this.#devices.set(address, device);
+      this.#log.info({ bdf: formatBdf(address), reset: describeReset(reset) }, 'device seized');
+      return device;
+    } catch (error) {
+      await this.#giveToHost(hardware);
+      throw error;
+    }
+  }
+
+  async #giveToHost(hardware: PciFunction): Promise<void> {
+    try {
+      await this.#platform.pci.release(hardware);
+    } catch (error) {
+      this.#log.error({ bdf: formatBdf(hardware.identity.bdf), error: describeError(error) }, 'device not given back');
+    }
+  }
+
+  /**
+   * Gives a device to a guest, seizing it if need be. The owner is exclusive: of two callers at the same time one gets
+   * it (S-9). A device that is on its way back is waited for.
+   *
+   * @throws PcibackError `DEVICE_IN_USE`, `DEVICE_QUARANTINED` and what {@link seize} throws; nothing is assigned then.
+   */
+  async assign(address: Bdf, tenant: Tenant): Promise<SeizedDevice> {
+    const device = await this.seize(address);
+    return device.lock.run(async () => {
+      const bdf = formatBdf(address);
+      if (device.assignment !== undefined) {
+        fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
+      }
+      if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
+      device.assignment = this.#assignment(device, tenant);
+      try {
+        await this.#hooks.call('deviceAssigned', device, tenant);
+      } catch (error) {
+        await this.#takeBack(device, device.assignment);
+        throw error;
+      }
+      return device;
+    });
+  }
+
+  #assignment(device: SeizedDevice, tenant: Tenant): Assignment {
+    const { operations, bdf } = device;
+    const policy = this.#policy.interruptPolicy(tenant);
+    const name = formatBdf(bdf);
+    const warn = (what: string, why: string): void => {
+      if (tenant.limit.allows())
+        this.#log.warn({ bdf: name, guest: tenant.domain, what, why }, 'interrupt request refused');
+    };
+    const vectors = new Vectors({
+      domain: tenant.domain,
+      operations,
+      mapper: this.#platform.interrupts,
+      refuses: (kind) => {
+        const answer = this.#hooks.call('interruptControl', { kind, device, guest: tenant });
+        return answer?.refused ?? policy.refusesRequest?.(kind);
+      },
+      warn,
+    });
+    const assignment = new Assignment({
+      bdf,
+      operations,
+      tenant,
+      policy,
+      unhandled: this.#unhandled(device, tenant),
+      contributions: this.#policy.contributions(device),
+      interrupts: vectors,
+      skipped: (set, why) => this.#log.warn({ bdf: name, set, why }, 'field set left out'),
+    });
+    return assignment;
+  }
+
+  #unhandled(device: SeizedDevice, tenant: Tenant): Unhandled {
+    const chosen = this.#hooks.call('unhandledWrite', device, tenant);
+    const unhandled = chosen ?? (this.#policy.permissive(device, tenant) ? 'permissive' : 'drop');
+    if (unhandled === 'permissive') {
+      this.#log.warn(
+        { bdf: formatBdf(device.bdf), guest: tenant.domain },
+        'permissive: writes without a field reach the device',
+      );
+    }
+    return unhandled;
+  }
+
+  /**
+   * Takes a device back from its guest, dead or alive (S-7). The caller has made sure that no request for it runs.
+   * Never throws for what a device does: one that cannot be made clean is quarantined.
+   */
+  async giveBack(device: SeizedDevice): Promise<void> {
+    await device.lock.run(async () => {
+      const { assignment } = device;
+      if (assignment !== undefined) await this.#takeBack(device, assignment);
+    });
+  }
+
+  async #takeBack(device: SeizedDevice, assignment: Assignment): Promise<void> {
+    const { operations, bdf } = device;
+    const { tenant } = assignment;
+    const facts = { bdf: formatBdf(bdf), guest: tenant.domain };
+    let pirqs = 0;
+    let reset: ResetOutcome | undefined;
+    try {
+      operations.setBusMaster('off');
+      pirqs = assignment.interrupts.teardown();
+      operations.serve(undefined);
+      await this.#wake(device);
+      reset = await this.#reset(device);
+      device.quarantine = this.#judge(reset);
+      const stubborn = device.pristine.restore(operations.hardware);
+      if (stubborn.length > 0)
+        this.#log.warn({ ...facts, offsets: stubborn }, 'registers did not take their saved value');
+      operations.turnOff();
+      await this.#hooks.call('deviceReturned', device, tenant);
+    } catch (error) {
+      if (!(error instanceof HostError) && !isPcibackError(error)) throw error;
+      device.quarantine = describeError(error);
+    } finally {
+      operations.serve(undefined);
+      device.assignment = undefined;
+    }
+    if (device.quarantine !== undefined) this.#log.error({ ...facts, why: device.quarantine }, 'device quarantined');
+    this.#log.info(
+      { ...facts, pirqs, reset: reset === undefined ? 'not done' : describeReset(reset) },
+      'device returned',
+    );
+  }
+
+  /** A guest may leave its device in D3hot, where config space outside of the capability may not answer. */
+  async #wake(device: SeizedDevice): Promise<void> {
+    if (device.operations.powerState === 0) return;
+    device.operations.setPowerState(0);
+    await new Promise<void>((resolve) => this.#platform.clock.after(WAKE_DELAY, resolve));
+  }
+
+  async #reset(device: SeizedDevice): Promise<ResetOutcome> {
+    return (await this.#hooks.call('resetDevice', device)) ?? (await device.operations.hardware.reset());
+  }
+
+  /** Why the outcome keeps the device from guests, if the operator's policy says so. */
+  #judge(outcome: ResetOutcome): string | undefined {
+    if (outcome.ok || this.#policy.onReset[outcome.reason] === 'allow') return undefined;
+    return outcome.reason === 'failed' ? `its reset failed: ${outcome.detail}` : 'it has no reset method';
+  }
+
+  /**
+   * Gives a function back to the host.
+   *
+   * @throws PcibackError `DEVICE_NOT_SEIZED`, `DEVICE_IN_USE` (a running guest would keep access, D-S6)
+   */
+  async release(address: Bdf): Promise<void> {
+    const bdf = formatBdf(address);
+    const device = this.#devices.get(address) ?? fail('DEVICE_NOT_SEIZED', { bdf });
+    await device.lock.run(async () => {
+      const owner = device.assignment?.tenant.domain;
+      if (owner !== undefined) fail('DEVICE_IN_USE', { bdf, owner, wanted: 'the host' });
+      await this.#hooks.call('deviceReleased', device);
+      if (device.operations.msix !== undefined) this.#platform.interrupts.releaseMsix(device.operations.hardware);
+      await this.#platform.pci.release(device.operations.hardware);
+      this.#devices.delete(address);
+      this.#log.info({ bdf }, 'device released');
+    });
+  }
+}
+
+const describeReset = (outcome: ResetOutcome): string =>
+  outcome.ok ? outcome.method : `${outcome.reason}: ${outcome.detail}`;
