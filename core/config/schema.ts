@@ -87,7 +87,9 @@ const guest = z.strictObject({
 
 /** Everything an rc file can say: the one source of types, defaults, checks and the reference page. */
 export const configSchema = z.strictObject({
-  platform: word.default(defaults.platform).describe('Where pciback runs: `embedded`, `xen`, or one that a plugin brings.'),
+  platform: word
+    .default(defaults.platform)
+    .describe('Where pciback runs: `embedded`, `xen`, or one that a plugin brings.'),
   native: word
     .optional()
     .describe('Foreign-function loader of platform `xen`: `koffi` or `ffi-napi`; missing: the first that loads.'),
@@ -97,14 +99,19 @@ export const configSchema = z.strictObject({
     .describe(
       'Plugins to load, in order: a bundled name, a path that counts from the rc file (`.ts`, `.js`, `.mjs`, `.json`), or a package; with options as `[name, { … }]`.',
     ),
-  quirks: z.array(word).default([]).describe('Quirk files to load, paths that count from the rc file: JSON or TypeScript.'),
+  quirks: z
+    .array(word)
+    .default([])
+    .describe('Quirk files to load, paths that count from the rc file: JSON or TypeScript.'),
   hide: z
     .array(devicePattern)
     .default([])
     .describe(
       'Functions to seize at start: addresses (`0000:03:00.0`, `0000:03:00.*`, `0000:03:*.*`) or `{ vendor, device }`.',
     ),
-  slots: word.default(defaults.slots).describe('Slot mapper: `vpci` packs devices on bus 0, `passthrough` keeps host addresses.'),
+  slots: word
+    .default(defaults.slots)
+    .describe('Slot mapper: `vpci` packs devices on bus 0, `passthrough` keeps host addresses.'),
   interrupts: word.default(defaults.interrupts).describe('Interrupt policy: who may switch MSI and MSI-X.'),
   permissive: z
     .array(bdfPattern)
@@ -114,10 +121,14 @@ export const configSchema = z.strictObject({
     .strictObject({
       failed: outcome
         .default(defaults.onReset.failed)
-        .describe('A reset was tried and failed: `quarantine` keeps the device from the next guest, `allow` only warns.'),
+        .describe(
+          'A reset was tried and failed: `quarantine` keeps the device from the next guest, `allow` only warns.',
+        ),
       unsupported: outcome
         .default(defaults.onReset.unsupported)
-        .describe('The device has no reset method: as above. Such a device can carry state from one guest to the next.'),
+        .describe(
+          'The device has no reset method: as above. Such a device can carry state from one guest to the next.',
+        ),
     })
     .prefault({})
     .describe('What becomes of a device that could not be reset when it came back from a guest.'),
@@ -129,7 +140,10 @@ export const configSchema = z.strictObject({
     .describe('Seconds that guests get to let go of their devices when pciback is stopped.'),
   log: z
     .strictObject({
-      level: z.enum(['debug', 'info', 'warn', 'error']).default(defaults.log.level).describe('Least level that is written.'),
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'])
+        .default(defaults.log.level)
+        .describe('Least level that is written.'),
     })
     .prefault({})
     .describe('The log.'),

@@ -44,7 +44,7 @@ export class Dispatcher {
    */
   dispatch(request: Request): boolean {
     const command = request.cmd;
-    const counter = command < UNKNOWN ? command : UNKNOWN;
+    const counter = Math.min(command, UNKNOWN);
     this.#requests[counter] = (this.#requests[counter] as number) + 1;
     let status: number;
     try {

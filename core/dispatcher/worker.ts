@@ -20,12 +20,14 @@ export class Worker {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   #channel: EventChannel | undefined;
+  /** A delivery whose unmask is still to come. */
+  #owed = false;
   #emptyEvents = 0;
   #closed = false;
-  /** A request waits for its device. */
-  #deferred = false;
+  /** The next step of a run comes later: a device has to settle, or the others have their turn. */
+  #waiting: 'device' | 'turn' | undefined;
   #cancelUnmask: (() => void) | undefined;
-  #whenSettled: (() => void) | undefined;
+  #idle: (() => void)[] = [];
   /** Answers that were dropped because the front end had given up (D-P1). */
   lateAnswers = 0;
 
@@ -43,8 +45,9 @@ export class Worker {
 
   /** An event was delivered; the channel is masked now. */
   readonly event = (): void => {
-    // A request that waits for its device, or a run that yielded, unmasks when it ends.
-    if (this.#closed || this.#deferred) return;
+    this.#owed = true;
+    // A run that is under way takes the request and unmasks when it ends.
+    if (this.#closed || this.#waiting !== undefined) return;
     if (this.#ring.pending) {
       this.#emptyEvents = 0;
       this.#run();
@@ -52,34 +55,41 @@ export class Worker {
     }
     this.#emptyEvents++;
     const excess = this.#emptyEvents - PATIENCE;
-    if (excess <= 0) this.#channel?.unmask();
+    if (excess <= 0) this.#unmask();
     else {
       const delay = Math.min(LONGEST_DELAY, 2 ** Math.min(excess - 1, 10));
       this.#cancelUnmask = this.#clock.after(delay, () => {
         this.#cancelUnmask = undefined;
-        this.#channel?.unmask();
+        // The guest may have put a request into the page while its channel was masked.
+        if (this.#ring.pending) this.#run();
+        else this.#unmask();
       });
     }
   };
 
   #run(): void {
-    for (let served = 0; this.#ring.pending; served++) {
-      if (this.#closed) return;
+    for (let served = 0; !this.#closed && this.#ring.pending; served++) {
       if (served === BURST) {
-        this.#deferred = true;
+        this.#waiting = 'turn';
         setImmediate(() => {
-          this.#deferred = false;
+          this.#goOn();
           this.#run();
         });
         return;
       }
       if (!this.#dispatcher.dispatch(this.#ring.snapshot())) {
-        this.#deferred = true;
+        this.#waiting = 'device';
         return;
       }
       this.#answer();
     }
-    if (!this.#closed) this.#channel?.unmask();
+    this.#unmask();
+  }
+
+  #unmask(): void {
+    if (!this.#owed || this.#closed) return;
+    this.#owed = false;
+    this.#channel?.unmask();
   }
 
   #answer(): void {
@@ -87,24 +97,32 @@ export class Worker {
     this.#channel?.notify();
   }
 
+  #goOn(): void {
+    this.#waiting = undefined;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
   /** The device of a deferred request has settled. */
   settled(status: number): void {
-    if (!this.#deferred) return;
-    this.#deferred = false;
+    if (this.#waiting !== 'device') return;
     this.#dispatcher.settle(this.#ring.request, status);
-    this.#whenSettled?.();
-    if (this.#closed) return;
-    this.#answer();
+    if (!this.#closed) this.#answer();
+    this.#goOn();
     this.#run();
+  }
+
+  /** Resolves when no request is being worked on; at once if none is. */
+  async drained(): Promise<void> {
+    if (this.#waiting === undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#idle.push(resolve);
+    });
   }
 
   /** Takes no further request, and resolves when the running one has ended; then the page may be unmapped. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelUnmask?.();
-    if (!this.#deferred) return;
-    await new Promise<void>((resolve) => {
-      this.#whenSettled = resolve;
-    });
+    await this.drained();
   }
 }

@@ -119,7 +119,7 @@ export class PluginHost {
     const entry = this.#entries.get(name);
     if (!entry) {
       const known = [...this.#entries.keys()];
-      return fail('PLUGIN_UNKNOWN', {
+      throw problem('PLUGIN_UNKNOWN', {
         name,
         asked: 'unload',
         nearest: nearest(name, known),

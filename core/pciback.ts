@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf } from './bdf.ts';
+import type { Config } from './config/schema.ts';
+import { describeError } from './errors/index.ts';
+import type { Hooks } from './hooks/index.ts';
+import type { Logger } from './log.ts';
+import type { Platform } from './platform/index.ts';
+import type { Registries } from './plugin/registries.ts';
+import type { Contribution } from './space/compile.ts';
+import { matches } from './space/quirk.ts';
+import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
+import { Discovery, type GuestReport } from './xenbus/index.ts';
+
+export type { GuestReport } from './xenbus/index.ts';
+
+/** What a running pciback is made of. */
+export interface PcibackSettings {
+  readonly platform: Platform;
+  readonly plugins: { readonly registries: Registries; readonly hooks: Hooks };
+  readonly config: Config;
+  readonly log: Logger;
+}
+
+/** What is still held for guests; all zero when everything was given back. */
+export interface Ledger {
+  /** Granted pages mapped. */
+  readonly mapped: number;
+  /** Event channels bound. */
+  readonly bound: number;
+  /** PIRQs mapped for guests. */
+  readonly pirqs: number;
+  /** Devices in the hands of guests. */
+  readonly assigned: number;
+}
+
+/** The host side of PCI pass-through for every guest of one host. */
+export class Pciback {
+  /** Resolves when it cannot go on: the store is lost. */
+  readonly failed: Promise<Error>;
+  readonly stub: Stub;
+  readonly #settings: PcibackSettings;
+  readonly #discovery: Discovery;
+  #stopping: Promise<Ledger> | undefined;
+
+  /** @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings. */
+  constructor(settings: PcibackSettings) {
+    const { platform, plugins, config, log } = settings;
+    const { registries, hooks } = plugins;
+    this.#settings = settings;
+    this.failed = platform.xenstore.lost;
+    // Names are checked now, not when the first guest comes.
+    registries.slots.get(config.slots);
+    registries.interrupts.get(config.interrupts);
+    for (const guest of Object.values(config.guests)) {
+      if (guest.slots !== undefined) registries.slots.get(guest.slots);
+      if (guest.interrupts !== undefined) registries.interrupts.get(guest.interrupts);
+    }
+    const policy = {
+      onReset: config.onReset,
+      permissive: (device: SeizedDevice, guest: Tenant): boolean =>
+        config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.permissive ??
+        config.permissive.some((pattern) => pattern.matches(device.bdf)),
+      interruptPolicy: (guest: Tenant) =>
+        registries.interrupts.get(config.guests[guest.name]?.interrupts ?? config.interrupts),
+      contributions: (device: SeizedDevice) => contributionsFor(device, registries),
+    };
+    this.stub = new Stub(platform, hooks, policy, log);
+    this.#discovery = new Discovery({
+      platform,
+      stub: this.stub,
+      hooks,
+      log,
+      mapper: (guest) => registries.slots.get(config.guests[guest]?.slots ?? config.slots),
+    });
+  }
+
+  /** Seizes what the rc file hides, then finds and serves guests until {@link stop}. */
+  async start(): Promise<void> {
+    const { platform, config, log } = this.#settings;
+    if (config.hide.length > 0) {
+      for (const one of await platform.pci.list()) {
+        if (!config.hide.some((pattern) => pattern.matches(one))) continue;
+        try {
+          await this.stub.seize(one.bdf);
+        } catch (error) {
+          log.error({ bdf: formatBdf(one.bdf), error: describeError(error) }, 'device not seized');
+        }
+      }
+    }
+    await this.#discovery.start();
+  }
+
+  guests(): GuestReport[] {
+    return this.#discovery.guests.map((guest) => guest.report());
+  }
+
+  /**
+   * Ends the service: every guest is told and given `shutdownSeconds` to let go, then its page is unmapped, its channel
+   * unbound, its devices returned. Calling it again waits for the same end.
+   */
+  stop(): Promise<Ledger> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<Ledger> {
+    await this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
+    return this.ledger();
+  }
+
+  /** What is held for guests now. */
+  ledger(): Ledger {
+    const connected = this.#discovery.guests.filter((guest) => guest.isConnected).length;
+    const assigned = this.stub.devices.flatMap((device) => device.assignment ?? []);
+    return {
+      mapped: connected,
+      bound: connected,
+      pirqs: assigned.reduce((sum, assignment) => sum + assignment.interrupts.mapped, 0),
+      assigned: assigned.length,
+    };
+  }
+}
+
+/** Field sets first, then the quirks for this device: where both claim a bit, the field keeps it. */
+const contributionsFor = (device: SeizedDevice, registries: Registries): Contribution[] => [
+  ...registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
+  ...registries.quirks.things
+    .filter((quirk) => matches(quirk, device.identity))
+    .flatMap((quirk) => quirk.sets.map((set) => ({ owner: quirk.name, set }))),
+];

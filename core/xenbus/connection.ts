@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+
+import { type Dispatcher, Worker } from '../dispatcher/index.ts';
+import { fail } from '../errors/index.ts';
+import type { EventChannel, MappedPage, Platform, StoreView } from '../platform/index.ts';
+import { PROTOCOL_MAGIC } from '../ring/layout.ts';
+import { Ring } from '../ring/ring.ts';
+import { decimal } from './nodes.ts';
+
+/** What a front end publishes. */
+export interface FrontendKeys {
+  readonly grantReference: number;
+  readonly eventChannel: number;
+}
+
+/**
+ * Reads the keys of a front end: only these three, each checked (XSA-175).
+ *
+ * @throws PcibackError `STORE_REFUSED` naming the key.
+ */
+export const readFrontendKeys = async (view: StoreView, frontend: string): Promise<FrontendKeys> => {
+  const number = async (key: string): Promise<number> => {
+    const path = `${frontend}/${key}`;
+    return (
+      decimal(await view.read(path)) ??
+      fail('STORE_REFUSED', { operation: 'read', path, error: 'the key is missing or not a 32-bit number' })
+    );
+  };
+  const grantReference = await number('pci-op-ref');
+  const eventChannel = await number('event-channel');
+  const magic = await view.read(`${frontend}/magic`);
+  if (magic !== PROTOCOL_MAGIC) {
+    const error = `the protocol version is not ${PROTOCOL_MAGIC}`;
+    fail('STORE_REFUSED', { operation: 'read', path: `${frontend}/magic`, error });
+  }
+  return { grantReference, eventChannel };
+};
+
+/** The mapped page and bound channel of one connected guest, with the worker that serves them. */
+export class Connection {
+  readonly worker: Worker;
+  readonly #page: MappedPage;
+  readonly #channel: EventChannel;
+
+  /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
+  constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher) {
+    this.#page = platform.grants.map(domain, keys.grantReference);
+    try {
+      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock);
+      this.worker = worker;
+      this.#channel = platform.events.bindInterdomain(domain, keys.eventChannel, worker.event);
+    } catch (error) {
+      this.#page.unmap();
+      throw error;
+    }
+    this.worker.serve(this.#channel);
+  }
+
+  /** Unbinds first, so that no event comes any more; waits for the running request; unmaps last (XSA-331). */
+  async close(): Promise<void> {
+    this.#channel.close();
+    await this.worker.close();
+    this.#page.unmap();
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+import { describeError } from '../errors/index.ts';
+import type { Hooks } from '../hooks/index.ts';
+import type { Logger } from '../log.ts';
+import type { Platform, StoreWatch } from '../platform/index.ts';
+import { coalesced, SerialQueue } from '../serial-queue.ts';
+import type { SlotMapper } from '../slots.ts';
+import type { Stub } from '../stub/index.ts';
+import { GuestBackend } from './guest-backend.ts';
+import { decimal, numberedChildren, readState, stateName, XenbusState } from './nodes.ts';
+
+/** What finding guests needs. */
+export interface DiscoveryTerms {
+  readonly platform: Platform;
+  readonly stub: Stub;
+  readonly hooks: Hooks;
+  readonly log: Logger;
+  /** The slot mapper for a guest, by its name. */
+  readonly mapper: (guestName: string) => SlotMapper;
+}
+
+/** Finds guests that want PCI devices and keeps one {@link GuestBackend} for each. */
+export class Discovery {
+  readonly #terms: DiscoveryTerms;
+  readonly #root: string;
+  readonly #queue = new SerialQueue();
+  readonly #guests = new Map<string, GuestBackend>();
+  /** Directories that were there already but are not ours to take over; said once each. */
+  readonly #foreign = new Set<string>();
+  #watch: StoreWatch | undefined;
+
+  constructor(terms: DiscoveryTerms) {
+    this.#terms = terms;
+    this.#root = `/local/domain/${terms.platform.domain}/backend/pci`;
+  }
+
+  get guests(): readonly GuestBackend[] {
+    return [...this.#guests.values()];
+  }
+
+  async start(): Promise<void> {
+    const { platform, log } = this.#terms;
+    const look = coalesced(
+      this.#queue,
+      () => this.#look(),
+      (error) => log.error({ error: describeError(error) }, 'guests not read'),
+    );
+    // The watch fires for everything below, the guests' own state changes too; only new directories matter here.
+    const depth = this.#root.split('/').length + 3;
+    this.#watch = await platform.xenstore.watch(this.#root, (path) => {
+      const parts = path.split('/');
+      const known = this.#guests.has(parts.slice(0, depth - 1).join('/'));
+      if (parts.length < depth || (!known && parts.at(-1) === 'state')) look();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { xenstore } = this.#terms.platform;
+    const present = new Set<string>();
+    for (const domain of await numberedChildren(xenstore, this.#root)) {
+      for (const id of await numberedChildren(xenstore, `${this.#root}/${domain}`)) {
+        const directory = `${this.#root}/${domain}/${id}`;
+        present.add(directory);
+        if (!this.#guests.has(directory)) await this.#consider(directory);
+      }
+    }
+    for (const directory of this.#foreign) if (!present.has(directory)) this.#foreign.delete(directory);
+  }
+
+  async #consider(directory: string): Promise<void> {
+    const { platform, stub, hooks, log, mapper } = this.#terms;
+    const { xenstore } = platform;
+    const state = await readState(xenstore, directory);
+    if (state !== XenbusState.initialising) {
+      if (state !== XenbusState.unknown && state !== XenbusState.closed && !this.#foreign.has(directory)) {
+        this.#foreign.add(directory);
+        log.warn({ directory, state: stateName(state) }, 'served by another back end, or left by one: not taken over');
+      }
+      return;
+    }
+    const domain = decimal(await xenstore.read(`${directory}/frontend-id`));
+    const frontend = await xenstore.read(`${directory}/frontend`);
+    if (domain === undefined || frontend === undefined || (await xenstore.read(`${frontend}/state`)) === undefined)
+      return;
+    const name = (await xenstore.read(`${directory}/domain`)) ?? `domain ${domain}`;
+    log.info({ guest: domain, name }, 'guest found');
+    const backend = new GuestBackend({
+      platform,
+      stub,
+      hooks,
+      log,
+      mapper: mapper(name),
+      directory,
+      frontend,
+      guest: { domain, name },
+      retired: () => this.#guests.delete(directory),
+    });
+    this.#guests.set(directory, backend);
+    await backend.start();
+  }
+
+  /** Stops looking for guests and ends the ones there are, all at the same time. */
+  async stop(patience: number): Promise<void> {
+    await this.#watch?.close();
+    await this.#queue.idle();
+    await Promise.all(this.guests.map((guest) => guest.shutdown(patience)));
+  }
+}

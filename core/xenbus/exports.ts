@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+
+import { type Bdf, devfnOf, formatBdf, formatRoot, formatVdev } from '../bdf.ts';
+import { describeError, fail } from '../errors/index.ts';
+import type { Logger } from '../log.ts';
+import type { Xenstore } from '../platform/index.ts';
+import type { SlotMap } from '../slots.ts';
+import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
+import { decimal, requireBdf, XenbusState } from './nodes.ts';
+
+/** What a guest's exports are made with. */
+export interface ExportTerms {
+  readonly xenstore: Xenstore;
+  readonly stub: Stub;
+  readonly slots: SlotMap<SeizedDevice>;
+  readonly tenant: Tenant;
+  /** The back end's directory of this guest. */
+  readonly directory: string;
+  readonly log: Logger;
+  /** Resolves when no request of the guest is being worked on. */
+  readonly drained: () => Promise<void>;
+}
+
+/** `vdevfn-N`, hexadecimal: the virtual slot that was asked for. */
+const wantedSlot = (text: string | undefined): number | undefined => {
+  const value = text !== undefined && /^(0x)?[0-9a-f]{1,4}$/i.test(text) ? Number.parseInt(text, 16) : undefined;
+  return value !== undefined && value <= 0xff ? value : undefined;
+};
+
+/**
+ * The devices of one guest: what the toolstack lists in `dev-N`, what was exported and at which virtual address.
+ *
+ * Devices are known by their address, never by the index N: the toolstack moves indices behind our back (D-X10). Every
+ * step that fails takes back what it did (D-X4, D-X5).
+ */
+export class Exports {
+  readonly #terms: ExportTerms;
+  readonly #devices = new Map<Bdf, SeizedDevice>();
+
+  constructor(terms: ExportTerms) {
+    this.#terms = terms;
+  }
+
+  get devices(): readonly SeizedDevice[] {
+    return [...this.#devices.values()];
+  }
+
+  /** Carries out what `state-N` of every entry asks for. @returns errors, one per entry that failed. */
+  async reconcile(which: 'all' | 'marked'): Promise<unknown[]> {
+    const { xenstore, directory } = this.#terms;
+    const count = decimal(await xenstore.read(`${directory}/num_devs`));
+    if (count === undefined) {
+      fail('STORE_REFUSED', { operation: 'read', path: `${directory}/num_devs`, error: 'missing or not a number' });
+    }
+    const errors: unknown[] = [];
+    for (let index = 0; index < (count ?? 0); index++) {
+      const state = decimal(await xenstore.read(`${directory}/state-${index}`)) ?? XenbusState.unknown;
+      try {
+        if (state === XenbusState.closing && which === 'marked') await this.#remove(index);
+        else if (which === 'all' || state === XenbusState.initialising) await this.#add(index);
+      } catch (error) {
+        errors.push(error);
+        await this.#mark(index, XenbusState.closed, describeError(error));
+      }
+    }
+    return errors;
+  }
+
+  async #mark(index: number, state: number, why: string): Promise<void> {
+    const { xenstore, directory, log, tenant } = this.#terms;
+    log.error({ guest: tenant.domain, index, error: why }, 'device not exported');
+    await xenstore.write(`${directory}/state-${index}`, String(state));
+  }
+
+  async #add(index: number): Promise<void> {
+    const { xenstore, directory, stub, slots, tenant, log } = this.#terms;
+    const address = await requireBdf(xenstore, `${directory}/dev-${index}`);
+    if (this.#devices.has(address)) fail('SLOT_DUPLICATE', { bdf: formatBdf(address), guest: tenant.domain });
+    const device = await stub.assign(address, tenant);
+    try {
+      const wanted = wantedSlot(await xenstore.read(`${directory}/vdevfn-${index}`));
+      const virtual = wanted === undefined ? slots.add(device) : slots.add(device, wanted);
+      await xenstore.write(`${directory}/vdev-${index}`, formatVdev(virtual));
+      await this.#publishRoots();
+      await xenstore.write(`${directory}/state-${index}`, String(XenbusState.initialised));
+      this.#devices.set(address, device);
+      log.info({ bdf: formatBdf(address), guest: tenant.domain, vdev: formatVdev(virtual) }, 'device assigned');
+    } catch (error) {
+      slots.remove(device);
+      await stub.giveBack(device);
+      throw error;
+    }
+  }
+
+  async #remove(index: number): Promise<void> {
+    const { xenstore, directory, slots } = this.#terms;
+    const address = await requireBdf(xenstore, `${directory}/vdev-${index}`);
+    const device = this.devices.find((one) => slots.find(one) === address);
+    // Gone already: the toolstack has not deleted the entry yet (D-X2).
+    if (device !== undefined) await this.#giveBack(device);
+  }
+
+  async #giveBack(device: SeizedDevice): Promise<void> {
+    const { slots, stub, drained } = this.#terms;
+    slots.remove(device);
+    await drained();
+    this.#devices.delete(device.bdf);
+    await stub.giveBack(device);
+  }
+
+  /** Takes every device from the guest. */
+  async giveBackAll(): Promise<void> {
+    for (const device of this.devices) await this.#giveBack(device);
+  }
+
+  /** Announces virtual buses that are not announced yet; announced ones are never withdrawn. */
+  async #publishRoots(): Promise<void> {
+    const { xenstore, directory, slots } = this.#terms;
+    await xenstore.transaction(async (view) => {
+      const text = await view.read(`${directory}/root_num`);
+      const count = text === undefined ? 0 : decimal(text);
+      if (count === undefined) {
+        return fail('STORE_REFUSED', { operation: 'read', path: `${directory}/root_num`, error: 'not a number' });
+      }
+      const known = new Set<string>();
+      for (let index = 0; index < count; index++) known.add((await view.read(`${directory}/root-${index}`)) ?? '');
+      let next = count;
+      for (const { segment, bus } of slots.roots()) {
+        const root = formatRoot(segment, bus);
+        if (known.has(root)) continue;
+        await view.write(`${directory}/root-${next}`, root);
+        next++;
+      }
+      if (next !== count) await view.write(`${directory}/root_num`, String(next));
+    });
+  }
+
+  /** Virtual address of a device that is exported. */
+  addressOf(device: SeizedDevice): { readonly vdev: Bdf; readonly devfn: number } | undefined {
+    const vdev = this.#terms.slots.find(device);
+    return vdev === undefined ? undefined : { vdev, devfn: devfnOf(vdev) };
+  }
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+
+import type { Bdf } from '../bdf.ts';
+import { Dispatcher } from '../dispatcher/index.ts';
+import { describeError, isPcibackError } from '../errors/index.ts';
+import type { Denial, GuestFacts, Hooks } from '../hooks/index.ts';
+import { type Logger, RateLimit } from '../log.ts';
+import { HostError, type PciIdentity, type Platform, type StoreWatch } from '../platform/index.ts';
+import { coalesced, SerialQueue } from '../serial-queue.ts';
+import type { SlotMapper } from '../slots.ts';
+import { DenialRecord } from '../space/denials.ts';
+import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
+import { Connection, readFrontendKeys } from './connection.ts';
+import { Exports } from './exports.ts';
+import { decimal, readState, stateName, XenbusState } from './nodes.ts';
+
+const { initWait, initialised, connected, closing, closed, reconfiguring, reconfigured, unknown, initialising } =
+  XenbusState;
+
+/** What one guest's back end is made with. */
+export interface GuestBackendTerms {
+  readonly platform: Platform;
+  readonly stub: Stub;
+  readonly hooks: Hooks;
+  readonly mapper: SlotMapper;
+  readonly log: Logger;
+  /** The back end's directory. */
+  readonly directory: string;
+  /** The front end's directory. */
+  readonly frontend: string;
+  readonly guest: GuestFacts;
+  /** Told once, when nothing of the guest is left here. */
+  readonly retired: () => void;
+}
+
+/** What an operator sees of one guest. */
+export interface GuestReport {
+  readonly domain: number;
+  readonly name: string;
+  /** Name of the back end's XenBus state. */
+  readonly state: string;
+  /** Requests by the name of the command. */
+  readonly requests: Record<string, number>;
+  /** Answers by the name of the status. */
+  readonly errors: Record<string, number>;
+  readonly denials: Denial[];
+  readonly devices: { readonly bdf: Bdf; readonly vdev: Bdf; readonly identity: PciIdentity }[];
+}
+
+/**
+ * The back end of one guest: its XenBus state machine, its devices and its connection.
+ *
+ * It looks at both ends' states whenever one of them may have changed and does what is due, so it does not matter in
+ * which order or how often events come. All of it runs in one queue (seed b1766b6289).
+ */
+export class GuestBackend {
+  readonly guest: GuestFacts;
+  readonly #terms: GuestBackendTerms;
+  readonly #queue = new SerialQueue();
+  readonly #look: () => void;
+  readonly #exports: Exports;
+  readonly #dispatcher: Dispatcher;
+  readonly #denials: DenialRecord;
+  readonly #watches: StoreWatch[] = [];
+  readonly #limit: RateLimit;
+  #connection: Connection | undefined;
+  #state: number = initialising;
+  #frontState: number = unknown;
+  #retired = false;
+  #frontClosed: (() => void) | undefined;
+
+  constructor(terms: GuestBackendTerms) {
+    const { platform, stub, log, guest } = terms;
+    this.#terms = terms;
+    this.guest = guest;
+    this.#limit = new RateLimit(() => platform.clock.now());
+    this.#denials = new DenialRecord(guest.domain, (bdf, offset, mask, rule, owner) => {
+      const device = this.#exports.devices.find((one) => one.bdf === bdf);
+      return device?.assignment?.explain(offset, mask, rule, owner) ?? { owner: owner ?? '', why: rule ?? '' };
+    });
+    const tenant: Tenant = {
+      ...guest,
+      denials: this.#denials,
+      limit: this.#limit,
+      refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
+      settled: (status) => this.#connection?.worker.settled(status),
+      warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
+    };
+    const slots = terms.mapper.create<SeizedDevice>(guest.domain);
+    this.#exports = new Exports({
+      xenstore: platform.xenstore,
+      stub,
+      slots,
+      tenant,
+      directory: terms.directory,
+      log,
+      drained: async () => this.#connection?.worker.drained(),
+    });
+    this.#dispatcher = new Dispatcher(slots, (error) => {
+      if (this.#limit.allows()) tenant.warn({ error: describeError(error) }, 'request failed inside');
+    });
+    this.#look = coalesced(
+      this.#queue,
+      () => this.#step(),
+      (error) => log.error({ guest: guest.domain, error: describeError(error) }, 'guest state not handled'),
+    );
+  }
+
+  #tellDenial(denial: Denial): void {
+    if (this.#limit.allows()) this.#terms.log.debug({ ...denial }, 'write refused');
+    this.#terms.hooks.call('deniedWrite', denial);
+  }
+
+  /** Starts serving: InitWait, then whatever the two ends' states ask for. */
+  async start(): Promise<void> {
+    const { platform, directory, frontend } = this.#terms;
+    await this.#queue.run(async () => {
+      await this.#switch(initWait);
+      this.#watches.push(await platform.xenstore.watch(directory, this.#look));
+      this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, this.#look));
+    });
+  }
+
+  /** Whether its page is mapped and its channel bound. */
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  report(): GuestReport {
+    return {
+      domain: this.guest.domain,
+      name: this.guest.name,
+      state: stateName(this.#state),
+      requests: this.#dispatcher.requests(),
+      errors: this.#dispatcher.statuses(),
+      denials: this.#denials.list(),
+      devices: this.#exports.devices.flatMap((device) => {
+        const vdev = this.#exports.addressOf(device)?.vdev;
+        return vdev === undefined ? [] : [{ bdf: device.bdf, vdev, identity: device.identity }];
+      }),
+    };
+  }
+
+  /** Reads both states and takes the steps that are due. */
+  async #step(): Promise<void> {
+    if (this.#retired) return;
+    const { platform, directory, frontend, log, guest } = this.#terms;
+    const { xenstore } = platform;
+    this.#state = await readState(xenstore, directory);
+    const front = await readState(xenstore, frontend);
+    if (front !== this.#frontState) {
+      log.info(
+        { guest: guest.domain, end: 'front', from: stateName(this.#frontState), to: stateName(front) },
+        'guest state',
+      );
+      this.#frontState = front;
+    }
+    if (front === unknown || front === closed) this.#frontClosed?.();
+    if (this.#state === unknown || front === unknown) return this.#retire();
+    try {
+      await this.#follow(front);
+    } catch (error) {
+      if (!isPcibackError(error) && !(error instanceof HostError)) throw error;
+      await this.#fatal(error);
+    }
+  }
+
+  async #follow(front: number): Promise<void> {
+    switch (front) {
+      case closing:
+        await this.#disconnect();
+        await this.#switch(closing);
+        return;
+      case closed:
+        await this.#disconnect();
+        await this.#switch(closed);
+        // Unreadable counts as offline (D-X11).
+        if (decimal(await this.#terms.platform.xenstore.read(`${this.#terms.directory}/online`)) !== 1)
+          await this.#retire();
+        return;
+      case initialising:
+        // A front end that comes back after closing (D-X12).
+        if (this.#state === closed) await this.#restart();
+        break;
+      case reconfiguring:
+        if (this.#state === reconfiguring) {
+          await this.#reconcile('marked');
+          await this.#switch(reconfigured);
+        }
+        return;
+      case connected:
+        // D-X3: only an end that is attached can be connected.
+        if (this.#state === reconfigured && this.#connection !== undefined) await this.#switch(connected);
+        return;
+    }
+    if (this.#state === initWait) {
+      await this.#reconcile('all');
+      await this.#switch(initialised);
+    } else if (this.#state === initialised) {
+      await this.#reconcile('marked');
+    }
+    if (this.#state === initialised && front === initialised) await this.#attach();
+  }
+
+  /**
+   * Exports and removes what the toolstack asks for. An entry that fails is marked and reported; the others go on
+   * (D-X1). Only when no device is left to serve is it the end of the guest's back end.
+   */
+  async #reconcile(which: 'all' | 'marked'): Promise<void> {
+    const errors = await this.#exports.reconcile(which);
+    for (const error of errors) await this.#writeError(describeError(error));
+    if (which === 'all' && errors.length > 0 && this.#exports.devices.length === 0) throw errors[0];
+  }
+
+  async #attach(): Promise<void> {
+    const { platform, frontend, guest, hooks, log } = this.#terms;
+    const keys = await readFrontendKeys(platform.xenstore, frontend);
+    this.#connection = new Connection(platform, guest.domain, keys, this.#dispatcher);
+    await this.#switch(connected);
+    log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');
+    hooks.call('guestConnected', guest);
+  }
+
+  async #disconnect(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#connection = undefined;
+    await connection.close();
+    const { guest, hooks, log } = this.#terms;
+    log.info({ guest: guest.domain, unmapped: 1, unbound: 1 }, 'guest disconnected');
+    hooks.call('guestDisconnected', guest);
+  }
+
+  async #restart(): Promise<void> {
+    await this.#exports.giveBackAll();
+    await this.#switch(initWait);
+  }
+
+  /** Nothing goes on for this guest: the error is in the store, the back end closes, its devices come back. */
+  async #fatal(error: unknown): Promise<void> {
+    const { log, guest } = this.#terms;
+    log.error({ guest: guest.domain, error: describeError(error) }, 'guest failed');
+    await this.#writeError(describeError(error));
+    await this.#disconnect();
+    await this.#switch(closing);
+    await this.#exports.giveBackAll();
+  }
+
+  async #writeError(text: string): Promise<void> {
+    const { platform, directory } = this.#terms;
+    const node = directory.replace(/^\/local\/domain\/\d+/, (own) => `${own}/error`);
+    await platform.xenstore.write(`${node}/error`, `22 ${text}`.slice(0, 1024));
+  }
+
+  /** Changes the own state, unless the directory is gone: a vanished guest is not resurrected. */
+  async #switch(next: number): Promise<void> {
+    const { platform, directory, log, guest } = this.#terms;
+    const previous = await platform.xenstore.transaction(async (view) => {
+      const current = decimal(await view.read(`${directory}/state`));
+      if (current !== undefined && current !== next) await view.write(`${directory}/state`, String(next));
+      return current;
+    });
+    if (previous === undefined) return;
+    this.#state = next;
+    if (previous === next) return;
+    log.info({ guest: guest.domain, end: 'back', from: stateName(previous), to: stateName(next) }, 'guest state');
+  }
+
+  /** Ends this back end: disconnected, every device returned, watches closed. */
+  async #retire(): Promise<void> {
+    if (this.#retired) return;
+    this.#retired = true;
+    const devices = this.#exports.devices.length;
+    await this.#disconnect();
+    await this.#exports.giveBackAll();
+    await this.#switch(closed);
+    const { log, guest } = this.#terms;
+    log.info({ guest: guest.domain, devices }, 'released');
+    this.#terms.retired();
+    for (const watch of this.#watches.splice(0)) await watch.close();
+  }
+
+  /**
+   * Ends this back end from our side: tells the guest (Closing), gives it time to close its end, then lets go.
+   *
+   * @param patience milliseconds to wait for the front end
+   */
+  async shutdown(patience: number): Promise<void> {
+    const waits = await this.#queue.run(async () => {
+      if (this.#retired) return false;
+      await this.#switch(closing);
+      return this.#connection !== undefined && this.#frontState !== closed && this.#frontState !== unknown;
+    });
+    if (waits) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#terms.platform.clock.after(patience, resolve);
+        this.#frontClosed = () => {
+          cancel();
+          resolve();
+        };
+        this.#look();
+      });
+    }
+    await this.#queue.run(() => this.#retire());
+  }
+}

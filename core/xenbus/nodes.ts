@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+import { type Bdf, parseBdf } from '../bdf.ts';
+import { fail, isPcibackError } from '../errors/index.ts';
+import type { StoreView } from '../platform/index.ts';
+
+/** States of either end, as their `state` nodes hold them. */
+export const XenbusState = {
+  unknown: 0,
+  initialising: 1,
+  initWait: 2,
+  initialised: 3,
+  connected: 4,
+  closing: 5,
+  closed: 6,
+  reconfiguring: 7,
+  reconfigured: 8,
+} as const;
+
+const stateNames = [
+  'Unknown',
+  'Initialising',
+  'InitWait',
+  'Initialised',
+  'Connected',
+  'Closing',
+  'Closed',
+  'Reconfiguring',
+  'Reconfigured',
+];
+
+export const stateName = (state: number): string => stateNames[state] ?? `state ${state}`;
+
+/** Longest value that is looked at in a node a guest may write. */
+const LONGEST_VALUE = 16;
+
+/** A decimal number of 32 bits, or `undefined`; nothing else is accepted from a guest. */
+export const decimal = (text: string | undefined): number | undefined => {
+  if (text === undefined || text.length > LONGEST_VALUE || !/^\d+$/.test(text)) return undefined;
+  const value = Number.parseInt(text, 10);
+  return value <= 0xffffffff ? value : undefined;
+};
+
+/** A `state` node: anything that is not one of its numbers counts as Unknown. */
+export const readState = async (view: StoreView, directory: string): Promise<number> => {
+  const value = decimal(await view.read(`${directory}/state`));
+  return value !== undefined && value < stateNames.length ? value : XenbusState.unknown;
+};
+
+/** A node that has to be there and hold a number. @throws PcibackError `STORE_REFUSED` naming it. */
+export const requireNumber = async (view: StoreView, path: string): Promise<number> => {
+  const text = await view.read(path);
+  const value = decimal(text);
+  if (value !== undefined) return value;
+  return fail('STORE_REFUSED', {
+    operation: 'read',
+    path,
+    error: text === undefined ? 'the node is missing' : `"${text.slice(0, LONGEST_VALUE)}" is not a number`,
+  });
+};
+
+/** A `dev-N` node. @throws PcibackError `STORE_REFUSED` naming it. */
+export const requireBdf = async (view: StoreView, path: string): Promise<Bdf> => {
+  const text = await view.read(path);
+  if (text === undefined) return fail('STORE_REFUSED', { operation: 'read', path, error: 'the node is missing' });
+  try {
+    return parseBdf(text);
+  } catch (error) {
+    if (!isPcibackError(error)) throw error;
+    return fail('STORE_REFUSED', { operation: 'read', path, error: error.message }, error);
+  }
+};
+
+/** Names of the children that are decimal numbers. */
+export const numberedChildren = async (view: StoreView, path: string): Promise<number[]> =>
+  ((await view.list(path)) ?? []).map(decimal).filter((value): value is number => value !== undefined);
