@@ -53,11 +53,12 @@ export const formatPath = (path: readonly PropertyKey[]): string =>
     return text === '' ? name : `${text}.${name}`;
   }, '');
 
-/** The alternative that was probably meant: the one whose outermost type fits. */
+/** The alternative that was probably meant: the one whose outermost shape fits. */
 const likeliest = (issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined =>
-  issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0 || !isTypeIssue(one)));
+  issue.errors.find((branch) => branch.length > 0 && branch.every(liesInside));
 
-const isTypeIssue = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type';
+const liesInside = (issue: z.core.$ZodIssue): boolean =>
+  issue.path.length > 0 || issue.code === 'unrecognized_keys' || issue.code === 'custom';
 
 /** Puts the first refusal of a schema into an operator's words. */
 export const explainIssue = (schema: z.core.$ZodType, issue: z.core.$ZodIssue | undefined): Explanation => {

@@ -146,7 +146,7 @@ export const configSchema = z.strictObject({
         .describe('Least level that is written.'),
     })
     .prefault({})
-    .describe('The log.'),
+    .describe('What is written to the log.'),
   embedded: z
     .strictObject({
       devices: z

@@ -27,7 +27,8 @@ const withTranspiler = async (path: string): Promise<unknown> => {
 
 /** A file that lies outside of any installation cannot find this package by name; nothing of it has run then. */
 const missesThisPackage = (error: unknown): boolean =>
-  (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND' && /package 'pciback'/.test(describeError(error));
+  (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND' &&
+  /package 'pciback(\/\w+)?'/.test(describeError(error));
 
 /** Imports a file: `.ts` transpiled in memory, others as Node does. @returns the module. */
 export const importFile = async (path: string): Promise<unknown> => {

@@ -64,7 +64,7 @@ export class Vectors implements DeviceInterrupts {
       request.value = pirq;
       return undefined;
     } catch (error) {
-      this.#undo();
+      this.#unmapAll();
       if (error instanceof HostError) return error.message;
       throw error;
     }
@@ -78,8 +78,9 @@ export class Vectors implements DeviceInterrupts {
       return -precheck;
     }
     const errno = this.#tryMsix(request, count);
-    request.value = errno === 0 ? 0 : -errno;
-    return -errno;
+    const status = errno === 0 ? Status.success : -errno;
+    request.value = status;
+    return status;
   }
 
   /** The checks that leave `value` as sent; the positive errno of the first that fails. */
@@ -127,7 +128,7 @@ export class Vectors implements DeviceInterrupts {
       this.#on = 'msix';
       return 0;
     } catch (error) {
-      this.#undo();
+      this.#unmapAll();
       if (error instanceof HostError) return refuse(error.errno, error.message);
       throw error;
     }
@@ -179,11 +180,6 @@ export class Vectors implements DeviceInterrupts {
     }
     if (this.#on !== undefined) step('INTx on', () => operations.setIntxDisabled('off'));
     this.#on = undefined;
-    this.#unmapAll();
-  }
-
-  /** After a failed enable: only what that call did. */
-  #undo(): void {
     this.#unmapAll();
   }
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+
+import { describe, expect, it } from 'vitest';
+import { describeConfig } from '../../../core/config/describe.ts';
+import { defaultConfig, defineConfig } from '../../../core/config/index.ts';
+import { configSchema } from '../../../core/config/schema.ts';
+
+describe('the schema', () => {
+  it('has the defaults that a start without an rc file uses', () => {
+    expect(configSchema.parse({})).toEqual(defaultConfig());
+  });
+
+  it('takes what defineConfig takes', () => {
+    const config = defineConfig({ platform: 'xen', hide: [{ vendor: '8086' }], guests: { vm: {} } });
+    expect(configSchema.parse(config)).toMatchObject({ platform: 'xen', guests: { vm: { devices: {} } } });
+  });
+
+  it('gives each caller lists of its own', () => {
+    configSchema.parse({}).plugins.push('x');
+    expect(configSchema.parse({}).plugins).toEqual([]);
+  });
+});
+
+describe('the reference', () => {
+  const rows = describeConfig();
+
+  it('has every key, with a description', () => {
+    expect(rows.map((row) => row.key)).toEqual([
+      'platform',
+      'native',
+      'plugins',
+      'quirks',
+      'hide',
+      'slots',
+      'interrupts',
+      'permissive',
+      'onReset',
+      'onReset.failed',
+      'onReset.unsupported',
+      'shutdownSeconds',
+      'log',
+      'log.level',
+      'embedded',
+      'embedded.devices',
+      'xen',
+      'xen.mode',
+      'guests',
+      'guests.<name>.slots',
+      'guests.<name>.interrupts',
+      'guests.<name>.devices',
+      'guests.<name>.devices.<bdf>.permissive',
+    ]);
+    for (const row of rows) expect(row.description, row.key).toMatch(/^.{10,}\.$/);
+  });
+
+  it('says type and default', () => {
+    const find = (key: string) => rows.find((row) => row.key === key);
+    expect(find('onReset.failed')).toMatchObject({ type: '"quarantine" \\| "allow"', default: '"quarantine"' });
+    expect(find('hide')).toMatchObject({ type: 'list of string or object', default: '[]' });
+    expect(find('embedded.devices')).toMatchObject({ default: '["host","samples"]' });
+    expect(find('native')).not.toHaveProperty('default');
+  });
+});

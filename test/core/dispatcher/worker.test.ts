@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
+import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
+import { PENDING } from '../../../core/space/behaviour.ts';
+import type { ConfigSpace } from '../../../core/space/config-space.ts';
+import { createManualClock } from '../../kit/manual-clock.ts';
+
+const setup = () => {
+  const memory = new SharedArrayBuffer(Page.bytes);
+  const words = new Int32Array(memory);
+  const ring = new Ring(memory);
+  const clock = createManualClock();
+  /** What happened, in order. */
+  const trace: string[] = [];
+  const answers: ((value: number) => number)[] = [];
+  const space = {
+    value: 0,
+    read: (offset: number) => {
+      trace.push(`read ${offset}`);
+      return answers.shift()?.(offset) ?? Status.success;
+    },
+  };
+  const dispatcher = new Dispatcher(
+    { lookup: () => ({ assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } }) },
+    (error) => trace.push(`failed ${String(error)}`),
+  );
+  const worker = new Worker(ring, dispatcher, clock);
+  const send = (offset: number): void => {
+    words[Page.cmd >> 2] = Command.confRead;
+    words[Page.offset >> 2] = offset;
+    Atomics.or(words, 0, Flag.frontActive);
+  };
+  const channel = {
+    port: 5,
+    notify: () => {
+      trace.push(`notify err=${words[Page.err >> 2]}`);
+    },
+    unmask: () => {
+      trace.push('unmask');
+    },
+    close: () => {
+      trace.push('close');
+    },
+  };
+  worker.serve(channel);
+  return { clock, trace, worker, send, words, answers, channel };
+};
+
+let it_: ReturnType<typeof setup>;
+beforeEach(() => {
+  it_ = setup();
+});
+
+describe('one delivery, one unmask, after the work (seed c2711441bc)', () => {
+  it('a request', () => {
+    it_.send(4);
+    it_.worker.event();
+    expect(it_.trace).toEqual(['read 4', 'notify err=0', 'unmask']);
+  });
+
+  it('two requests back to back in one run', () => {
+    it_.answers.push(() => Status.success);
+    const notify = it_.channel.notify;
+    let first = true;
+    it_.channel.notify = () => {
+      notify();
+      if (first) it_.send(8);
+      first = false;
+    };
+    it_.send(4);
+    it_.worker.event();
+    expect(it_.trace).toEqual(['read 4', 'notify err=0', 'read 8', 'notify err=0', 'unmask']);
+  });
+
+  it('an empty event is unmasked at once, the next ones later and later, at most one second', () => {
+    const delays: number[] = [];
+    for (let i = 0; i < 16; i++) {
+      it_.worker.event();
+      let waited = 0;
+      while (it_.trace.length === i) {
+        it_.clock.advance(1);
+        waited++;
+      }
+      delays.push(waited);
+    }
+    expect(it_.trace).toEqual(Array(16).fill('unmask'));
+    expect(delays.slice(0, 6)).toEqual([0, 0, 1, 2, 4, 8]);
+    expect(Math.max(...delays)).toBe(1000);
+  });
+
+  it('a request ends the back-off', () => {
+    for (let i = 0; i < 6; i++) {
+      it_.worker.event();
+      it_.clock.advance(1000);
+    }
+    it_.send(0);
+    it_.worker.event();
+    it_.trace.length = 0;
+    it_.worker.event();
+    expect(it_.trace).toEqual(['unmask']);
+  });
+
+  it('a request that came while its channel was masked for the back-off is answered then', () => {
+    for (let i = 0; i < 5; i++) {
+      it_.worker.event();
+      it_.clock.advance(1000);
+    }
+    it_.worker.event();
+    it_.send(12);
+    it_.trace.length = 0;
+    it_.clock.advance(1000);
+    expect(it_.trace).toEqual(['read 12', 'notify err=0', 'unmask']);
+  });
+
+  it('a channel that delivered nothing is not unmasked', () => {
+    const other = setup();
+    other.send(0);
+    other.worker.serve(other.channel);
+    expect(other.trace).toEqual(['read 0', 'notify err=0']);
+  });
+});
+
+describe('requests that wait for their device', () => {
+  it('are answered when it has settled; the channel stays masked meanwhile', () => {
+    it_.answers.push(() => PENDING);
+    it_.send(4);
+    it_.worker.event();
+    expect(it_.trace).toEqual(['read 4']);
+    it_.worker.settled(Status.accessDenied);
+    expect(it_.trace).toEqual(['read 4', 'notify err=-3', 'unmask']);
+  });
+
+  it('a disconnect waits for them, and answers nobody afterwards (seed 429eafe609)', async () => {
+    it_.answers.push(() => PENDING);
+    it_.send(4);
+    it_.worker.event();
+    let ended = false;
+    const closing = it_.worker.close().then(() => {
+      ended = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ended).toBe(false);
+    it_.worker.settled(Status.success);
+    await closing;
+    expect(it_.trace).toEqual(['read 4']);
+  });
+
+  it('a late settling is ignored', () => {
+    it_.worker.settled(Status.success);
+    expect(it_.trace).toEqual([]);
+  });
+});
+
+describe('a guest that never stops asking', () => {
+  it('is served in bursts, with a turn for the others in between', async () => {
+    const notify = it_.channel.notify;
+    let left = 200;
+    it_.channel.notify = () => {
+      notify();
+      if (--left > 0) it_.send(0);
+    };
+    it_.send(0);
+    it_.worker.event();
+    const inFirstRun = it_.trace.filter((line) => line.startsWith('read')).length;
+    expect(inFirstRun).toBe(64);
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(it_.trace.filter((line) => line.startsWith('read'))).toHaveLength(200);
+    expect(it_.trace.filter((line) => line === 'unmask')).toHaveLength(1);
+  });
+});
+
+describe('what is thrown inside of a request', () => {
+  it('is op_failed for the guest, told to the log, and does not end the worker (S-13)', () => {
+    it_.answers.push(() => {
+      throw new Error('inside');
+    });
+    it_.send(4);
+    it_.worker.event();
+    it_.send(8);
+    it_.worker.event();
+    expect(it_.trace).toEqual([
+      'read 4',
+      'failed Error: inside',
+      'notify err=-5',
+      'unmask',
+      'read 8',
+      'notify err=0',
+      'unmask',
+    ]);
+  });
+});

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { catalogue, type ErrorCode, problem } from '../../../core/errors/index.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const sources = ['core', 'plugins', 'quirks']
+  .flatMap((top) =>
+    readdirSync(join(root, top), { recursive: true, encoding: 'utf8' }).map((name) => join(root, top, name)),
+  )
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('errors/catalogue.ts'));
+const text = sources.map((file) => readFileSync(file, 'utf8')).join('\n');
+const codes = Object.keys(catalogue) as ErrorCode[];
+
+/** Facts of any shape: each is a text that can be found again. */
+const facts = new Proxy(
+  {},
+  {
+    get: (_target, key) =>
+      ['tried', 'known', 'names'].includes(String(key)) ? [`<${String(key)}>`] : `<${String(key)}>`,
+  },
+);
+
+describe('the catalogue', () => {
+  it.each(codes)('%s is thrown somewhere', (code) => {
+    expect(new RegExp(`(fail|problem)\\(\\s*'${code}'`).test(text), `no source has fail('${code}'`).toBe(true);
+  });
+
+  it('has every code that is thrown', () => {
+    const thrown = [...text.matchAll(/\b(?:fail|problem)\(\s*'([A-Z_]+)'/g)].map((match) => match[1] ?? '');
+    expect(thrown.length).toBeGreaterThan(20);
+    expect(thrown.filter((code) => !(code in catalogue))).toEqual([]);
+  });
+
+  it.each(codes)('%s says what is wrong and what to do', (code) => {
+    const error = problem(code, facts as never);
+    expect(error.message).toMatch(/<\w+>/);
+    expect(error.message).not.toMatch(/undefined|\[object/);
+    expect(error.solve).toMatch(/^(<\w+>|.{15,})/);
+    expect(error.solve).not.toMatch(/undefined|\[object/);
+    expect(error.code).toBe(code);
+  });
+});
