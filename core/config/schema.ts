@@ -9,6 +9,8 @@ import { defaults } from './defaults.ts';
 export interface DevicePattern {
   /** As in the rc file, for messages. */
   readonly text: string;
+  /** The address, where the pattern is exactly one. */
+  readonly address?: Bdf;
   matches(device: { readonly bdf: Bdf; readonly vendor: number; readonly device: number }): boolean;
 }
 
@@ -32,7 +34,11 @@ const id = z
 
 const devicePattern = z.union([
   bdfPattern.transform(
-    (pattern): DevicePattern => ({ text: pattern.text, matches: (device) => pattern.matches(device.bdf) }),
+    (pattern): DevicePattern => ({
+      text: pattern.text,
+      ...(pattern.text.includes('*') ? {} : { address: parseBdf(pattern.text) }),
+      matches: (device) => pattern.matches(device.bdf),
+    }),
   ),
   z
     .strictObject({

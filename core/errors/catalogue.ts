@@ -140,7 +140,7 @@ export const catalogue = {
   CONFIG_INVALID: entry(
     (f: { file: string; key: string; why: string; nearest: string | undefined }) =>
       `${f.file}: ${f.key === '' ? '' : `${f.key}: `}${f.why}.${perhaps(f.nearest)}`,
-    () => 'Correct the file; docs/operators/configuration.md lists every key.',
+    () => 'Correct the file; docs/reference/configuration.md lists every key.',
   ),
   CONFIG_UNREADABLE: entry(
     (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,

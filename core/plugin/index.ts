@@ -2,9 +2,16 @@
 
 export { fail, PcibackError, problem } from '../errors/index.ts';
 export type { ControlWordQuestion, InterruptPolicy, InterruptType } from '../interrupts.ts';
+export { type PciFunction, type PciIdentity, type PciResource, ResourceFlag } from '../platform/pci.ts';
 export { Status } from '../ring/layout.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
-export { type Behaviour, type DeviceOperations, PENDING, type RegisterAccess } from '../space/behaviour.ts';
+export {
+  type Behaviour,
+  type DeviceOperations,
+  PENDING,
+  type PowerState,
+  type RegisterAccess,
+} from '../space/behaviour.ts';
 export type { BitClaim, FieldSet, Register } from '../space/declaration.ts';
 export { bit, bits, capability, extendedCapability, header, register } from '../space/declaration.ts';
 export * from './command.ts';

@@ -2,6 +2,7 @@
 
 import type { InterruptType } from '../interrupts.ts';
 import type { PciFunction } from '../platform/pci.ts';
+import type { CapabilityLists } from './capabilities.ts';
 
 /**
  * Status of a register write whose answer comes later, when the device has settled: the guest waits, nobody else does. Not a protocol value; all of those are zero or negative.
@@ -13,6 +14,8 @@ export type PowerState = 0 | 1 | 2 | 3;
 /** What a register's behaviour can do with its device: the host's own operations on a PCI function. */
 export interface DeviceOperations {
   readonly hardware: PciFunction;
+  /** Recorded at seizing: a device may change its lists later, and is not believed (XSA-124). */
+  readonly lists: CapabilityLists;
   /** Whether the function is switched on for the guest (decode and line interrupt set up). */
   readonly enabled: boolean;
   /**

@@ -55,6 +55,15 @@ export const extendedCapabilities = (config: ConfigReader, configSize: number): 
   return found;
 };
 
-/** Offset of the first capability with this id, or `undefined`. */
-export const findCapability = (config: ConfigReader, id: number): number | undefined =>
-  capabilities(config).find((one) => one.id === id)?.offset;
+/** Both lists of a function, as they were when it was looked at. */
+export interface CapabilityLists {
+  readonly standard: readonly CapabilityPlace[];
+  readonly extended: readonly CapabilityPlace[];
+}
+
+export const capabilityLists = (
+  config: ConfigReader & { readonly identity: { readonly configSize: number } },
+): CapabilityLists => ({
+  standard: capabilities(config),
+  extended: extendedCapabilities(config, config.identity.configSize),
+});

@@ -3,7 +3,6 @@
 import { hex } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess } from './behaviour.ts';
-import { capabilities, extendedCapabilities } from './capabilities.ts';
 import type { BitClaim, FieldSet, Register, Shown } from './declaration.ts';
 
 /** A set of registers with the name of the plugin or quirk that brings it. */
@@ -87,6 +86,8 @@ export interface CompiledSpace {
   readonly writable: Int32Array;
   /** Bits of which a one goes to hardware. */
   readonly ones: Int32Array;
+  /** Bits that a read takes from elsewhere than hardware: `shadowed`, and those a behaviour reads. */
+  readonly answered: Int32Array;
   /** Bits that a read takes from `shadow`. */
   readonly shadowed: Int32Array;
   readonly shadow: Int32Array;
@@ -118,20 +119,12 @@ const firstValue = (shown: Shown, device: DeviceOperations): number =>
   typeof shown === 'number' ? shown : shown(device.hardware);
 
 /** Where the set lies in this device; `undefined` when the device has no such place. */
-const anchorOf = (set: FieldSet, device: DeviceOperations): number | undefined => {
-  const { hardware } = device;
-  switch (set.anchor.kind) {
-    case 'header':
-      return (set.anchor.types as readonly number[]).includes(hardware.identity.headerType) ? 0 : undefined;
-    case 'capability': {
-      const { id } = set.anchor;
-      return capabilities(hardware).find((one) => one.id === id)?.offset;
-    }
-    case 'extended': {
-      const { id } = set.anchor;
-      return extendedCapabilities(hardware, hardware.identity.configSize).find((one) => one.id === id)?.offset;
-    }
+const anchorOf = ({ anchor }: FieldSet, device: DeviceOperations): number | undefined => {
+  if (anchor.kind === 'header') {
+    return (anchor.types as readonly number[]).includes(device.hardware.identity.headerType) ? 0 : undefined;
   }
+  const list = anchor.kind === 'capability' ? device.lists.standard : device.lists.extended;
+  return list.find((one) => one.id === anchor.id)?.offset;
 };
 
 /** Splits a register's bits into the dwords they lie in: a register need not be aligned to its width. */
@@ -165,6 +158,7 @@ export const compileSpace = (
     size,
     writable: table(),
     ones: table(),
+    answered: table(),
     shadowed: table(),
     shadow: table(),
     own: table(),
@@ -214,10 +208,12 @@ export const compileSpace = (
             break;
           case 'function':
             set(space.coded);
+            if (claim.behaviour?.read !== undefined) set(space.answered);
             break;
           case 'emulated':
           case 'shown': {
             set(space.shadowed);
+            set(space.answered);
             if (claim.policy === 'emulated') set(space.own);
             const value =
               claim.value === undefined

@@ -96,7 +96,8 @@ export class ConfigSpace {
   #view(at: number, offset: number, size: 1 | 2 | 4, shift: number, lane: number): number {
     const table = this.#table;
     const shadowed = (table.shadowed[at] as number) & lane;
-    let view = shadowed === lane ? 0 : this.#hardware.readConfig(offset, size) << shift;
+    const answered = (table.answered[at] as number) & lane;
+    let view = answered === lane ? 0 : this.#hardware.readConfig(offset, size) << shift;
     view = (view & ~shadowed) | ((table.shadow[at] as number) & shadowed);
     const registers = table.registers[at];
     if (registers !== undefined) {
@@ -193,7 +194,8 @@ export class ConfigSpace {
         continue;
       }
       const result = register.behaviour.write(register, value);
-      if (status === Status.success || result === PENDING) status = result;
+      // The first error is the answer (D-C7); a device that has to settle is waited for unless there is one.
+      if (status === Status.success || (status === PENDING && result !== Status.success)) status = result;
     }
     return status;
   }

@@ -33,6 +33,8 @@ export class DenialRecord {
   readonly #explain: ExplainDenial;
   readonly #capacity: number;
   readonly #entries: { -readonly [Key in keyof Denial]: Denial[Key] }[] = [];
+  /** The behaviour's rule of each entry. */
+  readonly #rules: (string | undefined)[] = [];
   /** Index of the first entry of each hash bucket, and of the next one per entry; -1 ends a chain. */
   readonly #buckets: Int32Array;
   readonly #next: Int32Array;
@@ -70,7 +72,7 @@ export class DenialRecord {
         entry.offset === offset &&
         entry.size === size &&
         entry.mask === mask &&
-        (rule === undefined || entry.why === rule)
+        this.#rules[index] === rule
       ) {
         entry.count++;
         entry.value = value;
@@ -92,6 +94,7 @@ export class DenialRecord {
       count: 1,
     };
     const index = this.#entries.push(entry) - 1;
+    this.#rules.push(rule);
     this.#next[index] = this.#buckets[bucket] ?? -1;
     this.#buckets[bucket] = index;
     return entry;

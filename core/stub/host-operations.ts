@@ -4,7 +4,7 @@ import type { InterruptPolicy, InterruptType } from '../interrupts.ts';
 import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import { type DeviceOperations, PENDING, type PowerState } from '../space/behaviour.ts';
-import { CapabilityId, findCapability } from '../space/capabilities.ts';
+import { CapabilityId, type CapabilityLists, capabilityLists } from '../space/capabilities.ts';
 import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
 
 /** Dwords in a cache line of the host. */
@@ -28,6 +28,7 @@ export interface GuestTerms {
  */
 export class HostOperations implements DeviceOperations {
   readonly hardware: PciFunction;
+  readonly lists: CapabilityLists;
   readonly msi: number | undefined;
   readonly msix: number | undefined;
   readonly power: number | undefined;
@@ -39,9 +40,11 @@ export class HostOperations implements DeviceOperations {
   constructor(hardware: PciFunction, clock: Clock) {
     this.hardware = hardware;
     this.#clock = clock;
-    this.msi = findCapability(hardware, CapabilityId.msi);
-    this.msix = findCapability(hardware, CapabilityId.msix);
-    this.power = findCapability(hardware, CapabilityId.powerManagement);
+    this.lists = capabilityLists(hardware);
+    const find = (id: number): number | undefined => this.lists.standard.find((one) => one.id === id)?.offset;
+    this.msi = find(CapabilityId.msi);
+    this.msix = find(CapabilityId.msix);
+    this.power = find(CapabilityId.powerManagement);
   }
 
   /** From now on the device works for a guest under these terms; `undefined`: for nobody. */
@@ -79,8 +82,10 @@ export class HostOperations implements DeviceOperations {
     let command = this.#command;
     for (const [index, resource] of this.hardware.resources.entries()) {
       const rom = index === 6;
-      if (resource.size === 0n || (rom && (resource.flags & 1) === 0)) continue;
-      if ((resource.flags & (ResourceFlag.disabled | ResourceFlag.unassigned)) !== 0) {
+      // A disabled resource is shown to the guest as absent, so it does not keep the rest from working.
+      if (resource.size === 0n || (resource.flags & ResourceFlag.disabled) !== 0) continue;
+      if (rom && (resource.flags & 1) === 0) continue;
+      if ((resource.flags & ResourceFlag.unassigned) !== 0) {
         throw new HostError(`enable: resource ${index} is not assigned`, Errno.EINVAL);
       }
       if ((resource.flags & ResourceFlag.io) !== 0) command |= CommandBit.io;
@@ -180,11 +185,8 @@ export class HostOperations implements DeviceOperations {
       const resource = this.hardware.resources[index];
       if (resource === undefined || resource.size === 0n) continue;
       const offset = Register.firstBar + 4 * index;
-      this.hardware.writeConfig(
-        offset,
-        4,
-        Number(resource.start & 0xffffffffn) | (resource.flags & ResourceFlag.typeBits),
-      );
+      const low = Number(resource.start & 0xffffffffn) | (resource.flags & ResourceFlag.typeBits);
+      this.hardware.writeConfig(offset, 4, low >>> 0);
       if ((resource.flags & ResourceFlag.memory64) !== 0) {
         this.hardware.writeConfig(offset + 4, 4, Number(resource.start >> 32n));
       }

@@ -4,6 +4,7 @@ import { bdf } from '../../core/bdf.ts';
 import type { InterruptType } from '../../core/interrupts.ts';
 import type { PciFunction, PciIdentity, PciResource, ResetOutcome } from '../../core/platform/pci.ts';
 import type { DeviceOperations, PowerState } from '../../core/space/behaviour.ts';
+import { type CapabilityLists, capabilityLists } from '../../core/space/capabilities.ts';
 
 /** One access to the fake's config space. */
 export interface ConfigAccess {
@@ -151,6 +152,10 @@ export class FakeDevice implements DeviceOperations {
   constructor(hardware: FakeFunction) {
     this.hardware = hardware;
     this.busMaster = (hardware.get(COMMAND, 2) & MASTER) !== 0;
+  }
+
+  get lists(): CapabilityLists {
+    return capabilityLists(this.hardware);
   }
 
   enable(): void {

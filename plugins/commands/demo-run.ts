@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+
+import { basename, resolve } from 'node:path';
+import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import type { Config } from '../../core/config/index.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
+import type { Denial } from '../../core/hooks/index.ts';
+import { type Logger, silent } from '../../core/log.ts';
+import { type Ledger, Pciback } from '../../core/pciback.ts';
+import type { CommandContext } from '../../core/plugin/index.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
+import type { GuestDevice } from '../platforms/embedded/guest-device.ts';
+import type { DeviceImage } from '../platforms/embedded/image.ts';
+import { createEmbeddedPlatform } from '../platforms/embedded/index.ts';
+import { hostDevices, readDump, samples } from '../platforms/embedded/sources.ts';
+import { demoDocument, printDemo } from './demo-report.ts';
+import { bootGuest, type Skipped, seizeAll } from './included-guest.ts';
+import { configure, loadPlugins, overridesOf } from './setup.ts';
+
+/** One guest with the devices of one source. */
+export interface DemoGroup {
+  readonly name: string;
+  readonly skipped: readonly Skipped[];
+  /** What the guest sees, with the function of the host behind it. */
+  readonly devices: readonly { readonly seen: GuestDevice; readonly host: Bdf }[];
+  /** Requests by command name, as the guest sent them. */
+  readonly requests: Readonly<Record<string, number>>;
+  /** Answers by status name. */
+  readonly answers: Readonly<Record<string, number>>;
+  readonly denials: readonly Denial[];
+  /** What was still held after the end; all zero when everything was given back. */
+  readonly ledger: Ledger;
+  /** Worth knowing: warnings of the log, and what limits the picture. */
+  readonly notes: readonly string[];
+}
+
+interface Source {
+  readonly name: string;
+  load(): Promise<readonly DeviceImage[]>;
+}
+
+const sourcesOf = (context: CommandContext): readonly Source[] =>
+  context.arguments.length > 0
+    ? context.arguments.map((file) => ({ name: basename(file), load: () => readDump(resolve(file)) }))
+    : [
+        { name: 'this host', load: () => hostDevices() },
+        { name: 'samples', load: async () => samples() },
+      ];
+
+/** Keeps warnings and errors as lines. */
+const noting = (notes: string[]): Logger => {
+  const note = (facts: object, message: string): void => {
+    const details = Object.entries(facts).map(([key, value]) => `${key} ${String(value)}`);
+    notes.push([message, ...details].join(', '));
+  };
+  return { ...silent, warn: note, error: note };
+};
+
+const nothing: Ledger = { mapped: 0, bound: 0, pirqs: 0, assigned: 0 };
+
+const empty = (name: string, notes: readonly string[], skipped: readonly Skipped[] = []): DemoGroup => ({
+  name,
+  skipped,
+  devices: [],
+  requests: {},
+  answers: {},
+  denials: [],
+  ledger: nothing,
+  notes,
+});
+
+const limitsOf = (images: readonly DeviceImage[]): string[] =>
+  images.some((image) => image.known < 256)
+    ? ['only 64 bytes of config space can be read: run it as root to see capabilities']
+    : [];
+
+const runGroup = async (source: Source, plugins: PluginHost, config: Config): Promise<DemoGroup> => {
+  const images = await source.load();
+  if (images.length === 0) return empty(source.name, ['there are no PCI functions']);
+  const notes = limitsOf(images);
+  const platform = createEmbeddedPlatform({ devices: images });
+  try {
+    const pciback = new Pciback({ platform, plugins, config, log: noting(notes) });
+    await pciback.start();
+    const { devices, skipped } = await seizeAll(platform, pciback);
+    if (devices.length === 0) return empty(source.name, ['there is nothing for a guest'], skipped);
+    const { report } = await bootGuest(platform, source.name, devices);
+    const served = pciback.guests().find((guest) => guest.domain === report.domain);
+    const hostOf = new Map(served?.devices.map((device) => [formatBdf(device.vdev), device.bdf]));
+    const ledger = await pciback.stop();
+    notes.push(...platform.hypervisor.ledger().illegal.map((line) => `broken obligation: ${line}`));
+    return {
+      name: source.name,
+      skipped,
+      devices: report.devices.flatMap((seen) => {
+        const host = hostOf.get(seen.vdev);
+        return host === undefined ? [] : [{ seen, host }];
+      }),
+      requests: served?.requests ?? {},
+      answers: served?.errors ?? {},
+      denials: served?.denials ?? [],
+      ledger,
+      notes,
+    };
+  } finally {
+    await platform.close();
+  }
+};
+
+/**
+ * Serves one guest per source of devices, in this process, and prints what it saw and what it was denied.
+ *
+ * @returns 0; 1 when something was still held at the end
+ * @throws PcibackError `FILE_UNREADABLE`, `DUMP_INVALID`, and what the rc file is refused for
+ */
+export const runDemo = async (context: CommandContext): Promise<number> => {
+  const loaded = await configure(overridesOf(context.options));
+  const config: Config = { ...loaded.config, platform: 'embedded', hide: [] };
+  const plugins = await loadPlugins(loaded, context.log);
+  const groups: DemoGroup[] = [];
+  for (const source of sourcesOf(context)) {
+    try {
+      groups.push(await runGroup(source, plugins, config));
+    } catch (error) {
+      // The samples still show something on a host whose /sys cannot be read.
+      if (source.name !== 'this host' || !isPcibackError(error, 'FILE_UNREADABLE')) throw error;
+      groups.push(empty(source.name, [error.message]));
+    }
+  }
+  plugins.close();
+  if (context.options.json === true) context.print(JSON.stringify(demoDocument(groups), undefined, 2));
+  else printDemo(groups, context.print);
+  const clean = groups.every((group) => Object.values(group.ledger).every((held) => held === 0));
+  return clean ? 0 : 1;
+};

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+
+import { styleText } from 'node:util';
+import { formatBdf, hex } from '../../core/bdf.ts';
+import type { LoadedConfig } from '../../core/config/index.ts';
+import { defaultConfig } from '../../core/config/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
+import { silent } from '../../core/log.ts';
+import { Pciback } from '../../core/pciback.ts';
+import type { PciListing } from '../../core/platform/index.ts';
+import type { CommandContext } from '../../core/plugin/index.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
+import { className } from './pci-names.ts';
+import { configure, loadPlugins, overridesOf } from './setup.ts';
+
+type Verdict = 'ok' | 'missing' | 'warning';
+
+/** One thing that was looked at. */
+interface Check {
+  readonly section: string;
+  readonly what: string;
+  readonly verdict: Verdict;
+  readonly detail: string;
+  /** What to do about it. */
+  readonly next?: string;
+}
+
+const failed = (section: string, what: string, verdict: Verdict, error: unknown): Check => ({
+  section,
+  what,
+  verdict,
+  detail: describeError(error),
+  ...(isPcibackError(error) ? { next: error.solve } : {}),
+});
+
+const checkConfig = async (context: CommandContext): Promise<{ checks: Check[]; loaded: LoadedConfig | undefined }> => {
+  const section = 'configuration';
+  try {
+    const loaded = await configure(overridesOf({ config: context.options.config }));
+    const detail = loaded.file === undefined ? 'none found, the defaults are in force' : `${loaded.file}: valid`;
+    return { checks: [{ section, what: 'rc file', verdict: 'ok', detail }], loaded };
+  } catch (error) {
+    return { checks: [failed(section, 'rc file', 'missing', error)], loaded: undefined };
+  }
+};
+
+const checkPlugins = async (loaded: LoadedConfig): Promise<{ checks: Check[]; plugins: PluginHost | undefined }> => {
+  const section = 'configuration';
+  try {
+    const plugins = await loadPlugins(loaded, silent);
+    const count = (kind: string) => plugins.loaded.filter((one) => one.kind === kind).length;
+    const detail = `${count('plugin')} plugins and ${count('quirk')} quirks loaded`;
+    return { checks: [{ section, what: 'plugins', verdict: 'ok', detail }], plugins };
+  } catch (error) {
+    return { checks: [failed(section, 'plugins', 'missing', error)], plugins: undefined };
+  }
+};
+
+/** Brings the embedded platform up, with a guest that has a sample device. */
+const checkEmbedded = async (plugins: PluginHost): Promise<Check> => {
+  const section = 'platform embedded';
+  try {
+    const [{ createEmbeddedPlatform }, { sample }, { bootGuest, seizeAll }] = await Promise.all([
+      import('../platforms/embedded/index.ts'),
+      import('../platforms/embedded/sources.ts'),
+      import('./included-guest.ts'),
+    ]);
+    const platform = createEmbeddedPlatform({ devices: [sample('e1000e')] });
+    const pciback = new Pciback({ platform, plugins, config: defaultConfig(), log: silent });
+    await pciback.start();
+    const { devices } = await seizeAll(platform, pciback);
+    const { report } = await bootGuest(platform, 'doctor', devices);
+    const [device] = report.devices;
+    await pciback.stop();
+    await platform.close();
+    const works = device?.driver?.interrupts === 'msix';
+    return {
+      section,
+      what: 'included guest',
+      verdict: works ? 'ok' : 'missing',
+      detail: works ? 'a sample device was scanned, sized, switched on, with MSI-X' : 'the sample device did not work',
+    };
+  } catch (error) {
+    return failed(section, 'included guest', 'missing', error);
+  }
+};
+
+const checkXen = async (plugins: PluginHost | undefined, wanted: 'required' | 'optional'): Promise<Check[]> => {
+  const { diagnoseXen } = await import('../platforms/xen/index.ts');
+  const natives = plugins?.registries.natives;
+  const loaders = (natives?.names ?? []).map((name) => ({ name, create: async () => (natives?.get(name) ?? none)() }));
+  const findings = await diagnoseXen({ loaders });
+  return findings.map((finding) => ({
+    section: 'platform xen',
+    what: finding.what,
+    verdict: finding.ok ? 'ok' : wanted === 'required' ? 'missing' : 'warning',
+    detail: finding.detail,
+    ...(finding.next === undefined ? {} : { next: finding.next }),
+  }));
+};
+
+const none = async (): Promise<never> => {
+  throw new Error('no loader');
+};
+
+const describeDevice = (device: PciListing): string =>
+  `${className(device.class)} ${hex(device.vendor, 4)}:${hex(device.device, 4)}, ${
+    device.seizable ? 'can be seized' : device.holder === 'free' ? 'no driver has it' : `held by ${device.holder}`
+  }`;
+
+/** The doctor looks, and changes nothing. */
+const refuseToWrite = async (path: string): Promise<never> => {
+  throw new Error(`${path} would have been written`);
+};
+
+/** Functions of the host, as the drop-in mode sees them; only listed. */
+const checkDevices = async (): Promise<Check[]> => {
+  const section = 'devices';
+  try {
+    const [{ createSysfsBus }, { kernelStubHolder }] = await Promise.all([
+      import('../platforms/xen/sysfs-bus.ts'),
+      import('../platforms/xen/holders.ts'),
+    ]);
+    const bus = createSysfsBus('/sys', kernelStubHolder('/sys'), refuseToWrite);
+    const listings = await bus.list();
+    bus.close();
+    if (listings.length === 0) {
+      return [{ section, what: 'PCI functions', verdict: 'warning', detail: 'this host has none' }];
+    }
+    return listings.map((device) => ({
+      section,
+      what: formatBdf(device.bdf),
+      verdict: 'ok',
+      detail: describeDevice(device),
+    }));
+  } catch (error) {
+    return [failed(section, 'PCI functions', 'warning', error)];
+  }
+};
+
+const marks: Readonly<Record<Verdict, { readonly text: string; readonly colour: 'green' | 'red' | 'yellow' }>> = {
+  ok: { text: 'ok     ', colour: 'green' },
+  missing: { text: 'missing', colour: 'red' },
+  warning: { text: 'warning', colour: 'yellow' },
+};
+
+const print = (context: CommandContext, checks: readonly Check[]): void => {
+  let section = '';
+  for (const check of checks) {
+    if (check.section !== section) {
+      context.print(section === '' ? check.section : `\n${check.section}`);
+      section = check.section;
+    }
+    const { text, colour } = marks[check.verdict];
+    context.print(`  ${process.stdout.isTTY ? styleText(colour, text) : text}  ${check.what}: ${check.detail}`);
+    if (check.verdict !== 'ok' && check.next !== undefined) context.print(`           → ${check.next}`);
+  }
+};
+
+/** @returns 0 when the platform that was asked for (embedded, if none) is usable, else 1. */
+export const runDoctor = async (context: CommandContext): Promise<number> => {
+  const wanted = context.options.platform === 'xen' ? 'xen' : 'embedded';
+  const config = await checkConfig(context);
+  const loaded: LoadedConfig = config.loaded ?? { config: defaultConfig(), directory: process.cwd() };
+  const fromRc = await checkPlugins(loaded);
+  // A plugin that is broken says nothing about the platforms.
+  const plugins = fromRc.plugins ?? (await loadPlugins({ ...loaded, config: defaultConfig() }, silent));
+  const checks: Check[] = [
+    ...config.checks,
+    ...fromRc.checks,
+    await checkEmbedded(plugins),
+    ...(await checkXen(plugins, wanted === 'xen' ? 'required' : 'optional')),
+    ...(await checkDevices()),
+  ];
+  plugins.close();
+  const usable = !checks.some((check) => check.section === `platform ${wanted}` && check.verdict === 'missing');
+  if (context.options.json === true) {
+    context.print(JSON.stringify({ platform: wanted, usable, checks }, undefined, 2));
+  } else {
+    print(context, checks);
+    context.print(`\nplatform ${wanted} ${usable ? 'is usable' : 'is not usable: see what is missing above'}`);
+  }
+  return usable ? 0 : 1;
+};

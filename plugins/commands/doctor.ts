@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+
+import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+
+export const doctor: CommandDefinition = {
+  name: 'doctor',
+  summary: 'look at what of Xen, loaders, devices and permissions is there, and say what to do',
+  details: `The status is 0 when the embedded platform works; with --platform xen it is 1 when that platform is not usable.
+Nothing of the host is changed.`,
+  options: [
+    {
+      flags: '--platform <name>',
+      description: 'the platform that has to be usable',
+      choices: ['embedded', 'xen'],
+    },
+    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+    { flags: '--json', description: 'print one JSON document' },
+  ],
+  run: async (context) => (await import('./doctor-run.ts')).runDoctor(context),
+};
+
+export default definePlugin({
+  name: 'commands/doctor',
+  api: '^1.0',
+  apply: (host) => {
+    host.commands.add(doctor);
+  },
+});

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+
+import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
+import type { Logger } from '../../core/log.ts';
+import type { Pciback } from '../../core/pciback.ts';
+import type { PciListing, Platform } from '../../core/platform/index.ts';
+import { type GuestReport, type IncludedGuest, startGuest, XenbusState } from '../platforms/embedded/guest.ts';
+import type { EmbeddedPlatform } from '../platforms/embedded/index.ts';
+import { createToolstack } from '../platforms/embedded/toolstack.ts';
+
+const BRIDGE = 0x06;
+
+/** A function that no guest gets. */
+export interface Skipped {
+  readonly function: PciListing;
+  readonly why: string;
+}
+
+/** A guest in this process, with devices. */
+export interface BootedGuest {
+  readonly guest: IncludedGuest;
+  /** What it found and did, when its drivers were ready. */
+  readonly report: GuestReport;
+}
+
+/** Milliseconds a guest may take until its drivers are ready; it takes some tens. */
+const PATIENCE = 8000;
+
+const within = async <Result>(milliseconds: number, what: string, work: Promise<Result>): Promise<Result> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** Seizes every function that can be given to a guest. */
+export const seizeAll = async (
+  platform: Platform,
+  pciback: Pciback,
+): Promise<{ readonly devices: readonly Bdf[]; readonly skipped: readonly Skipped[] }> => {
+  const devices: Bdf[] = [];
+  const skipped: Skipped[] = [];
+  for (const one of await platform.pci.list()) {
+    if (one.class >>> 16 === BRIDGE) {
+      skipped.push({ function: one, why: 'a bridge is never exported' });
+      continue;
+    }
+    try {
+      await pciback.stub.seize(one.bdf);
+      devices.push(one.bdf);
+    } catch (error) {
+      if (!isPcibackError(error)) throw error;
+      skipped.push({ function: one, why: error.message });
+    }
+  }
+  return { devices, skipped };
+};
+
+/**
+ * Plays toolstack and guest: makes a domain with these devices, which are seized, boots it and waits until its drivers
+ * are ready.
+ */
+export const bootGuest = async (
+  platform: EmbeddedPlatform,
+  name: string,
+  devices: readonly Bdf[],
+): Promise<BootedGuest> => {
+  const domain = await createToolstack(platform).create({ name, devices });
+  const guest = await startGuest(platform, { domain });
+  const report = await within(PATIENCE, `guest ${name}`, guest.reached(XenbusState.connected));
+  // A picture of this moment: the drivers change their part when they stop.
+  return { guest, report: structuredClone(report) };
+};
+
+/** For `serve` on an embedded platform: one guest with everything that is there. */
+export const runIncludedGuest = async (platform: Platform, pciback: Pciback, log: Logger): Promise<void> => {
+  const { devices, skipped } = await seizeAll(platform, pciback);
+  for (const one of skipped) log.info({ bdf: formatBdf(one.function.bdf), why: one.why }, 'not for the included guest');
+  if (devices.length === 0) {
+    log.warn({}, 'no included guest: there is no device for it');
+    return;
+  }
+  log.info({ devices: devices.map(formatBdf) }, 'embedded platform: an included guest gets every device');
+  try {
+    const { report } = await bootGuest(platform as EmbeddedPlatform, 'included', devices);
+    const found = report.devices.map((device) => `${device.vdev} ${device.driver?.interrupts ?? 'none'}`);
+    log.info({ guest: report.domain, found }, 'included guest is up');
+  } catch (error) {
+    log.error({ error: describeError(error) }, 'the included guest did not come up');
+  }
+};

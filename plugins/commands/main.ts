@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+
+import { readableLog } from './logger.ts';
+import { reportError } from './print-error.ts';
+
+const argv = process.argv.slice(2);
+
+const end = (error: unknown): void => {
+  const report = reportError(error, argv.includes('--json') ? 'json' : 'lines');
+  process.stderr.write(`${report.text}\n`);
+  process.exit(report.status);
+};
+
+/** The first signal asks the command to stop, the second ends the process. */
+const catchSignals = (): Promise<NodeJS.Signals> =>
+  new Promise((resolve) => {
+    let caught = 0;
+    const caughtOne = (signal: NodeJS.Signals): void => {
+      caught += 1;
+      if (caught > 1) process.exit(1);
+      resolve(signal);
+    };
+    process.on('SIGTERM', caughtOne);
+    process.on('SIGINT', caughtOne);
+    // Waiting for a signal alone does not keep a process alive, and an embedded platform has nothing else to wait for.
+    setInterval(() => {}, 2 ** 31 - 1);
+  });
+
+process.on('uncaughtException', end);
+process.on('unhandledRejection', end);
+// `pciback demo | head`: whoever read the output has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  end(error);
+});
+
+let signals: Promise<NodeJS.Signals> | undefined;
+try {
+  const { runCommandLine } = await import('./command-line.ts');
+  const status = await runCommandLine(argv, {
+    write: (text) => process.stdout.write(text),
+    complain: (text) => process.stderr.write(text),
+    stop: () => {
+      signals ??= catchSignals();
+      return signals;
+    },
+    log: readableLog('warn', {
+      write: (line) => process.stderr.write(line),
+      colour: process.stderr.isTTY,
+    }),
+  });
+  // Not left to an empty event loop: a foreign library may keep a handle.
+  process.exit(status);
+} catch (error) {
+  end(error);
+}

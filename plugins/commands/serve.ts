@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+
+import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+
+export const serve: CommandDefinition = {
+  name: 'serve',
+  summary: 'serve guests until stopped (a daemon in the foreground)',
+  details: `SIGTERM or SIGINT: every guest is told and given time to let go, then everything is given back and the status
+is 0. A second signal ends the process at once.
+
+With platform embedded everything happens inside of this process: an included guest gets all devices, so that one can
+look at the log and try rc files, plugins and quirks without Xen.`,
+  options: [
+    { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
+    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+    { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
+    { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
+    { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
+    { flags: '--json', description: 'log as JSON, one object a line' },
+    {
+      flags: '--log-level <level>',
+      description: 'least level that is written',
+      choices: ['debug', 'info', 'warn', 'error'],
+    },
+  ],
+  run: async (context) => (await import('./serve-run.ts')).runServe(context),
+};
+
+export default definePlugin({
+  name: 'commands/serve',
+  api: '^1.0',
+  apply: (host) => {
+    host.commands.add(serve);
+  },
+});

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+
+import { type PciResource, ResourceFlag } from '../../core/platform/index.ts';
+import { type Behaviour, Status } from '../../core/plugin/index.ts';
+
+/** Index of the expansion ROM among the resources of a function. */
+const ROM = 6;
+
+/** State words: the address and the size mask as the register shows them, which of both it shows, and its fixed bits. */
+const ADDRESS = 0;
+const LENGTH = 1;
+const SIZING = 2;
+/** Bits that no write can change, so that the test for "all ones" leaves them out. */
+const FIXED = 3;
+
+const MOVED = 'a guest cannot move a base address register';
+const ROM_SWITCHED = 'a guest cannot move or switch the expansion ROM';
+
+const UNUSABLE = ResourceFlag.disabled | ResourceFlag.unassigned | ResourceFlag.busy;
+
+const low = (value: bigint): number => Number(BigInt.asUintN(32, value));
+const high = (value: bigint): number => Number(BigInt.asUintN(64, value) >> 32n);
+
+const fixedBits = (index: number, resource: PciResource | undefined, upper: boolean): number => {
+  if (index === ROM) return 0x7ff;
+  if (resource !== undefined && (resource.flags & ResourceFlag.io) !== 0) return 0x3;
+  return upper ? 0 : 0xf;
+};
+
+/**
+ * A base address register, or the ROM's: shows the address that the host assigned, or after a write of all ones the
+ * size mask. Both are what the host recorded, never what the device says now (XSA-124). Nothing of a guest's write
+ * reaches hardware, but for one case: the guest writes the right address and the device has lost it.
+ *
+ * @param index of the resource: 0..5, 6 for the ROM
+ */
+export const baseAddress = (index: number): Behaviour => ({
+  words: 4,
+  attach: (at) => {
+    const { resources } = at.device.hardware;
+    const resource = resources[index];
+    const before = index === 0 || index === ROM ? undefined : resources[index - 1];
+    const upper = before !== undefined && (before.flags & ResourceFlag.memory64) !== 0;
+    at.words[FIXED] = fixedBits(index, resource, upper);
+    if (upper) {
+      at.words[ADDRESS] = high(before.start);
+      at.words[LENGTH] = high(-before.size);
+    } else if (resource !== undefined && resource.size !== 0n && (resource.flags & UNUSABLE) === 0) {
+      const type = resource.flags & ResourceFlag.typeBits;
+      at.words[ADDRESS] = low(resource.start) | type;
+      at.words[LENGTH] = low(-resource.size) | type;
+    }
+  },
+  read: (at) => at.words[at.words[SIZING] === 0 ? ADDRESS : LENGTH] as number,
+  write: (at, value) => {
+    const { words } = at;
+    const address = words[ADDRESS] as number;
+    const length = words[LENGTH] as number;
+    const fixed = words[FIXED] as number;
+    if ((value | fixed) >>> 0 === 0xffffffff) {
+      words[SIZING] = 1;
+      return Status.success;
+    }
+    words[SIZING] = 0;
+    // A register that is not offered to the guest has no address to restore.
+    if (length === 0) return Status.success;
+    if (value === address) {
+      if (at.read() !== address) at.write(address);
+      return Status.success;
+    }
+    const enable = index === ROM ? 1 : 0;
+    const refused = (value ^ address) & ((length & ~fixed) | enable);
+    if (refused !== 0) at.deny(refused, index === ROM ? ROM_SWITCHED : MOVED);
+    return Status.success;
+  },
+});
+
+/** The register of the expansion ROM. */
+export const romAddress: Behaviour = baseAddress(ROM);

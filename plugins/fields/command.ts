@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+import { type Behaviour, bit, Status } from '../../core/plugin/index.ts';
+
+/** Bits of the command register (PCI Local Bus 3.0, §6.2.2). */
+export const Command = {
+  io: bit(0),
+  memory: bit(1),
+  master: bit(2),
+  special: bit(3),
+  invalidate: bit(4),
+  vgaPalette: bit(5),
+  parity: bit(6),
+  wait: bit(7),
+  serr: bit(8),
+  fastBack: bit(9),
+  intxDisable: bit(10),
+} as const;
+
+const DECODE = Command.io | Command.memory;
+/** Bits that reach hardware in permissive mode only. */
+const PERMISSIVE_ONLY = Command.special | Command.vgaPalette | Command.wait | Command.fastBack;
+/** Bits that a guest sees as hardware has them, 0x02bc. All others it sees as it wrote them. */
+export const GUEST_BITS = Command.master | Command.invalidate | PERMISSIVE_ONLY;
+
+/** State words: the guest's own value, and what hardware has in {@link PERMISSIVE_ONLY}. */
+const OWN = 0;
+const FIXED = 1;
+
+const NO_INVALIDATE = 'the cache line size does not allow memory write and invalidate';
+const NOT_PERMISSIVE = 'reaches hardware in permissive mode only';
+
+/**
+ * The command register of a guest.
+ *
+ * Decode can be switched on but never off, PARITY, SERR and the reserved bits never reach hardware (XSA-120): for those
+ * the guest has a value of its own, read back as written. It starts as hardware's, and starts again for each guest
+ * (D-C6). A device whose cache line register is fixed refuses INVALIDATE each time it is asked; that is a denial and
+ * never a log line (D-C19).
+ */
+export const command: Behaviour = {
+  words: 2,
+  attach: (at) => {
+    const now = at.read();
+    at.words[OWN] = now;
+    at.words[FIXED] = now & PERMISSIVE_ONLY;
+  },
+  read: (at) => (at.read() & GUEST_BITS) | ((at.words[OWN] as number) & ~GUEST_BITS),
+  write: (at, value) => {
+    const { device, words } = at;
+    const before = words[OWN] as number;
+    let wanted = value;
+
+    // A failure of enable leaves as an exception: nothing else happens then, and the guest's value stays.
+    if ((wanted & DECODE) !== 0) {
+      if (!device.enabled) device.enable();
+    } else if (device.enabled) {
+      device.disable();
+    }
+
+    const master = (wanted & Command.master) !== 0;
+    if (master !== device.busMaster) device.setBusMaster(master ? 'on' : 'off');
+
+    if (((wanted ^ before) & Command.invalidate) !== 0) {
+      if ((wanted & Command.invalidate) === 0) {
+        device.setInvalidate('off');
+      } else if (!device.setInvalidate('on')) {
+        wanted &= ~Command.invalidate;
+        at.deny(Command.invalidate, NO_INVALIDATE);
+      }
+    }
+
+    if (device.allowInterruptControl && ((wanted ^ before) & Command.intxDisable) !== 0) {
+      device.setIntxDisabled((wanted & Command.intxDisable) === 0 ? 'off' : 'on');
+    }
+
+    words[OWN] = wanted;
+    if (device.permissive) {
+      const now = at.read();
+      if (now !== wanted) at.write((wanted & GUEST_BITS) | (now & ~GUEST_BITS));
+      words[FIXED] = wanted & PERMISSIVE_ONLY;
+      return Status.success;
+    }
+    const refused = (wanted ^ (words[FIXED] as number)) & PERMISSIVE_ONLY;
+    if (refused !== 0) at.deny(refused, NOT_PERMISSIVE);
+    return Status.success;
+  },
+};

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+
+import { type Behaviour, Status } from '../../core/plugin/index.ts';
+
+const NOT_BY_CONFIG = 'the interrupt policy does not allow this change by a config write';
+
+/**
+ * The message control word of MSI or MSI-X: a change is a question to the chosen interrupt policy. Guests switch
+ * interrupts by requests of their own; only a device model in a stub domain writes here.
+ */
+export const controlWord = (kind: 'msi' | 'msix'): Behaviour => ({
+  write: (at, value) => {
+    if (at.device.permissive) {
+      at.write(value);
+      return Status.success;
+    }
+    const now = at.read();
+    if (value === now) return Status.success;
+    if (!at.device.allowsControlWord(kind, now, value)) {
+      at.deny(now ^ value, NOT_BY_CONFIG);
+      return Status.accessDenied;
+    }
+    at.write(value);
+    return Status.success;
+  },
+});

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+
+import {
+  type Behaviour,
+  bit,
+  capability,
+  definePlugin,
+  type FieldSet,
+  register,
+  Status,
+} from '../../core/plugin/index.ts';
+
+/** Set by the guest: write the data word to the device. Set by the device: a read has finished. */
+const FLAG = bit(15);
+
+const address: Behaviour = {
+  write: (at, value) => {
+    if ((value & FLAG) !== 0) {
+      at.deny(FLAG, 'vital product data is read-only');
+      return Status.accessDenied;
+    }
+    at.write(value);
+    return Status.success;
+  },
+};
+
+/** Vital product data capability, id 0x03 (PCI Local Bus 3.0, appendix I): readable, never written. */
+export const vitalProductData: FieldSet = capability(0x03, 'vpd', [
+  register(0x02, 16, 'address').calls(address),
+  register(0x04, 32, 'data').readOnly(),
+]);
+
+export default definePlugin({
+  name: 'fields/vpd',
+  api: '^1.0',
+  apply: (host) => {
+    host.fields.add(vitalProductData);
+  },
+});

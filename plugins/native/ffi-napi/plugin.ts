@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+
+import { definePlugin, type NativeFactory } from '../../../core/plugin/index.ts';
+
+/** Imports the package when a platform asks for it. Not inside of the export: the compiler does not rewrite imports there. */
+const create: NativeFactory = async () => (await import('./index.ts')).createLoader();
+
+/** The foreign-function loader over the package `ffi-napi`. */
+export default definePlugin({
+  name: 'native/ffi-napi',
+  api: '^1.0',
+  apply: (host) => {
+    host.natives.add('ffi-napi', create);
+  },
+});

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+
+import type { Clock, Platform } from '../../../core/platform/index.ts';
+import { createBus, type EmbeddedBus } from './bus.ts';
+import { realClock } from './clock.ts';
+import { type GuestOptions, type IncludedGuest, startGuest } from './guest.ts';
+import { Hypervisor } from './hypervisor.ts';
+import type { DeviceImage } from './image.ts';
+import { createStore, type EmbeddedStore, type StoreConnection } from './store.ts';
+import { createToolstack, type Toolstack } from './toolstack.ts';
+
+export type { EmbeddedBus } from './bus.ts';
+export type { PciModel } from './device.ts';
+export { type GuestOptions, type GuestReport, type IncludedGuest, XenbusState } from './guest.ts';
+export type { GuestBar, GuestDevice, GuestRefusal, GuestWrite } from './guest-device.ts';
+export type { AerHandler, AerRequest, GuestAnswer, GuestRequest } from './guest-ring.ts';
+export type { Hypervisor, Ledger } from './hypervisor.ts';
+export type { DeviceImage } from './image.ts';
+export * from './sources.ts';
+export type { DomainOptions, Toolstack } from './toolstack.ts';
+
+export interface EmbeddedOptions {
+  /** The functions of the host; see `hostDevices`, `parseDump`, `samples`. */
+  readonly devices: readonly DeviceImage[];
+  /** Default: the real one. */
+  readonly clock?: Clock;
+}
+
+/** Xen in this process: a platform, and the other parties that a real Xen would have. */
+export interface EmbeddedPlatform extends Platform {
+  readonly xenstore: StoreConnection;
+  readonly pci: EmbeddedBus;
+  readonly hypervisor: Hypervisor;
+  readonly store: EmbeddedStore;
+  readonly toolstack: Toolstack;
+  /** Boots the included guest in a domain that the toolstack has made. */
+  startGuest(options: GuestOptions): Promise<IncludedGuest>;
+}
+
+/**
+ * Makes an embedded Xen with these devices.
+ *
+ * Nothing runs while nothing happens: no timer, no polling.
+ */
+export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatform => {
+  const clock = options.clock ?? realClock;
+  const hypervisor = new Hypervisor();
+  const store = createStore();
+  const pci = createBus(options.devices, {
+    illegal: (line) => hypervisor.noteIllegal(line),
+    note: (line) => hypervisor.note(line),
+  });
+  for (const model of pci.models()) hypervisor.addFunction(model);
+  const host = hypervisor.domain(0);
+  const xenstore = store.connect(0);
+  return {
+    name: 'embedded',
+    domain: 0,
+    xenstore,
+    grants: host.grants,
+    events: host.events,
+    pci,
+    interrupts: hypervisor.interrupts,
+    clock,
+    hypervisor,
+    store,
+    toolstack: createToolstack({ hypervisor, store, pci, clock }),
+    startGuest: (guest) => startGuest({ hypervisor, store, clock }, guest),
+    close: async () => {
+      host.release();
+      xenstore.close();
+    },
+  };
+};

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+
+/** Where devices come from: this host, a dump, the bundled samples. */
+export { parseDump, readDump } from './dump.ts';
+export { hostDevices, hostDirectory } from './host.ts';
+export { type SampleName, sample, sampleNames, samples } from './samples.ts';

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+
+import { busOf, devfnOf, formatBdf, segmentOf } from '../../../core/bdf.ts';
+import {
+  Errno,
+  HostError,
+  type InterruptMapper,
+  type NativeLoader,
+  type PciFunction,
+} from '../../../core/platform/index.ts';
+import { libxencall, libxenctrl } from './libraries.ts';
+import { checked, opened } from './native-call.ts';
+
+/** Interrupt hypercalls that can be given up as a whole. */
+export interface XenInterrupts extends InterruptMapper {
+  close(): void;
+}
+
+export interface InterruptOptions {
+  /** Names of libxenctrl, best first. */
+  readonly controlNames: readonly string[];
+  /**
+   * Who tells the hypervisor of MSI-X tables. `kernel`: the kernel module that holds the device did when it took it, and
+   * takes it back when it lets go; a second call would be refused.
+   */
+  readonly msixPreparedBy: 'kernel' | 'this-process';
+}
+
+/** `physdev_op`, and its commands that no library function makes. Source: Xen public header physdev.h. */
+const physdevOp = 33;
+const prepareMsix = 30n;
+const releaseMsix = 31n;
+
+const statusRegister = 0x06;
+const hasCapabilities = 0x10;
+const firstCapability = 0x34;
+const msixCapability = 0x11;
+/** As many as fit between the header and the end of 256 bytes; a longer list is a loop. */
+const mostCapabilities = 48;
+
+/** Looks in config space itself, because a mistake here costs the whole host. */
+export const hasMsix = (device: PciFunction): boolean => {
+  if ((device.readConfig(statusRegister, 2) & hasCapabilities) === 0) return false;
+  let offset = device.readConfig(firstCapability, 1) & 0xfc;
+  for (let hops = 0; hops < mostCapabilities && offset >= 0x40; hops++) {
+    const id = device.readConfig(offset, 1);
+    // A function that does not answer reads as ones.
+    if (id === 0xff) return false;
+    if (id === msixCapability) return true;
+    offset = device.readConfig(offset + 1, 1) & 0xfc;
+  }
+  return false;
+};
+
+/**
+ * Interrupts over libxenctrl and libxencall.
+ *
+ * @throws PcibackError `NATIVE_LIBRARY_MISSING`, `NO_PRIVILEGE`, `PLATFORM_UNAVAILABLE`
+ */
+export const createInterrupts = (native: NativeLoader, options: InterruptOptions): XenInterrupts => {
+  const control = native.bind(libxenctrl(options.controlNames));
+  const calls = native.bind(libxencall);
+  const xc = opened(native, 'xc_interface_open', control.xc_interface_open(null, null, 0));
+  // The caller closes what this function gave it; until then what was opened is closed here.
+  const closeControl = (): void => {
+    checked(native, 'xc_interface_close', control.xc_interface_close(xc));
+  };
+  const openCalls = () => {
+    try {
+      const handle = opened(native, 'xencall_open', calls.xencall_open(null, 0));
+      try {
+        const argument = opened(native, 'xencall_alloc_buffer', calls.xencall_alloc_buffer(handle, 8n));
+        return { handle, argument, memory: new DataView(native.view(argument, 8)) };
+      } catch (error) {
+        calls.xencall_close(handle);
+        throw error;
+      }
+    } catch (error) {
+      closeControl();
+      throw error;
+    }
+  };
+  const { handle, argument, memory } = openCalls();
+  const pirq = new Int32Array(1);
+  const pirqBytes = new Uint8Array(pirq.buffer);
+  let closed = false;
+  const checkOpen = (call: string): void => {
+    if (closed) throw new HostError(call, Errno.ENODEV, 'the platform is closed');
+  };
+
+  const map = (domain: number, device: PciFunction, entry: number, tableBase: bigint): number => {
+    const call = 'xc_physdev_map_pirq_msi';
+    checkOpen(call);
+    const { bdf } = device.identity;
+    pirq[0] = -1;
+    const segmentBus = (segmentOf(bdf) << 16) | busOf(bdf);
+    const result = control.xc_physdev_map_pirq_msi(
+      xc,
+      domain,
+      -1,
+      pirqBytes,
+      devfnOf(bdf),
+      segmentBus,
+      entry,
+      tableBase,
+    );
+    checked(native, call, result, `${formatBdf(bdf)}, domain ${domain}, entry ${entry}`);
+    return pirq[0];
+  };
+
+  const tellOfTable = (name: string, command: bigint, device: PciFunction): void => {
+    if (options.msixPreparedBy === 'kernel') return;
+    const { bdf } = device.identity;
+    checkOpen(name);
+    // Without the capability this call is a null pointer access in Xen 4.17 and takes the host down (seen).
+    if (!hasMsix(device)) throw new HostError(name, Errno.EINVAL, `${formatBdf(bdf)} has no MSI-X capability`);
+    memory.setUint16(0, segmentOf(bdf), true);
+    memory.setUint8(2, busOf(bdf));
+    memory.setUint8(3, devfnOf(bdf));
+    checked(native, name, calls.xencall2(handle, physdevOp, command, argument), formatBdf(bdf));
+  };
+
+  return {
+    prepareMsix: (device) => tellOfTable('PHYSDEVOP_prepare_msix', prepareMsix, device),
+    releaseMsix: (device) => tellOfTable('PHYSDEVOP_release_msix', releaseMsix, device),
+    mapMsi: (domain, device) => map(domain, device, 0, 0n),
+    mapMsix(domain, device, entry, tableBase) {
+      // A base of 0 would be taken for MSI.
+      if (tableBase === 0n) throw new HostError('map of an MSI-X vector', Errno.EINVAL, 'no table address');
+      return map(domain, device, entry, tableBase);
+    },
+    unmap(domain, mapped) {
+      const call = 'xc_physdev_unmap_pirq';
+      checkOpen(call);
+      if (control.xc_physdev_unmap_pirq(xc, domain, mapped) >= 0) return;
+      const errno = native.errno();
+      // The domain is gone, and its mappings with it.
+      if (errno !== Errno.ESRCH && errno !== Errno.ENODEV) {
+        throw new HostError(call, errno, `domain ${domain}, PIRQ ${mapped}`);
+      }
+    },
+    linePirq: (device) => device.line,
+    close() {
+      if (closed) return;
+      closed = true;
+      calls.xencall_free_buffer(handle, argument);
+      checked(native, 'xencall_close', calls.xencall_close(handle));
+      closeControl();
+    },
+  };
+};

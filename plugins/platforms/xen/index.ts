@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { fail } from '../../../core/errors/index.ts';
+import type { Clock, NativeLoader, Platform } from '../../../core/platform/index.ts';
+import { createEvents } from './events.ts';
+import { createGrants } from './grants.ts';
+import { kernelStubHolder, pciStubHolder } from './holders.ts';
+import { createInterrupts } from './hypercalls.ts';
+import { controlNames } from './libraries.ts';
+import { unavailable } from './native-call.ts';
+import { createSysfsBus } from './sysfs-bus.ts';
+import { createWriter, readText } from './sysfs-files.ts';
+import { createXenstoreClient, openXenstore, type StoreAddresses, storeAddresses } from './xenstore-client.ts';
+import { openDevice } from './xenstore-transport.ts';
+
+export { type DiagnoseOptions, diagnoseXen, type Finding } from './diagnose.ts';
+export { openXenstore, storeAddresses, type XenstoreClient } from './xenstore-client.ts';
+
+/**
+ * Who prepares devices and guests. `drop-in`: the kernel module holds the devices and an unmodified toolstack does the
+ * rest. `stand-alone`: this process takes the devices itself.
+ */
+export type XenMode = 'drop-in' | 'stand-alone';
+
+export interface XenPlatformOptions {
+  readonly native: NativeLoader;
+  readonly mode: XenMode;
+  /** `/sys` if not given. */
+  readonly sysfsRoot?: string;
+  /** Folder of the device files, `/dev/xen` if not given. */
+  readonly deviceRoot?: string;
+  /** Where the store is looked for; the usual places if not given. */
+  readonly store?: StoreAddresses;
+  /** Own domain id; asked of the store if not given. */
+  readonly domain?: number;
+  /**
+   * Called when no guest can be heard any more. If not given the error is thrown where nothing catches it: a process
+   * that lives on without hearing its guests helps nobody, one that is started again serves them.
+   */
+  readonly onFailure?: (error: Error) => void;
+}
+
+const clock: Clock = {
+  now: () => performance.now(),
+  after(milliseconds, callback) {
+    const timer = setTimeout(callback, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
+const throwUncaught = (error: Error): void => {
+  setImmediate(() => {
+    throw error;
+  });
+};
+
+/** The libraries print their own complaints, so what they open is looked at first. */
+const checkDevices = async (folder: string): Promise<void> => {
+  for (const name of ['evtchn', 'gntdev', 'privcmd']) {
+    const file = `${folder}/${name}`;
+    try {
+      await access(file, constants.R_OK | constants.W_OK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EACCES' || code === 'EPERM') fail('NO_PRIVILEGE', { what: file, why: code }, error);
+      unavailable(`there is no ${file}`);
+    }
+  }
+};
+
+/** Own domain id: only the device knows who asks, so its relative path is the only way to be told. */
+const askDomain = async (device: string): Promise<number> => {
+  try {
+    await stat(device);
+  } catch {
+    // Without the device this is a dom0 whose store runs beside us.
+    return 0;
+  }
+  const client = createXenstoreClient(await openDevice(device));
+  try {
+    const text = await client.read('domid');
+    return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  } finally {
+    await client.close();
+  }
+};
+
+/** `4.17`: the release of the running hypervisor, if it tells. */
+const runningRelease = async (sysfs: string): Promise<string | undefined> => {
+  const [major, minor] = await Promise.all([
+    readText(`${sysfs}/hypervisor/version/major`),
+    readText(`${sysfs}/hypervisor/version/minor`),
+  ]);
+  return major === undefined || minor === undefined ? undefined : `${major}.${minor}`;
+};
+
+/**
+ * The platform on a real dom0 or driver domain.
+ *
+ * @throws PcibackError `PLATFORM_UNAVAILABLE` without Xen, `NO_PRIVILEGE`, `STORE_UNREACHABLE`,
+ * `NATIVE_LIBRARY_MISSING`, `NATIVE_SYMBOL_MISSING`
+ */
+export const createXenPlatform = async (options: XenPlatformOptions): Promise<Platform> => {
+  const { native, mode, sysfsRoot = '/sys', deviceRoot = '/dev/xen' } = options;
+  await checkDevices(deviceRoot);
+  const closers: (() => void | Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    const failures: unknown[] = [];
+    for (let close = closers.pop(); close !== undefined; close = closers.pop()) {
+      try {
+        await close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'the platform could not be closed in order');
+  };
+  const keep = <Part extends { close(): void | Promise<void> }>(part: Part): Part => {
+    closers.push(() => part.close());
+    return part;
+  };
+
+  try {
+    const domain = options.domain ?? (await askDomain(`${deviceRoot}/xenbus`));
+    const xenstore = keep(await openXenstore(options.store ?? storeAddresses()));
+    const interrupts = keep(
+      createInterrupts(native, {
+        controlNames: controlNames(await runningRelease(sysfsRoot)),
+        msixPreparedBy: mode === 'drop-in' ? 'kernel' : 'this-process',
+      }),
+    );
+    const grants = keep(createGrants(native));
+    const events = keep(createEvents(native, { domain, onFailure: options.onFailure ?? throwUncaught }));
+    const write = createWriter();
+    const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
+    const pci = keep(createSysfsBus(sysfsRoot, holder, write));
+    return { name: 'xen', domain, xenstore, grants, events, pci, interrupts, clock, close: closeAll };
+  } catch (error) {
+    // What failed first is what the operator must know.
+    await closeAll().catch((secondary: unknown) => process.emitWarning(String(secondary)));
+    throw error;
+  }
+};

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+import { fail } from '../../../core/errors/index.ts';
+import { Errno, errnoName, HostError, type NativeLoader, type NativePointer } from '../../../core/platform/index.ts';
+
+/**
+ * The result of a call that answers -1 on failure.
+ *
+ * @throws HostError with the errno of the failure
+ */
+export const checked = (native: NativeLoader, call: string, result: number, detail?: string): number => {
+  if (result < 0) throw new HostError(call, native.errno(), detail);
+  return result;
+};
+
+/**
+ * The handle that an open call of a Xen library gave.
+ *
+ * @throws PcibackError `NO_PRIVILEGE`, or `PLATFORM_UNAVAILABLE` for every other reason
+ */
+export const opened = (native: NativeLoader, call: string, handle: NativePointer | null): NativePointer => {
+  if (handle !== null) return handle;
+  const errno = native.errno();
+  if (errno === Errno.EACCES || errno === Errno.EPERM) {
+    return fail('NO_PRIVILEGE', { what: call, why: errnoName(errno) });
+  }
+  return unavailable(`${call}: ${errnoName(errno)}`);
+};
+
+/** There is no Xen here, or a part of it is missing. */
+export const unavailable = (missing: string): never =>
+  fail('PLATFORM_UNAVAILABLE', {
+    platform: 'xen',
+    missing,
+    next: 'Run it in dom0 of a Xen host, with xenfs mounted and the modules xen-evtchn, xen-gntdev and xen-privcmd loaded (`pciback doctor` checks each); elsewhere use --platform embedded.',
+  });

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+
+import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.ts';
+
+/** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
+const create: PlatformFactory = async ({ native, options }) => {
+  const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
+  return createXenPlatform({ native: loader, mode: options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in' });
+};
+
+/** A real dom0. */
+export default definePlugin({
+  name: 'platforms/xen',
+  api: '^1.0',
+  apply: (host) => {
+    host.platforms.add('xen', create);
+  },
+});

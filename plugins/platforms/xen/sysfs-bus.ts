@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+
+import { readdir, realpath } from 'node:fs/promises';
+import { type Bdf, formatBdf } from '../../../core/bdf.ts';
+import { fail } from '../../../core/errors/index.ts';
+import { Errno, type PciBus, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
+import type { Holder } from './holders.ts';
+import {
+  addressOf,
+  functionFolder,
+  hostError,
+  isMissing,
+  linkName,
+  readNumber,
+  type WriteAttribute,
+} from './sysfs-files.ts';
+import { openFunction, type SysfsFunction } from './sysfs-function.ts';
+
+/** A bus whose functions can be given up as a whole. */
+export interface SysfsBus extends PciBus {
+  /** Ends the access to all functions. They stay held: a guest may still use them, and another process take over. */
+  close(): void;
+}
+
+interface Held {
+  readonly device: SysfsFunction;
+  readonly undo: () => Promise<void>;
+}
+
+/**
+ * The host's PCI functions over sysfs.
+ *
+ * @param sysfs root of sysfs, `/sys` outside of tests
+ * @param holder how functions are kept from the host
+ * @param write what writes attributes
+ */
+export const createSysfsBus = (sysfs: string, holder: Holder, write: WriteAttribute): SysfsBus => {
+  const devices = `${sysfs}/bus/pci/devices`;
+  const held = new Map<Bdf, Held>();
+  /** Addresses that are being seized: two calls for one address must not both succeed. */
+  const busy = new Set<Bdf>();
+
+  const describe = async (address: Bdf): Promise<PciListing | undefined> => {
+    const folder = functionFolder(sysfs, address);
+    try {
+      const [vendor, device, code, driver] = await Promise.all([
+        readNumber(`${folder}/vendor`),
+        readNumber(`${folder}/device`),
+        readNumber(`${folder}/class`),
+        linkName(`${folder}/driver`),
+      ]);
+      return { bdf: address, vendor, device, class: code, ...holder.describe(driver, code) };
+    } catch (error) {
+      const failure = hostError(`description of ${formatBdf(address)}`, error);
+      // Gone since the folder was listed.
+      if (failure.errno === Errno.ENOENT) return undefined;
+      throw failure;
+    }
+  };
+
+  const location = async (address: Bdf): Promise<string> => {
+    try {
+      return await realpath(functionFolder(sysfs, address));
+    } catch (error) {
+      return fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: 'xen' }, error);
+    }
+  };
+
+  const take = async (address: Bdf): Promise<SysfsFunction> => {
+    await location(address);
+    const undo = await holder.take(address);
+    try {
+      const device = await openFunction(sysfs, address, write);
+      held.set(address, { device, undo });
+      return device;
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+  };
+
+  return {
+    async list() {
+      let names: string[];
+      try {
+        names = await readdir(devices);
+      } catch (error) {
+        // A host without PCI, such as a virtual machine with paravirtual devices only.
+        if (isMissing(error)) return [];
+        throw hostError(`list of ${devices}`, error);
+      }
+      const addresses = names.map(addressOf).filter((address) => address !== undefined);
+      const listings = await Promise.all(addresses.sort((a, b) => a - b).map(describe));
+      return listings.filter((listing) => listing !== undefined);
+    },
+    async bridgesAbove(address) {
+      const parts = (await location(address)).split('/').slice(0, -1);
+      return parts
+        .map(addressOf)
+        .filter((bridge) => bridge !== undefined)
+        .reverse();
+    },
+    async seize(address): Promise<PciFunction> {
+      if (held.has(address) || busy.has(address)) {
+        fail('DEVICE_NOT_SEIZABLE', {
+          bdf: formatBdf(address),
+          holder: 'this process',
+          next: 'Name the function once only.',
+        });
+      }
+      busy.add(address);
+      try {
+        return await take(address);
+      } finally {
+        busy.delete(address);
+      }
+    },
+    async release(device) {
+      const entry = held.get(device.identity.bdf);
+      if (entry === undefined || entry.device !== device) {
+        fail('DEVICE_NOT_SEIZED', { bdf: formatBdf(device.identity.bdf) });
+        return;
+      }
+      held.delete(device.identity.bdf);
+      entry.device.close();
+      await entry.undo();
+    },
+    close() {
+      for (const { device } of held.values()) device.close();
+      held.clear();
+    },
+  };
+};

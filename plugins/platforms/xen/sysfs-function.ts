@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { type Bdf, formatBdf } from '../../../core/bdf.ts';
+import { fail } from '../../../core/errors/index.ts';
+import {
+  Errno,
+  errnoName,
+  HostError,
+  type PciFunction,
+  type PciIdentity,
+  type PciResource,
+  type ResetOutcome,
+} from '../../../core/platform/index.ts';
+import {
+  addressOf,
+  functionFolder,
+  hostError,
+  linkName,
+  readNumber,
+  readText,
+  type WriteAttribute,
+} from './sysfs-files.ts';
+
+/** BARs 0..5 and the ROM: the first lines of `resource`; what follows are bridge windows or BARs of virtual functions. */
+const resourceCount = 7;
+const none: PciResource = { start: 0n, size: 0n, flags: 0 };
+
+/** Reads the text of a `resource` file: one line `start end flags` in hexadecimal, end inclusive. */
+export const parseResources = (text: string): PciResource[] => {
+  const lines = text.split('\n').slice(0, resourceCount);
+  return Array.from({ length: resourceCount }, (_, index) => {
+    const match = /^(0x[0-9a-f]+) (0x[0-9a-f]+) (0x[0-9a-f]+)$/i.exec(lines[index]?.trim() ?? '');
+    if (match === null) return none;
+    const [start, end, flags] = match.slice(1).map(BigInt);
+    if (start === undefined || end === undefined || flags === undefined || flags === 0n || end < start) return none;
+    return { start, size: end - start + 1n, flags: Number(flags & 0xffffffffn) };
+  });
+};
+
+/** A line number above 254 means "not connected" to firmware and toolstack alike. */
+const usableLine = (irq: number): number => (irq > 0 && irq < 255 ? irq : 0);
+
+/** A function that this process holds, over its files in sysfs. */
+export interface SysfsFunction extends PciFunction {
+  /** Ends the access to config space. Every later access throws `HostError` ENODEV. */
+  close(): void;
+}
+
+/** Config space over one file: each access is one system call of exactly its size, which sysfs makes one bus access. */
+const openConfig = (path: string): Pick<SysfsFunction, 'readConfig' | 'writeConfig' | 'close'> => {
+  const buffer = Buffer.alloc(4);
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r+');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM') fail('NO_PRIVILEGE', { what: `config space ${path}`, why: code }, error);
+    throw hostError(`open of ${path}`, error);
+  }
+  const access = (call: string, offset: number, transfer: (fd: number) => number, size: number): void => {
+    if (fd === undefined) throw new HostError(call, Errno.ENODEV, 'the function was released');
+    let done: number;
+    try {
+      done = transfer(fd);
+    } catch (error) {
+      throw hostError(call, error);
+    }
+    if (done !== size) throw new HostError(call, Errno.EIO, `${done} of ${size} bytes at 0x${offset.toString(16)}`);
+  };
+  return {
+    readConfig(offset, size) {
+      access('read of config space', offset, (file) => readSync(file, buffer, 0, size, offset), size);
+      return buffer.readUIntLE(0, size);
+    },
+    writeConfig(offset, size, value) {
+      buffer.writeUInt32LE(value >>> 0, 0);
+      access('write of config space', offset, (file) => writeSync(file, buffer, 0, size, offset), size);
+    },
+    close() {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    },
+  };
+};
+
+const resetThrough = async (folder: string, write: WriteAttribute): Promise<ResetOutcome> => {
+  const methods = await readText(`${folder}/reset_method`);
+  // The kernel tries them in this order and does not tell which one worked.
+  const method = methods?.split(' ')[0] || 'chosen by the kernel';
+  try {
+    await stat(`${folder}/reset`);
+    await write(`${folder}/reset`, '1');
+    return { ok: true, method };
+  } catch (error) {
+    const failure = hostError('reset', error);
+    if (failure.errno === Errno.ENOENT || failure.errno === Errno.ENOTTY) {
+      return { ok: false, reason: 'unsupported', detail: 'the host knows no way to reset this function alone' };
+    }
+    return { ok: false, reason: 'failed', detail: `${method}: ${errnoName(failure.errno)}` };
+  }
+};
+
+const readIdentity = async (folder: string, address: Bdf, headerType: number): Promise<PciIdentity> => {
+  const number = (name: string): Promise<number> => readNumber(`${folder}/${name}`);
+  const [vendor, device, subsystemVendor, subsystemDevice, code, revision, config, parent] = await Promise.all([
+    number('vendor'),
+    number('device'),
+    number('subsystem_vendor'),
+    number('subsystem_device'),
+    number('class'),
+    number('revision'),
+    stat(`${folder}/config`),
+    linkName(`${folder}/physfn`),
+  ]);
+  const physicalFunction = parent === undefined ? undefined : addressOf(parent);
+  return {
+    bdf: address,
+    vendor,
+    device,
+    subsystemVendor,
+    subsystemDevice,
+    class: code,
+    revision,
+    headerType,
+    configSize: config.size > 256 ? 4096 : 256,
+    virtualFunction: physicalFunction !== undefined,
+    ...(physicalFunction === undefined ? {} : { physicalFunction }),
+  };
+};
+
+/**
+ * Opens a function that some driver already keeps from the host.
+ *
+ * @param sysfs root of sysfs
+ * @param write what writes its attributes
+ * @throws PcibackError `DEVICE_HEADER`, `NO_PRIVILEGE`; HostError
+ */
+export const openFunction = async (sysfs: string, address: Bdf, write: WriteAttribute): Promise<SysfsFunction> => {
+  const folder = functionFolder(sysfs, address);
+  const config = openConfig(`${folder}/config`);
+  try {
+    const headerType = config.readConfig(0x0e, 1) & 0x7f;
+    if (headerType > 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
+    const identity = await readIdentity(folder, address, headerType);
+    const resources = parseResources((await readText(`${folder}/resource`)) ?? '');
+    const line = usableLine(await readNumber(`${folder}/irq`));
+    return { ...config, identity, resources, line, reset: () => resetThrough(folder, write) };
+  } catch (error) {
+    config.close();
+    throw error;
+  }
+};

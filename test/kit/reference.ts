@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+
+import { describeConfig } from '../../core/config/describe.ts';
+import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
+import { hookNames, hookTable } from '../../core/hooks/index.ts';
+import { API_VERSION } from '../../core/plugin/definition.ts';
+
+const generated = (title: string, source: string, body: string): string =>
+  `# ${title}\n\n<!-- Generated from ${source} by \`npm run docs\`; edit that instead. -->\n\n${body.trim()}\n`;
+
+const kinds: Readonly<Record<string, string>> = {
+  asyncSeries: 'one after the other, awaited',
+  asyncBail: 'one after the other, awaited, until one answers',
+  syncBail: 'one after the other, until one answers',
+  observe: 'all are told; one that fails is reported and stops nobody',
+};
+
+/** The page about hooks: for each its kind, when it is called, what comes before and after. */
+const hooksPage = (): string => {
+  const steps = hookNames
+    .filter((name) => hookTable[name].next !== undefined)
+    .map((name) => `  ${name} --> ${hookTable[name].next}`);
+  const sections = hookNames.map((name) => {
+    const { kind, arguments: parameters, doc, previous, next } = hookTable[name];
+    const link = (other: string | undefined): string =>
+      other === undefined ? 'none' : `[${other}](#${other.toLowerCase()})`;
+    return [
+      `## ${name}`,
+      '',
+      `| kind | arguments | previous | next |`,
+      `|---|---|---|---|`,
+      `| ${kind}: ${kinds[kind]} | ${parameters.join(', ')} | ${link(previous)} | ${link(next)} |`,
+      '',
+      doc,
+      '',
+    ].join('\n');
+  });
+  const graph = ['```mermaid', 'graph LR', ...steps, '```', ''].join('\n');
+  return generated(
+    'Hooks',
+    '`core/hooks/table.ts`',
+    `Plugin API ${API_VERSION}. The life of a device, in order:\n\n${graph}\n${sections.join('\n')}`,
+  );
+};
+
+/** Stands for one fact in a message, whether the message prints, joins or looks into it. */
+class Placeholder extends Array<string> {
+  startsWith(): boolean {
+    return false;
+  }
+}
+
+const placeholders = new Proxy({}, { get: (_, name) => Placeholder.of(`<${String(name)}>`) });
+
+/** A text with `<name>` wherever a fact is put in. */
+const withPlaceholders = (code: ErrorCode, part: 'message' | 'solve'): string => {
+  const entry = catalogue[code] as unknown as Record<'message' | 'solve', (facts: unknown) => unknown>;
+  return String(entry[part](placeholders)).replaceAll('|', '\\|').replaceAll('<', '&lt;');
+};
+
+/** The page about errors: every code with its message and the next step. */
+const errorsPage = (): string => {
+  const rows = (Object.keys(catalogue) as ErrorCode[])
+    .sort()
+    .map((code) => `| \`${code}\` | ${withPlaceholders(code, 'message')} | ${withPlaceholders(code, 'solve')} |`);
+  return generated(
+    'Errors',
+    '`core/errors/catalogue.ts`',
+    ['| code | message | what to do |', '|---|---|---|', ...rows].join('\n'),
+  );
+};
+
+/** The page about the rc file: every key with its type, default and meaning. */
+const configurationPage = (): string => {
+  const rows = describeConfig().map(
+    ({ key, type, default: initial, description }) =>
+      `| \`${key}\` | ${type} | ${initial === undefined ? '' : `\`${initial.replaceAll('|', '\\|')}\``} | ${description} |`,
+  );
+  return generated(
+    'Configuration',
+    '`core/config/schema.ts`',
+    ['| key | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n'),
+  );
+};
+
+/** Generated pages by their path below `docs/`. */
+export const referencePages = (): Readonly<Record<string, string>> => ({
+  'reference/hooks.md': hooksPage(),
+  'reference/errors.md': errorsPage(),
+  'reference/configuration.md': configurationPage(),
+});

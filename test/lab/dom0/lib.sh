@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+# Helpers for scenarios; a scenario runs as root in dom0 and starts with: . "$OUT/lib.sh"
+# From env.sh: LAB (the lab folder), PROJECT, NODE, XEN_VERSION, KERNEL, and the options of the scenario.
+XENBIN=/usr/lib/xen-$XEN_VERSION/bin
+MODULES=$LAB/kernel/lib/modules/$KERNEL
+PCI=${PCI:-/sys/bus/pci/devices}
+GUEST_LOGS=${GUEST_LOGS:-/var/log/xen/console}
+DAEMON_LOG=${DAEMON_LOG:-/run/daemon.log}
+
+# --- assertions ---------------------------------------------------------------------------------------------------
+
+check() { # text, command…: runs the command, counts it; its output is shown only when it fails
+  local text=$1 said
+  shift
+  if said=$("$@" 2>&1); then
+    echo "ok - $text" | tee -a "$OUT/checks"
+  else
+    echo "not ok - $text" | tee -a "$OUT/checks"
+    [ -z "$said" ] || sed 's/^/#   /' <<< "$said"
+  fi
+}
+same() { # got, expected
+  [ "$1" = "$2" ] && return
+  printf 'got:\n%s\nexpected:\n%s\n' "$1" "$2"
+  return 1
+}
+note() { echo "# $(cut -d' ' -f1 /proc/uptime)s $*"; }
+finish() { # ends the scenario with its counts
+  local passed failed
+  passed=$(grep -c '^ok ' "$OUT/checks")
+  failed=$(grep -c '^not ok ' "$OUT/checks")
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ] && [ "$passed" != 0 ]
+  exit
+}
+give_up() { # text: a step without which the rest means nothing
+  echo "not ok - $*" | tee -a "$OUT/checks"
+  finish
+}
+check_program() { # text, command…: a program that prints its own checks as "ok - …" and "not ok - …"
+  local text=$1 rc
+  shift
+  "$@" > /run/program.log 2>&1
+  rc=$?
+  cat /run/program.log
+  sed -nE 's/^[[:space:]]*((not )?ok) (- )?/\1 - /p' /run/program.log >> "$OUT/checks"
+  mv /run/program.log "/run/$(tr -c 'a-z0-9\n' '-' <<< "$text").log"
+  check "$text: ends with status 0" test "$rc" = 0
+}
+within() { # seconds, command…: asks until the command succeeds
+  local end=$(($(cut -d. -f1 /proc/uptime) + $1))
+  shift
+  until "$@"; do
+    [ "$(cut -d. -f1 /proc/uptime)" -lt $end ] || return 1
+    sleep 0.5
+  done
+}
+
+# --- the host -----------------------------------------------------------------------------------------------------
+
+start_xen() { # xenstored, dom0's own nodes, guest console logs
+  "$XENBIN/xenstored" --pid-file /run/xenstored.pid
+  within 20 xenstore-exists / || give_up "xenstored starts"
+  "$XENBIN/xen-init-dom0" > /dev/null
+  "$XENBIN/xenconsoled" --pid-file=/run/xenconsoled.pid --log=all &
+  sleep 0.5
+}
+load_pciback_module() { # module parameters: the stock module, PCI stub and kernel back end in one
+  insmod "$MODULES/kernel/drivers/xen/xen-pciback/xen-pciback.ko" "$@" || give_up "xen-pciback.ko loads"
+}
+make_assignable() { # BDF…
+  local bdf
+  for bdf; do xl pci-assignable-add "$bdf" || give_up "xl pci-assignable-add $bdf"; done
+}
+config_space() { od -An -v -tx1 -w1 "$PCI/$1/config" | tr -d ' '; } # BDF: one byte a line
+bar_sizes() { # stdin: lines "start end flags" of a sysfs resource file; BARs and ROM as "index size"
+  local i=0 start end _
+  while read -r start end _ && [ $i -lt 7 ]; do
+    [ $((start)) = 0 ] || echo "$i $((end - start + 1))"
+    i=$((i + 1))
+  done
+}
+# Bits that the device or its link sets by itself, as "offset mask"; offsets of capabilities are found in the device.
+volatile_bits() { # BDF
+  local space id next express=0
+  mapfile -t space < <(config_space "$1")
+  echo "6 08" # status: the interrupt line
+  echo "7 f9" # status: errors seen
+  next=$((16#${space[52]}))
+  while [ $next -ge 64 ]; do
+    id=${space[next]}
+    [ "$id" = 10 ] && express=$next
+    next=$((16#${space[next + 1]} & ~3))
+  done
+  [ $express = 0 ] || echo "$((express + 10)) 2f" # PCIe device status: errors seen, transactions pending
+}
+config_changes() { # BDF, file before: prints bytes that differ outside the volatile bits, notes the others
+  local at was is mask changed volatile
+  volatile=$(volatile_bits "$1")
+  changed=0
+  while read -r at was is; do
+    at=$((at - 1))
+    mask=0
+    while read -r o m; do [ "$o" = $at ] && mask=$((mask | 16#$m)); done <<< "$volatile"
+    if [ $(((8#$was ^ 8#$is) & ~mask & 255)) = 0 ]; then
+      printf '# volatile: %s byte 0x%03x 0x%02x -> 0x%02x\n' "$1" $at $((8#$was)) $((8#$is)) >> "$OUT/volatile"
+    else
+      printf '%s byte 0x%03x was 0x%02x is 0x%02x\n' "$1" $at $((8#$was)) $((8#$is))
+      changed=1
+    fi
+  done < <(cmp -l "$2" "$PCI/$1/config")
+  return $changed
+}
+
+# --- guests -------------------------------------------------------------------------------------------------------
+
+guest_config() { # name, further words of the guest's kernel command line; PCI devices in PCI_LINE
+  cat > "/run/$1.cfg" << EOC
+name="$1"
+type="pv"
+kernel="$LAB/kernel/boot/vmlinuz-$KERNEL"
+ramdisk="$LAB/guest.img"
+extra="console=hvc0 quiet iommu=soft $2"
+memory=256
+vcpus=1
+on_poweroff="destroy"
+on_crash="destroy"
+$PCI_LINE
+EOC
+}
+guest_log() { tr -d '\r' < "$GUEST_LOGS/guest-$1.log"; }
+guest_says() { guest_log "$1" 2>/dev/null | grep -qE -- "$2"; } # name, extended regular expression
+guest_gone() { ! xl domid "$1" > /dev/null 2>&1; }
+guest_reached() { guest_says "$1" "=== GUEST $2" || guest_gone "$1"; }
+wait_guest() { # name, seconds, marker (default DONE)
+  within "$2" guest_reached "$1" "${3:-DONE}"
+  guest_says "$1" "=== GUEST ${3:-DONE}"
+}
+guest_devices() { guest_log "$1" | sed -nE 's/^PCI ([0-9a-f:.]+) .*/\1/p'; }
+guest_ids() { guest_log "$1" | sed -nE 's/^PCI [0-9a-f:.]+ (.*)/\1/p'; }
+guest_bar_sizes() { guest_log "$1" | sed -nE "s/^RES $2 //p" | bar_sizes; }
+msix_vectors() { guest_log "$1" | grep -cE '^ *[0-9]+:.*pcifront-msi-x'; }
+
+# What every scenario with a served guest shows. guest name, then pairs: host BDF, BDF expected in the guest.
+check_guest_view() {
+  local guest=$1 seen='' ids=''
+  shift
+  local host=() pair
+  for pair; do
+    host+=("${pair%=*}")
+    seen+="${pair#*=}"$'\n'
+    ids+="$(cat "$PCI/${pair%=*}/vendor" "$PCI/${pair%=*}/device" | tr '\n' ' ')"$'\n'
+  done
+  check "$guest: the guest sees exactly ${*#*=}" same "$(guest_devices "$guest")" "${seen%$'\n'}"
+  check "$guest: they are the host's devices (vendor and device id)" \
+    same "$(guest_ids "$guest" | sed 's/ *$//')" "$(sed 's/ *$//' <<< "${ids%$'\n'}")"
+  for pair; do
+    check "$guest: BAR sizes of ${pair#*=} equal those of ${pair%=*} on the host" \
+      same "$(guest_bar_sizes "$guest" "${pair#*=}")" "$(bar_sizes < "$PCI/${pair%=*}/resource")"
+  done
+}
+check_guest_network() { # guest name
+  check "$1: e1000e is bound" guest_says "$1" '^DRIVER [0-9a-f:.]+ e1000e$'
+  check "$1: e1000e has 3 MSI-X vectors" same "$(msix_vectors "$1")" 3
+  check "$1: 3 of 3 pings come back" guest_says "$1" '3 packets transmitted, 3 packets received'
+}
+
+# --- the daemon ---------------------------------------------------------------------------------------------------
+
+start_daemon() { # further options of `pciback serve`
+  "$NODE" "$PROJECT/dist/plugins/commands/main.js" serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json "$@" \
+    > "$DAEMON_LOG" 2>&1 &
+  DAEMON=$!
+  local from
+  from=$(cut -d' ' -f1 /proc/uptime)
+  within 90 daemon_ready_or_dead
+  check "the daemon says that it is ready" logged ready
+  logged ready || { cat "$DAEMON_LOG"; give_up "the daemon came up"; }
+  note "daemon asked for at ${from}s is ready"
+}
+daemon_runs() { kill -0 "$DAEMON" 2>/dev/null; }
+daemon_ready_or_dead() { logged ready || ! daemon_runs; }
+logged_lines() { # msg, then name=regular expression of further fields: the matching lines of the daemon's log
+  local lines field
+  lines=$(grep -E "\"msg\":\"$1\"" "$DAEMON_LOG")
+  shift
+  for field; do lines=$(grep -E "\"${field%%=*}\":\"?(${field#*=})\"?[,}]" <<< "$lines"); done
+  [ -z "$lines" ] || echo "$lines"
+}
+logged() { # as logged_lines: is there one? When not, says what there is under this msg
+  [ -n "$(logged_lines "$@")" ] && return
+  echo "looked for: $*"
+  echo "the log has: $(grep -E "\"msg\":\"$1\"" "$DAEMON_LOG" || echo 'no line with this msg')"
+  return 1
+}
+stop_daemon() { # SIGTERM; DAEMON_STATUS is its exit status, or "still running"
+  DAEMON_STATUS='still running'
+  kill -TERM "$DAEMON"
+  within "${1:-30}" daemon_ended && { wait "$DAEMON"; DAEMON_STATUS=$?; }
+}
+daemon_ended() { ! daemon_runs; }
+
+nodes_gone() { # domain id: no node of its PCI back end is left
+  ! xenstore-exists "/local/domain/0/backend/pci/$1"
+}
+
+# --- what the hypervisor says, independent of any log -------------------------------------------------------------
+
+hypervisor_report() { # debug key, text that ends its report
+  xl dmesg -c > /dev/null
+  xl debug-keys "$1"
+  within 10 hypervisor_reported "$2" || echo "the hypervisor did not answer key $1" >&2
+  cat /run/hypervisor-report
+}
+hypervisor_reported() {
+  xl dmesg > /run/hypervisor-report
+  grep -qF "$1" /run/hypervisor-report
+}
+# What dom0 holds of a guest, and the interrupts of devices that the guest has: "channels=3 grants=3 irqs=3". Two
+# channels and two grants are always there: console and xenstore.
+held_of_guest() { # domain id
+  local channels grants irqs
+  channels=$(hypervisor_report e "information for domain $1:" | sed '/information for domain 0:/,/information for/!d' |
+    grep -cE "s=3 .*d=$1 ")
+  grants=$(hypervisor_report g '] done' | sed -n "/remote d$1 /,/remote d/p" | grep -cE '\[0x[0-9a-f]+\]')
+  irqs=$(hypervisor_report i 'IO-APIC interrupt information' | grep -cE " d$1: *[0-9]+\(")
+  echo "channels=$channels grants=$grants irqs=$irqs"
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// The project's own Xen: boots a real hypervisor and a stock dom0 and guest in emulation and runs one scenario.
+
+import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { NEVER_REPORTED, runUntilReported, TRIES } from './emulator.mjs';
+import { lockFolder } from './lock.mjs';
+import { readScenarios, UsageError, unknown } from './scenarios.mjs';
+import { buildProject, setUp } from './setup.mjs';
+
+const HERE = import.meta.dirname;
+const PROJECT = resolve(HERE, '../..');
+
+const HELP = `Usage: npm run lab -- <scenario> [options]
+
+Boots a real Xen, a Linux dom0 and a stock Linux guest in emulation (no hardware needed) and runs a scenario there.
+
+Options:
+  --list        the scenarios and the options of each
+  --<option> V  an option of the scenario, for example --slots passthrough
+  --keep        leave dom0 up after the scenario, with its shell on this terminal
+  --help        this text
+
+Environment:
+  PCIBACK_LAB   folder of the lab (default /var/tmp/pciback-lab)
+
+Logs of each run: .lab/<scenario>-<time>/. Exit status: that of the scenario; 2 for a wrong call; ${NEVER_REPORTED} when
+the emulator itself gave up ${TRIES} times and the run says nothing.`;
+
+const say = (text) => console.log(`lab: ${text}`);
+
+function parse(args, scenarios) {
+  const call = { keep: false, name: undefined, given: new Map() };
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (arg === '--keep') call.keep = true;
+    else if (arg.startsWith('-')) {
+      const [name, inline] = arg.replace(/^-+/, '').split('=');
+      if (inline === undefined) i++;
+      call.given.set(name, inline ?? args[i]);
+    } else if (call.name === undefined) call.name = arg;
+    else throw new UsageError(`one scenario at a time: "${call.name}" and "${arg}" were given.`);
+  }
+  const scenarioNames = scenarios.map((scenario) => scenario.name);
+  if (call.name === undefined) throw new UsageError(`no scenario given. Known: ${scenarioNames.join(', ')}.`);
+  const scenario = scenarios.find((one) => one.name === call.name);
+  if (scenario === undefined) throw unknown('scenario', call.name, scenarioNames);
+  return { scenario, keep: call.keep, options: checkOptions(scenario, call.given) };
+}
+
+function checkOptions(scenario, given) {
+  const known = [...scenario.options.keys()];
+  for (const [name, value] of given) {
+    const allowed = scenario.options.get(name);
+    if (allowed === undefined) throw unknown(`option of ${scenario.name}`, `--${name}`, flags([...known, 'keep']));
+    if (value === undefined) throw new UsageError(`--${name} needs a value: ${allowed.join(' or ')}.`);
+    if (!allowed.includes(value)) throw unknown(`value of --${name}`, value, allowed);
+  }
+  return new Map(known.map((name) => [name, given.get(name) ?? scenario.options.get(name)[0]]));
+}
+
+const flags = (names) => names.map((name) => `--${name}`);
+
+function list(scenarios) {
+  for (const { name, summary, options } of scenarios) {
+    console.log(`${name.padEnd(16)} ${summary}`);
+    for (const [option, values] of options) console.log(`${''.padEnd(16)}   --${option} ${values.join('|')}`);
+  }
+}
+
+/** `.lab/drop-in-passthrough-20250131-235959`; what was not the default is in the name. */
+function logFolder(scenario, options) {
+  const chosen = [...options]
+    .filter(([name, value]) => value !== scenario.options.get(name)[0])
+    .map(([, value]) => value);
+  const time = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return join(PROJECT, '.lab', [scenario.name, ...chosen, time].join('-'));
+}
+
+function dom0Environment(folder, { xenVersion, kernel }, scenario, options, keep) {
+  const environment = {
+    LAB: folder,
+    PROJECT,
+    NODE: process.execPath,
+    XEN_VERSION: xenVersion,
+    KERNEL: kernel,
+    JOB_SECONDS: String(scenario.seconds),
+    KEEP: keep ? '1' : '',
+  };
+  for (const [name, value] of options) environment[name.toUpperCase()] = value;
+  return environment;
+}
+
+/** Logs under the names that one looks for: daemon.log and guest-NAME.log beside serial.log. */
+function collectLogs(logs) {
+  const consoles = join(logs, 'log/console');
+  if (!existsSync(consoles)) return;
+  for (const file of readdirSync(consoles)) {
+    if (file.startsWith('guest-')) copyFileSync(join(consoles, file), join(logs, file));
+  }
+}
+
+async function runScenario({ scenario, options, keep }, signal) {
+  const folder = resolve(process.env.PCIBACK_LAB ?? '/var/tmp/pciback-lab');
+  mkdirSync(folder, { recursive: true });
+  accessSync(folder, constants.W_OK);
+  const unlock = lockFolder(folder);
+  try {
+    const machine = setUp(folder, say);
+    if (scenario.needsBuild) buildProject(PROJECT, say);
+    const environment = dom0Environment(folder, machine, scenario, options, keep);
+    const newLogs = () => {
+      const logs = logFolder(scenario, options);
+      say(`${scenario.name}: booting, logs in ${relative(process.cwd(), logs) || '.'}`);
+      return logs;
+    };
+    const started = performance.now();
+    const run = { folder, scenario, environment, kernel: machine.kernel, keep, signal };
+    const { status, logs } = await runUntilReported(run, newLogs, say);
+    if (signal.aborted) return 130;
+    collectLogs(logs);
+    return report(scenario, options, logs, status, performance.now() - started);
+  } finally {
+    unlock();
+  }
+}
+
+function report(scenario, options, logs, status, milliseconds) {
+  const checks = readFileSync(join(logs, 'checks'), 'utf8');
+  const passed = (checks.match(/^ok /gm) ?? []).length;
+  const broken = (checks.match(/^not ok .*$/gm) ?? []).length;
+  // A scenario that ends badly without a failed check, or that checks nothing, is itself one failure.
+  const failed = broken === 0 && (status !== 0 || passed === 0) ? 1 : broken;
+  const title = [scenario.name, ...[...options].map(([name, value]) => `--${name} ${value}`)].join(' ');
+  if (status === NEVER_REPORTED) {
+    const serial = readFileSync(join(logs, 'serial.log'), 'utf8').trimEnd().split('\n');
+    console.log(`the lab did not report; last lines of its console:\n${serial.slice(-15).join('\n')}`);
+  }
+  say(`${title}: ${passed} passed, ${failed} failed, ${Math.round(milliseconds / 1000)} s`);
+  return failed > 0 && status === 0 ? 1 : status;
+}
+
+async function main(args) {
+  const scenarios = readScenarios(join(HERE, 'scenarios'));
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(HELP);
+    return 0;
+  }
+  if (args.includes('--list')) {
+    list(scenarios);
+    return 0;
+  }
+  const call = parse(args, scenarios);
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => stop.abort());
+  return runScenario(call, stop.signal);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`lab: ${error.message}\nTry: npm run lab -- --help`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A mistake of the person who asked: shown without a stack, exit status 2. */
+export class UsageError extends Error {}
+
+/**
+ * @typedef {object} Scenario
+ * @property {string} name file stem
+ * @property {string} path
+ * @property {string} summary one line
+ * @property {string[]} devices QEMU arguments: the machine's devices to pass through
+ * @property {Map<string, string[]>} options option name → allowed values, the first is the default
+ * @property {boolean} needsBuild false (`# build: no`) when the scenario does not run this project's `dist/`
+ * @property {number} seconds time limit of the job in dom0, in emulated seconds
+ */
+
+/** Reads the header comments (`# word: value`) of every scenario in `folder`, sorted by name. @returns {Scenario[]} */
+export function readScenarios(folder) {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.sh'));
+  return files.sort().map((file) => readScenario(join(folder, file), file.slice(0, -3)));
+}
+
+function readScenario(path, name) {
+  const header = new Map();
+  for (const line of readFileSync(path, 'utf8').split('\n')) {
+    if (!line.startsWith('#')) break;
+    const found = /^# (summary|devices|options|seconds|build): ?(.*)$/.exec(line);
+    if (found) header.set(found[1], found[2].trim());
+  }
+  for (const word of ['summary', 'devices', 'options']) {
+    if (!header.has(word)) throw new Error(`${path}: the header has no line "# ${word}: …"`);
+  }
+  return {
+    name,
+    path,
+    summary: header.get('summary'),
+    devices: header.get('devices').split(/\s+/).filter(Boolean),
+    options: readOptions(header.get('options')),
+    needsBuild: header.get('build') !== 'no',
+    seconds: Number(header.get('seconds') ?? 300),
+  };
+}
+
+/** `slots=vpci|passthrough native=koffi|ffi-napi` */
+function readOptions(text) {
+  const entries = text.split(/\s+/).filter(Boolean);
+  return new Map(entries.map((entry) => [entry.split('=')[0], (entry.split('=')[1] ?? '').split('|')]));
+}
+
+/** How many single-character edits lead from `a` to `b`. */
+function distance(a, b) {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** An error that names the thing, the nearest known one and all known ones. */
+export function unknown(kind, given, known) {
+  const nearest = [...known].sort((a, b) => distance(given, a) - distance(given, b))[0];
+  const near = nearest !== undefined && distance(given, nearest) <= Math.max(2, nearest.length / 2);
+  const meant = near ? ` Did you mean "${nearest}"?` : '';
+  return new UsageError(`unknown ${kind} "${given}".${meant} Known: ${known.join(', ') || 'none'}.`);
+}

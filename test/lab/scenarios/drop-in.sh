@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# summary: the daemon serves two guests, one after the other, under an unmodified xl in place of the kernel's PV half
+# devices: -device edu,addr=03.0 -netdev user,id=n0 -device e1000e,netdev=n0,addr=04.0
+# options: slots=vpci|passthrough native=koffi|ffi-napi
+# seconds: 700
+. "$OUT/lib.sh"
+DEVICES=(0000:00:03.0 0000:00:04.0)
+case $SLOTS in
+  vpci) VDEVS=(0000:00:00.0 0000:00:01.0) ;;
+  passthrough) VDEVS=("${DEVICES[@]}") ;;
+esac
+start_xen
+load_pciback_module
+echo 0 > /sys/bus/xen-backend/drivers_autoprobe # the module's PV half binds to no guest from now on
+make_assignable "${DEVICES[@]}"
+for d in "${DEVICES[@]}"; do cp "/sys/bus/pci/devices/$d/config" "/run/before-$d"; done
+start_daemon
+PCI_LINE='pci=["00:03.0","00:04.0"]'
+
+serve_one_guest() { # name
+  local guest=$1 id i
+  guest_config "$guest" ""
+  note "starting guest $guest"
+  check "xl create $guest, unmodified" xl create "/run/$guest.cfg"
+  id=$(xl domid "$guest")
+  check "$guest: no kernel back end is bound to it" test ! -e "/sys/bus/xen-backend/devices/pci-$id-0/driver"
+  check "$guest: the guest goes through its tests" wait_guest "$guest" 240
+  note "$guest is done"
+  check_guest_view "$guest" "${DEVICES[0]}=${VDEVS[0]}" "${DEVICES[1]}=${VDEVS[1]}"
+  check_guest_network "$guest"
+  check "$guest: the guest ends" within 60 guest_gone "$guest"
+  check "$guest: the log says that the guest was connected" logged 'guest connected' "guest=$id"
+  for i in 0 1; do
+    check "$guest: the log says that ${DEVICES[i]} was assigned as ${VDEVS[i]}" \
+      logged 'device assigned' "bdf=${DEVICES[i]}" "guest=$id" "vdev=${VDEVS[i]}"
+    check "$guest: the log says that ${DEVICES[i]} was returned" \
+      within 30 logged 'device returned' "bdf=${DEVICES[i]}" "guest=$id"
+  done
+  check "$guest: the log says that the guest was disconnected" within 10 logged 'guest disconnected' "guest=$id"
+  check "$guest: the log says that page and channel of the guest were released" \
+    logged released "guest=$id" 'unmapped=[1-9][0-9]*|true' 'unbound=[1-9][0-9]*|true'
+  for d in "${DEVICES[@]}"; do
+    check "$guest: the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
+  done
+  check "$guest: the guest's nodes are gone" nodes_gone "$id"
+}
+
+serve_one_guest u1
+serve_one_guest u2
+check "the daemon is still there" daemon_runs
+stop_daemon
+check "the daemon ends with status 0 on SIGTERM" same "$DAEMON_STATUS" 0
+check "its ledger says that nothing is mapped or bound" logged stopped mapped=0 bound=0 pirqs=0
+sort -u "$OUT/volatile" 2>/dev/null
+finish

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { silent } from '../../core/log.ts';
+import { PluginHost } from '../../core/plugin/loader.ts';
+import { loadByName, resolvePlugin } from '../../core/plugin/resolve.ts';
+import { bundled } from '../../plugins/bundled.ts';
+
+const names = Object.keys(bundled);
+const asker = { asked: 'test', directory: '/', bundled };
+
+describe('the bundled plugins', () => {
+  it.each(names)('%s is one plugin or quirk of that name', async (name) => {
+    const { things } = await resolvePlugin(name, asker);
+    expect(things.map((thing) => thing.name)).toEqual([name]);
+  });
+
+  it('go together: no two claim the same bit, name or place', async () => {
+    const host = new PluginHost({ log: silent });
+    for (const name of names) await loadByName(host, name, undefined, asker);
+    host.seal();
+    expect(host.loaded.map((one) => one.name)).toEqual(names);
+    expect(host.registries.commands.names).toEqual(['serve', 'demo', 'doctor']);
+    expect(host.registries.platforms.names).toEqual(['embedded', 'xen']);
+    expect(host.registries.natives.names).toEqual(['koffi', 'ffi-napi']);
+    expect(host.registries.slots.names).toEqual(['vpci', 'passthrough']);
+  });
+
+  it('lie under the names of their files', () => {
+    const plugins = resolve(import.meta.dirname, '../../plugins');
+    for (const name of names.filter((one) => !one.startsWith('broadcom/'))) {
+      const places = [`${name}.ts`, `${name}/plugin.ts`].map((file) => resolve(plugins, file));
+      expect(places.some(existsSync), name).toBe(true);
+    }
+  });
+});

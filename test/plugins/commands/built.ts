@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../../..');
+const home = join(root, 'node_modules/.cache/pciback');
+/** The package as it is shipped, built for these tests: never an old `dist`. */
+export const dist = join(home, 'dist');
+
+/** Compiles the package. */
+export const build = (): void => {
+  mkdirSync(home, { recursive: true });
+  copyFileSync(join(root, 'package.json'), join(home, 'package.json'));
+  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  const state = join(home, 'state.tsbuildinfo');
+  execFileSync(
+    process.execPath,
+    [compiler, '-p', 'tsconfig.build.json', '--outDir', dist, '--incremental', '--tsBuildInfoFile', state],
+    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+};
+
+/** A command that runs. */
+export interface Running {
+  /** Resolves when standard output has the text; rejects when the process ends before. */
+  printed(text: string): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+  /** Resolves when it has ended. */
+  readonly end: Promise<Ended>;
+}
+
+export interface Ended {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Starts `pciback` with these words. */
+export const start = (words: readonly string[], cwd: string): Running => {
+  const child = spawn(process.execPath, [join(dist, 'plugins/commands/main.js'), ...words], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  let look = (): void => {};
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+    look();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const end = new Promise<Ended>((resolved, rejected) => {
+    child.on('error', rejected);
+    child.on('close', (status) => resolved({ status, out, err }));
+  });
+  return {
+    printed: (text) =>
+      new Promise((resolved, rejected) => {
+        look = () => {
+          if (out.includes(text)) resolved();
+        };
+        look();
+        void end.then((ended) =>
+          rejected(new Error(`ended with ${ended.status} before "${text}":\n${ended.out}${ended.err}`)),
+        );
+      }),
+    signal: (name) => void child.kill(name),
+    end,
+  };
+};
+
+/** Runs `pciback` to its end. */
+export const run = (words: readonly string[], cwd: string): Promise<Ended> => start(words, cwd).end;

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT
+
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { formatBdf, hex } from '../../../core/bdf.ts';
+import { sample } from '../../../plugins/platforms/embedded/sources.ts';
+import { build, dist, run, start } from './built.ts';
+
+// Each test starts Node anew, some at the same time, on machines that have other things to do.
+vi.setConfig({ testTimeout: 60_000 });
+
+let home = '';
+let count = 0;
+/** A directory of its own with these files. */
+const place = (files: Readonly<Record<string, string>> = {}): string => {
+  count += 1;
+  const directory = join(home, String(count));
+  mkdirSync(directory);
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+  return directory;
+};
+const rc = (config: object): Record<string, string> => ({ 'pciback.config.json': JSON.stringify(config) });
+const plugin = (name: string, apply: string, more = ''): string =>
+  `${more}\nexport default { kind: 'plugin', name: '${name}', version: '1.0.0', api: '^1.0', apply(host) { ${apply} } };`;
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'pciback-cli-'));
+  build();
+}, 180_000);
+afterAll(() => rmSync(home, { recursive: true }));
+
+/** `lspci -xxxx` of a sample device, cut after so many bytes. */
+const dumpOf = (bytes: number): string => {
+  const image = sample('e1000e');
+  const rows = Array.from({ length: bytes / 16 }, (_, row) => {
+    const cells = [...image.config.subarray(row * 16, row * 16 + 16)].map((byte) => hex(byte, 2));
+    return `${hex(row * 16, 2)}: ${cells.join(' ')}`;
+  });
+  return `${formatBdf(image.bdf).slice(5)} Ethernet controller: a network card\n${rows.join('\n')}\n`;
+};
+
+describe('the built package', () => {
+  it('imports no TypeScript file: the compiler leaves imports inside of a default export as they are', () => {
+    const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
+    expect(files.length).toBeGreaterThan(50);
+    const wrong = files.filter((file) =>
+      /\b(import|from)\s*\(?\s*['"]\.[^'"]*\.ts['"]/.test(readFileSync(join(dist, file), 'utf8')),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe.concurrent('help and version', () => {
+  it.each([
+    [['--help'], /serve.*demo.*doctor/s],
+    [['serve', '--help'], /--platform.*--config.*--slots.*--interrupts.*--native.*--json.*--log-level/s],
+    [['demo', '--help'], /\[dump\.\.\.\].*--json/s],
+    [['doctor', '--help'], /--platform.*--json/s],
+    [['help', 'serve'], /--platform/],
+  ])('%j', async (words, text) => {
+    const { status, out, err } = await run(words, place());
+    expect(out).toMatch(text);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('the version is the package’s', async () => {
+    const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../../package.json'), 'utf8')) as {
+      version: string;
+    };
+    expect((await run(['--version'], place())).out).toBe(`${version}\n`);
+  });
+
+  it('nothing at all shows the help, as an error', async () => {
+    const { status, out, err } = await run([], place());
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toContain('Usage: pciback');
+  });
+});
+
+describe.concurrent('a wrong command line', () => {
+  it.each([
+    [['serv'], /unknown command 'serv'.*"serve"/],
+    [['serve', '--slot', 'x'], /unknown option '--slot'.*"--slots"/],
+    [['--jsn'], /unknown option '--jsn'/],
+    [['serve', 'now'], /too many arguments/],
+    [['serve', '--platform'], /argument missing/],
+    [['serve', '--log-level', 'loud'], /debug, info, warn, error/],
+  ])('%j', async (words, text) => {
+    const { status, out, err } = await run(words, place());
+    expect(err).toMatch(text);
+    expect(err).toMatch(/^error USAGE: .*\n {2}next: See pciback --help\.\n$/s);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+  });
+});
+
+describe.concurrent('bad input ends with an error that names it and the next step, and nothing starts', () => {
+  const bundledApi = plugin('old', '').replace('^1.0', '^0.9');
+  it.each<[string, Record<string, string>, string[], string, RegExp]>([
+    ['an unknown key', rc({ slot: 'vpci' }), ['serve'], 'CONFIG_INVALID', /pciback\.config\.json: slot: .*"slots"/],
+    ['an rc file that is no JSON', { 'pciback.config.json': '{' }, ['serve'], 'CONFIG_UNREADABLE', /pciback\.config/],
+    ['no such rc file', {}, ['serve', '--config', 'no.yaml'], 'CONFIG_UNREADABLE', /no\.yaml/],
+    [
+      'an unknown plugin',
+      rc({ plugins: ['fields/pwoer'] }),
+      ['serve'],
+      'PLUGIN_UNKNOWN',
+      /plugins\[0\].*"fields\/power"/,
+    ],
+    ['an unknown plugin, in demo', rc({ plugins: ['./no.mjs'] }), ['demo'], 'PLUGIN_UNKNOWN', /no\.mjs/],
+    [
+      'a wrong API range',
+      { ...rc({ plugins: ['./old.mjs'] }), 'old.mjs': bundledApi },
+      ['serve'],
+      'PLUGIN_API',
+      /\^0\.9/,
+    ],
+    [
+      'options without a schema',
+      rc({ plugins: [['fields/power', { x: 1 }]] }),
+      ['serve'],
+      'PLUGIN_OPTIONS',
+      /fields\/power/,
+    ],
+    ['an address that does not parse', rc({ hide: ['03:zz.0'] }), ['serve'], 'CONFIG_INVALID', /hide\[0\].*"03:zz\.0"/],
+    ['an address that is not there', rc({ hide: ['7fff:00:00.0'] }), ['serve'], 'DEVICE_NOT_FOUND', /7fff:00:00\.0/],
+    ['an unknown platform', {}, ['serve', '--platform', 'embeded'], 'CHOICE_UNKNOWN', /"embedded"/],
+    ['an unknown slot mapper', {}, ['serve', '--slots', 'vpc'], 'CHOICE_UNKNOWN', /"vpci"/],
+    ['an unknown policy', {}, ['serve', '--interrupts', 'strct'], 'CHOICE_UNKNOWN', /"strict"/],
+    ['no such dump', {}, ['demo', 'no.txt'], 'FILE_UNREADABLE', /no\.txt/],
+    ['a dump that is cut short', { 'cut.txt': dumpOf(80) }, ['demo', 'cut.txt'], 'DUMP_INVALID', /cut\.txt, line \d/],
+  ])('%s', async (_what, files, words, code, text) => {
+    const { status, out, err } = await run(words, place(files));
+    expect(err).toMatch(new RegExp(`^error ${code}: .+\n {2}next: .{10,}\n$`, 's'));
+    expect(err).toMatch(text);
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+  });
+
+  it('a quirk over a field names both', async () => {
+    const quirk = {
+      name: 'acme/nic',
+      source: 'a wish',
+      match: [{ vendor: '8086' }],
+      fields: [{ offset: '0x04', width: 16, name: 'command', writable: '0x0002' }],
+    };
+    const directory = place({ ...rc({ quirks: ['nic.json'] }), 'nic.json': JSON.stringify(quirk) });
+    const { status, err } = await run(['demo'], directory);
+    expect(err).toMatch(/^error FIELD_OVERLAP: acme\/nic: .*command and fields\/header: .*command/);
+    expect(status).toBe(1);
+  });
+
+  it('with --json as one JSON object', async () => {
+    const { status, out, err } = await run(['serve', '--json'], place(rc({ slot: 'x' })));
+    expect(JSON.parse(err)).toEqual({
+      error: {
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining('slot'),
+        next: expect.any(String),
+        facts: expect.objectContaining({ key: 'slot', nearest: 'slots' }),
+      },
+    });
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+  });
+
+  it.skipIf(existsSync('/dev/xen/evtchn'))('no Xen', async () => {
+    const { status, err } = await run(['serve', '--platform', 'xen'], place());
+    expect(err).toMatch(/^error (PLATFORM_UNAVAILABLE|NATIVE_UNAVAILABLE): .*\n {2}next: /);
+    expect(status).toBe(1);
+  });
+});
+
+describe.concurrent('what plugins of the rc file bring', () => {
+  const hello = plugin(
+    'acme/hello',
+    `host.commands.add({
+       name: 'hello', summary: 'greets', arguments: [{ name: '<who>', description: 'whom' }],
+       options: [{ flags: '--loud', description: 'loudly' }],
+       run: async ({ options, arguments: [who], print }) => {
+         if (who === 'nobody') throw new TypeError('nobody is there');
+         print((options.loud ? 'HELLO ' : 'hello ') + who);
+         return 3;
+       },
+     });`,
+  );
+  const files = { ...rc({ plugins: ['./hello.mjs'] }), 'hello.mjs': hello };
+
+  it('commands', async () => {
+    const directory = place(files);
+    expect(await run(['hello', 'world', '--loud'], directory)).toEqual({ status: 3, out: 'HELLO world\n', err: '' });
+    expect((await run(['hello', '--help'], directory)).out).toMatch(/greets.*--loud/s);
+    expect((await run(['hello'], directory)).status).toBe(2);
+  });
+
+  it('and a defect in one is shown with its stack', async () => {
+    const { status, err } = await run(['hello', 'nobody'], place(files));
+    expect(err).toMatch(/TypeError: nobody is there\n {4}at .*next: .*report/s);
+    expect(status).toBe(70);
+  });
+});
+
+describe.concurrent('demo', () => {
+  it('shows what guests see and what they are denied', async () => {
+    const { status, out, err } = await run(['demo'], place());
+    expect(out).toMatch(/^samples: 9 devices in a guest$/m);
+    expect(out).toMatch(/skipped 0000:00:1c\.0 PCI bridge 8086:2940: a bridge is never exported/);
+    expect(out).toMatch(/00:00\.0 Ethernet controller \[0200\]: 8086:10d3 {2}← host 0000:01:00\.0/);
+    expect(out).toMatch(/BAR 0 at 0xf7d00000, size 128 KiB, memory, 32-bit/);
+    expect(out).toMatch(/interrupts: MSI-X, PIRQ \d+, \d+, \d+$/m);
+    expect(out).toMatch(/conf_read +\d+/);
+    expect(out).toMatch(
+      /0000:01:00\.0 +0x00d +1 byte +0x40 +bits 0x40 +1x {2}fields\/header: .*latency timer: read-only/,
+    );
+    expect(out).toMatch(/nothing is left mapped, bound or assigned\.\n$/);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('prints the same as one JSON document', async () => {
+    const { status, out } = await run(['demo', '--json'], place());
+    const { groups, summary } = JSON.parse(out) as {
+      groups: {
+        name: string;
+        devices: object[];
+        requests: Record<string, number>;
+        denials: object[];
+        ledger: object;
+      }[];
+      summary: object;
+    };
+    expect(status).toBe(0);
+    expect(groups.map((group) => group.name)).toEqual(['this host', 'samples']);
+    const samples = groups[1];
+    expect(samples?.devices[0]).toMatchObject({
+      host: '0000:01:00.0',
+      vdev: '0000:00:00.0',
+      vendor: '8086',
+      device: '10d3',
+      interrupts: { kind: 'msix', vectors: [expect.any(Number), expect.any(Number), expect.any(Number)], refused: [] },
+    });
+    expect(samples?.denials[0]).toMatchObject({
+      bdf: '0000:01:00.0',
+      offset: '0xd',
+      size: 1,
+      value: '0x40',
+      why: 'read-only',
+    });
+    expect(samples?.requests.conf_read).toBeGreaterThan(256);
+    expect(samples?.ledger).toEqual({ mapped: 0, bound: 0, pirqs: 0, assigned: 0 });
+    expect(summary).toMatchObject({ leftHeld: 0 });
+  });
+
+  it('takes dumps, and the command line over the rc file', async () => {
+    const directory = place({ ...rc({ slots: 'vpci' }), 'nic.txt': dumpOf(4096) });
+    const { status, out } = await run(['demo', 'nic.txt', '--slots', 'passthrough'], directory);
+    expect(out).toMatch(/^nic\.txt: 1 devices in a guest$/m);
+    expect(out).toMatch(/ 01:00\.0 Ethernet controller .*← host 0000:01:00\.0/);
+    expect(status).toBe(0);
+  });
+
+  it('shows what a quirk of the rc file opens', async () => {
+    const quirk = {
+      name: 'acme/aer',
+      source: 'a test',
+      match: [{ vendor: '8086', device: '10d3' }],
+      fields: [{ offset: '0x108', width: 32, name: 'uncorrectable mask', writable: '0x00100000' }],
+    };
+    const words = ['demo', 'nic.txt'];
+    const closed = await run(words, place({ 'nic.txt': dumpOf(4096) }));
+    const directory = place({
+      ...rc({ quirks: ['aer.json'] }),
+      'aer.json': JSON.stringify(quirk),
+      'nic.txt': dumpOf(4096),
+    });
+    const open = await run(words, directory);
+    expect(closed.out).toMatch(/0x108.*no field claims these bits/);
+    expect(open.out).not.toMatch(/0x108/);
+    expect([closed.status, open.status]).toEqual([0, 0]);
+  });
+});
+
+describe.concurrent('doctor', () => {
+  it('finds the embedded platform usable', async () => {
+    const { status, out } = await run(['doctor'], place());
+    expect(out).toMatch(/ok +rc file: none found/);
+    expect(out).toMatch(/ok +included guest: a sample device was scanned/);
+    expect(out).toMatch(/platform embedded is usable\n$/);
+    expect(status).toBe(0);
+  });
+
+  it('says what is wrong with the rc file and goes on', async () => {
+    const { status, out } = await run(['doctor'], place(rc({ slot: 'x' })));
+    expect(out).toMatch(/missing +rc file: .*slot.*\n +→ Correct the file/);
+    expect(status).toBe(0);
+  });
+
+  it.skipIf(existsSync('/dev/xen/evtchn'))('finds platform xen not usable where there is no Xen', async () => {
+    const { status, out } = await run(['doctor', '--platform', 'xen', '--json'], place());
+    expect(JSON.parse(out)).toMatchObject({
+      platform: 'xen',
+      usable: false,
+      checks: expect.arrayContaining([expect.objectContaining({ what: '/dev/xen/evtchn', verdict: 'missing' })]),
+    });
+    expect(status).toBe(1);
+  });
+});
+
+describe.concurrent('serve', () => {
+  const samples = { embedded: { devices: ['samples'] } };
+
+  it('serves until SIGTERM, then lets go of everything in order', async () => {
+    const serving = start(['serve', '--json'], place(rc(samples)));
+    await serving.printed('"included guest is up"');
+    serving.signal('SIGTERM');
+    const { status, out, err } = await serving.end;
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const messages = lines.map(({ msg }) => msg);
+    const back = lines.filter((line) => line.msg === 'guest state' && line.end === 'back').map((line) => line.to);
+    expect(messages[0]).toBe('ready');
+    expect(lines[0]).toMatchObject({ platform: 'embedded', slots: 'vpci', interrupts: 'strict' });
+    expect(back).toEqual(['InitWait', 'Initialised', 'Connected', 'Closing', 'Closed']);
+    expect(messages.filter((message) => message === 'device returned')).toHaveLength(9);
+    expect(messages.indexOf('guest disconnected')).toBeLessThan(messages.indexOf('device returned'));
+    expect(lines.at(-1)).toMatchObject({ msg: 'stopped', mapped: 0, bound: 0, pirqs: 0 });
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('writes lines for people', async () => {
+    const serving = start(['serve', '--log-level', 'info'], place(rc(samples)));
+    await serving.printed('included guest is up');
+    serving.signal('SIGINT');
+    const { status, out } = await serving.end;
+    expect(out).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info {2}ready platform=embedded slots=vpci .*$/m);
+    expect(status).toBe(0);
+  });
+
+  it('ends at once on a second signal', async () => {
+    const stuck = plugin('acme/stuck', `host.hooks.deviceReturned.tap(() => new Promise(() => {}));`);
+    const directory = place({ ...rc({ ...samples, plugins: ['./stuck.mjs'] }), 'stuck.mjs': stuck });
+    const serving = start(['serve'], directory);
+    await serving.printed('included guest is up');
+    serving.signal('SIGTERM');
+    await serving.printed('guest disconnected');
+    serving.signal('SIGTERM');
+    expect((await serving.end).status).toBe(1);
+  });
+
+  it('ends with an error when the store is lost', async () => {
+    const fragile = plugin(
+      'acme/fragile',
+      `host.platforms.add('fragile', async () => {
+         const platform = createEmbeddedPlatform({ devices: [] });
+         const lost = new Promise((resolve) => setTimeout(() => resolve(problem('STORE_LOST', { why: 'gone' })), 300));
+         const xenstore = new Proxy(platform.xenstore, {
+           get: (store, key) => (key === 'lost' ? lost : typeof store[key] === 'function' ? store[key].bind(store) : store[key]),
+         });
+         return { ...platform, name: 'fragile', xenstore };
+       });`,
+      `import { createEmbeddedPlatform } from '${dist}/plugins/platforms/embedded/index.js';
+       import { problem } from '${dist}/core/errors/index.js';`,
+    );
+    const directory = place({ ...rc({ plugins: ['./fragile.mjs'], platform: 'fragile' }), 'fragile.mjs': fragile });
+    const { status, out, err } = await run(['serve'], directory);
+    expect(out).toContain('ready platform=fragile');
+    expect(err).toMatch(/^error STORE_LOST: the connection to xenstore is lost: gone\n {2}next: /);
+    expect(status).toBe(1);
+  });
+});

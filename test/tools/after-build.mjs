@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// After `tsc`: makes the command executable. A command without its first line would be run by the shell.
+
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+const FIRST_LINE = '#!/usr/bin/env node';
+const main = resolve(import.meta.dirname, '../../dist/plugins/commands/main.js');
+
+if (existsSync(main)) {
+  const line = readFileSync(main, 'utf8').split('\n', 1)[0];
+  if (line === FIRST_LINE) {
+    chmodSync(main, 0o755);
+  } else {
+    console.error(`${main}: the first line is "${line}", expected "${FIRST_LINE}".`);
+    console.error('Put it at the top of plugins/commands/main.ts; tsc keeps it.');
+    process.exitCode = 1;
+  }
+}
