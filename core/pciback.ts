@@ -36,7 +36,7 @@ export interface Ledger {
 
 /** The host side of PCI pass-through for every guest of one host. */
 export class Pciback {
-  /** Resolves when it cannot go on: the store is lost. */
+  /** Resolves when it cannot go on: the store is lost, or guests cannot be heard any more. */
   readonly failed: Promise<Error>;
   readonly stub: Stub;
   readonly #settings: PcibackSettings;
@@ -48,7 +48,7 @@ export class Pciback {
     const { platform, plugins, config, log } = settings;
     const { registries, hooks } = plugins;
     this.#settings = settings;
-    this.failed = platform.xenstore.lost;
+    this.failed = Promise.race([platform.xenstore.lost, ...(platform.failed === undefined ? [] : [platform.failed])]);
     // Names are checked now, not when the first guest comes.
     registries.slots.get(config.slots);
     registries.interrupts.get(config.interrupts);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { closest } from 'fastest-levenshtein';
 import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable';
 import { type Bdf, formatBdf, hex } from '../bdf.ts';
 import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
+import { nearest } from '../plugin/nearest.ts';
 import { type HookArguments, type HookName, type HookResults, hookTable } from './table.ts';
 
 /** What a tap may return: hooks that are awaited take a promise. */
@@ -89,8 +89,7 @@ export class TapPoint<Name extends HookName> {
       for (const target of [...entry.before, ...entry.after]) {
         if (this.#entries.some((other) => other.name === target)) continue;
         const others = this.taps.filter((name) => name !== entry.name);
-        const nearest = others.length === 0 ? undefined : closest(target, others);
-        fail('HOOK_ORDER', { plugin: entry.plugin, hook: this.name, target, nearest });
+        fail('HOOK_ORDER', { plugin: entry.plugin, hook: this.name, target, nearest: nearest(target, others) });
       }
     }
   }

@@ -22,6 +22,8 @@ export interface Platform {
   readonly pci: PciBus;
   readonly interrupts: InterruptMapper;
   readonly clock: Clock;
+  /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
+  readonly failed?: Promise<Error>;
   /** Releases every handle. Pages still mapped and channels still bound are released too. */
   close(): Promise<void>;
 }

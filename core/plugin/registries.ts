@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import { closest } from 'fastest-levenshtein';
 import { fail } from '../errors/index.ts';
 import type { InterruptPolicy } from '../interrupts.ts';
 import type { SlotMapper } from '../slots.ts';
@@ -8,6 +7,7 @@ import type { FieldSet } from '../space/declaration.ts';
 import type { Quirk } from '../space/quirk.ts';
 import type { CommandDefinition } from './command.ts';
 import type { NativeFactory, PlatformFactory, Undo } from './definition.ts';
+import { nearest } from './nearest.ts';
 
 /** Named things, each with the plugin that brought it. */
 export class Registry<Thing> {
@@ -38,7 +38,7 @@ export class Registry<Thing> {
     return fail('CHOICE_UNKNOWN', {
       kind: this.#kind,
       name,
-      nearest: known.length === 0 ? undefined : closest(name, known),
+      nearest: nearest(name, known),
       known,
     });
   }

@@ -82,7 +82,7 @@ const fromJson = async (file: string): Promise<ResolvedPlugin> => {
   } catch (error) {
     return fail('QUIRK_INVALID', { quirk: file, where: 'the file', why: describeError(error) }, error);
   }
-  const { quirkFromJson } = await import('../space/quirk.ts');
+  const { quirkFromJson } = await import('../space/quirk-json.ts');
   return { origin: file, things: [quirkFromJson(data, file)] };
 };
 

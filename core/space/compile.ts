@@ -176,7 +176,9 @@ export const compileSpace = (
       for (const claim of register.claims) {
         for (const part of intoDwords(base + register.offset, claim.mask)) {
           for (const other of claims) {
-            const bits = other.dword === part.dword ? (other.mask & part.mask) >>> 0 : 0;
+            // Two that only show hardware are not in each other's way: a quirk may name a capability that a field has.
+            const harmless = claim.policy === 'readOnly' && other.policy === 'readOnly';
+            const bits = other.dword === part.dword && !harmless ? (other.mask & part.mask) >>> 0 : 0;
             if (bits !== 0) return { register, other, bits };
           }
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../bdf.ts';
-import type { Anchor, FieldSet } from './declaration.ts';
+import type { Anchor, BitClaim, FieldSet } from './declaration.ts';
 import type { DeviceMatch } from './quirk.ts';
 
 /** A set of registers, who brings it, and the devices it is for (missing: all). */
@@ -26,6 +26,8 @@ export interface Overlap {
 interface ByteClaim {
   readonly register: string;
   readonly mask: number;
+  /** Bits of `mask` that only show hardware; two such claims are not in each other's way. */
+  readonly shown: number;
 }
 
 /** Claims of one set by byte, counted from its anchor. */
@@ -33,7 +35,7 @@ type ByteMap = ReadonlyMap<number, readonly ByteClaim[]>;
 
 const conflictAt = (byte: number, one: ByteClaim, others: readonly ByteClaim[] | undefined): Overlap | undefined => {
   for (const other of others ?? []) {
-    const bits = one.mask & other.mask;
+    const bits = one.mask & other.mask & ~(one.shown & other.shown);
     if (bits !== 0) return { register: one.register, other: other.register, offset: hex(byte, 2), bits: hex(bits, 2) };
   }
   return undefined;
@@ -43,10 +45,15 @@ const conflictAt = (byte: number, one: ByteClaim, others: readonly ByteClaim[] |
 const byteMap = ({ owner, set }: OwnedSet): ByteMap | Overlap => {
   const bytes = new Map<number, ByteClaim[]>();
   for (const register of set.registers) {
-    const mask = register.claims.reduce((bits, claim) => (bits | claim.mask) >>> 0, 0);
+    const maskOf = (claims: readonly BitClaim[]): number =>
+      claims.reduce((bits, claim) => (bits | claim.mask) >>> 0, 0);
+    const mask = maskOf(register.claims);
+    const shown = maskOf(register.claims.filter((claim) => claim.policy === 'readOnly'));
     for (let index = 0; index < register.width / 8; index++) {
       const byte = register.offset + index;
-      const claim = { register: `${owner}: ${set.name} / ${register.name}`, mask: (mask >>> (index * 8)) & 0xff };
+      const inByte = (bits: number): number => (bits >>> (index * 8)) & 0xff;
+      const name = `${owner}: ${set.name} / ${register.name}`;
+      const claim = { register: name, mask: inByte(mask), shown: inByte(shown) };
       if (claim.mask === 0) continue;
       const there = bytes.get(byte) ?? [];
       const conflict = conflictAt(byte, claim, there);

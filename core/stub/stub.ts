@@ -74,6 +74,10 @@ export class Stub {
       if (device.operations.msix !== undefined) this.#platform.interrupts.prepareMsix(hardware);
       const reset = await this.#reset(device);
       device.quarantine = this.#judge(reset);
+      if (!reset.ok && device.quarantine === undefined) {
+        const why = describeReset(reset);
+        this.#log.warn({ bdf: formatBdf(address), why }, 'not reset: the device can carry state from guest to guest');
+      }
       device.pristine.restore(hardware);
       device.operations.turnOff();
       await this.#hooks.call('deviceSeized', device);
@@ -165,15 +169,17 @@ export class Stub {
   /**
    * Takes a device back from its guest, dead or alive (S-7). The caller has made sure that no request for it runs.
    * Never throws for what a device does: one that cannot be made clean is quarantined.
+   *
+   * @returns how many PIRQs were still mapped
    */
-  async giveBack(device: SeizedDevice): Promise<void> {
-    await device.lock.run(async () => {
+  giveBack(device: SeizedDevice): Promise<number> {
+    return device.lock.run(async () => {
       const { assignment } = device;
-      if (assignment !== undefined) await this.#takeBack(device, assignment);
+      return assignment === undefined ? 0 : this.#takeBack(device, assignment);
     });
   }
 
-  async #takeBack(device: SeizedDevice, assignment: Assignment): Promise<void> {
+  async #takeBack(device: SeizedDevice, assignment: Assignment): Promise<number> {
     const { operations, bdf } = device;
     const { tenant } = assignment;
     const facts = { bdf: formatBdf(bdf), guest: tenant.domain };
@@ -203,6 +209,7 @@ export class Stub {
       { ...facts, pirqs, reset: reset === undefined ? 'not done' : describeReset(reset) },
       'device returned',
     );
+    return pirqs;
   }
 
   /** A guest may leave its device in D3hot, where config space outside of the capability may not answer. */

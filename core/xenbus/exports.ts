@@ -36,6 +36,8 @@ const wantedSlot = (text: string | undefined): number | undefined => {
 export class Exports {
   readonly #terms: ExportTerms;
   readonly #devices = new Map<Bdf, SeizedDevice>();
+  /** What came back from this guest so far. */
+  readonly returned = { devices: 0, pirqs: 0 };
 
   constructor(terms: ExportTerms) {
     this.#terms = terms;
@@ -105,7 +107,8 @@ export class Exports {
     slots.remove(device);
     await drained();
     this.#devices.delete(device.bdf);
-    await stub.giveBack(device);
+    this.returned.pirqs += await stub.giveBack(device);
+    this.returned.devices++;
   }
 
   /** Takes every device from the guest. */

@@ -67,6 +67,8 @@ export class GuestBackend {
   #state: number = initialising;
   #frontState: number = unknown;
   #retired = false;
+  /** What was let go over the life of this back end. */
+  readonly #released = { unmapped: 0, unbound: 0 };
   #frontClosed: (() => void) | undefined;
 
   constructor(terms: GuestBackendTerms) {
@@ -227,7 +229,9 @@ export class GuestBackend {
     this.#connection = undefined;
     await connection.close();
     const { guest, hooks, log } = this.#terms;
-    log.info({ guest: guest.domain, unmapped: 1, unbound: 1 }, 'guest disconnected');
+    this.#released.unmapped++;
+    this.#released.unbound++;
+    log.info({ guest: guest.domain }, 'guest disconnected');
     hooks.call('guestDisconnected', guest);
   }
 
@@ -270,12 +274,11 @@ export class GuestBackend {
   async #retire(): Promise<void> {
     if (this.#retired) return;
     this.#retired = true;
-    const devices = this.#exports.devices.length;
     await this.#disconnect();
     await this.#exports.giveBackAll();
     await this.#switch(closed);
     const { log, guest } = this.#terms;
-    log.info({ guest: guest.domain, devices }, 'released');
+    log.info({ guest: guest.domain, ...this.#released, ...this.#exports.returned }, 'released');
     this.#terms.retired();
     for (const watch of this.#watches.splice(0)) await watch.close();
   }

@@ -3,7 +3,7 @@
 import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/hooks/index.ts';
-import type { GuestBar, GuestDevice } from '../platforms/embedded/guest-device.ts';
+import type { GuestBar, GuestDevice } from '../platforms/embedded/index.ts';
 import type { DemoGroup } from './demo-run.ts';
 import { capabilityName, className, extendedName, sizeName } from './pci-names.ts';
 

@@ -3,16 +3,14 @@
 import { basename, resolve } from 'node:path';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import type { Config } from '../../core/config/index.ts';
-import { isPcibackError } from '../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Denial } from '../../core/hooks/index.ts';
 import { type Logger, silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
-import type { GuestDevice } from '../platforms/embedded/guest-device.ts';
-import type { DeviceImage } from '../platforms/embedded/image.ts';
-import { createEmbeddedPlatform } from '../platforms/embedded/index.ts';
-import { hostDevices, readDump, samples } from '../platforms/embedded/sources.ts';
+import type { DeviceImage, GuestDevice } from '../platforms/embedded/index.ts';
+import { createEmbeddedPlatform, hostDevices, readDump, samples } from '../platforms/embedded/index.ts';
 import { demoDocument, printDemo } from './demo-report.ts';
 import { bootGuest, type Skipped, seizeAll } from './included-guest.ts';
 import { configure, loadPlugins, overridesOf } from './setup.ts';
@@ -32,6 +30,8 @@ export interface DemoGroup {
   readonly ledger: Ledger;
   /** Worth knowing: warnings of the log, and what limits the picture. */
   readonly notes: readonly string[];
+  /** The guest did not come up; the notes say why. */
+  readonly failed: boolean;
 }
 
 interface Source {
@@ -67,6 +67,7 @@ const empty = (name: string, notes: readonly string[], skipped: readonly Skipped
   denials: [],
   ledger: nothing,
   notes,
+  failed: false,
 });
 
 const limitsOf = (images: readonly DeviceImage[]): string[] =>
@@ -84,7 +85,11 @@ const runGroup = async (source: Source, plugins: PluginHost, config: Config): Pr
     await pciback.start();
     const { devices, skipped } = await seizeAll(platform, pciback);
     if (devices.length === 0) return empty(source.name, ['there is nothing for a guest'], skipped);
-    const { report } = await bootGuest(platform, source.name, devices);
+    const booted = await bootGuest(platform, source.name, devices).catch((error: unknown) => {
+      notes.push(`the guest did not come up: ${describeError(error)}`);
+    });
+    if (!booted) return { ...empty(source.name, notes, skipped), failed: true };
+    const { report } = booted;
     const served = pciback.guests().find((guest) => guest.domain === report.domain);
     const hostOf = new Map(served?.devices.map((device) => [formatBdf(device.vdev), device.bdf]));
     const ledger = await pciback.stop();
@@ -101,6 +106,7 @@ const runGroup = async (source: Source, plugins: PluginHost, config: Config): Pr
       denials: served?.denials ?? [],
       ledger,
       notes,
+      failed: false,
     };
   } finally {
     await platform.close();
@@ -110,7 +116,7 @@ const runGroup = async (source: Source, plugins: PluginHost, config: Config): Pr
 /**
  * Serves one guest per source of devices, in this process, and prints what it saw and what it was denied.
  *
- * @returns 0; 1 when something was still held at the end
+ * @returns 0; 1 when a guest did not come up or something was still held at the end
  * @throws PcibackError `FILE_UNREADABLE`, `DUMP_INVALID`, and what the rc file is refused for
  */
 export const runDemo = async (context: CommandContext): Promise<number> => {
@@ -130,6 +136,6 @@ export const runDemo = async (context: CommandContext): Promise<number> => {
   plugins.close();
   if (context.options.json === true) context.print(JSON.stringify(demoDocument(groups), undefined, 2));
   else printDemo(groups, context.print);
-  const clean = groups.every((group) => Object.values(group.ledger).every((held) => held === 0));
+  const clean = groups.every((group) => !group.failed && Object.values(group.ledger).every((held) => held === 0));
   return clean ? 0 : 1;
 };

@@ -60,9 +60,8 @@ const checkPlugins = async (loaded: LoadedConfig): Promise<{ checks: Check[]; pl
 const checkEmbedded = async (plugins: PluginHost): Promise<Check> => {
   const section = 'platform embedded';
   try {
-    const [{ createEmbeddedPlatform }, { sample }, { bootGuest, seizeAll }] = await Promise.all([
+    const [{ createEmbeddedPlatform, sample }, { bootGuest, seizeAll }] = await Promise.all([
       import('../platforms/embedded/index.ts'),
-      import('../platforms/embedded/sources.ts'),
       import('./included-guest.ts'),
     ]);
     const platform = createEmbeddedPlatform({ devices: [sample('e1000e')] });
@@ -108,22 +107,12 @@ const describeDevice = (device: PciListing): string =>
     device.seizable ? 'can be seized' : device.holder === 'free' ? 'no driver has it' : `held by ${device.holder}`
   }`;
 
-/** The doctor looks, and changes nothing. */
-const refuseToWrite = async (path: string): Promise<never> => {
-  throw new Error(`${path} would have been written`);
-};
-
 /** Functions of the host, as the drop-in mode sees them; only listed. */
 const checkDevices = async (): Promise<Check[]> => {
   const section = 'devices';
   try {
-    const [{ createSysfsBus }, { kernelStubHolder }] = await Promise.all([
-      import('../platforms/xen/sysfs-bus.ts'),
-      import('../platforms/xen/holders.ts'),
-    ]);
-    const bus = createSysfsBus('/sys', kernelStubHolder('/sys'), refuseToWrite);
-    const listings = await bus.list();
-    bus.close();
+    const { listFunctions } = await import('../platforms/xen/index.ts');
+    const listings = await listFunctions();
     if (listings.length === 0) {
       return [{ section, what: 'PCI functions', verdict: 'warning', detail: 'this host has none' }];
     }

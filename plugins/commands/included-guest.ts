@@ -5,9 +5,12 @@ import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Pciback } from '../../core/pciback.ts';
 import type { PciListing, Platform } from '../../core/platform/index.ts';
-import { type GuestReport, type IncludedGuest, startGuest, XenbusState } from '../platforms/embedded/guest.ts';
-import type { EmbeddedPlatform } from '../platforms/embedded/index.ts';
-import { createToolstack } from '../platforms/embedded/toolstack.ts';
+import {
+  type EmbeddedPlatform,
+  type GuestReport,
+  type IncludedGuest,
+  XenbusState,
+} from '../platforms/embedded/index.ts';
 
 const BRIDGE = 0x06;
 
@@ -62,18 +65,26 @@ export const seizeAll = async (
   return { devices, skipped };
 };
 
+const closedEarly = async (guest: IncludedGuest): Promise<never> => {
+  await guest.reached(XenbusState.closed);
+  throw new Error('its back end closed before it was connected');
+};
+
 /**
  * Plays toolstack and guest: makes a domain with these devices, which are seized, boots it and waits until its drivers
  * are ready.
+ *
+ * @throws Error when the guest does not get that far; the log of pciback says why
  */
 export const bootGuest = async (
   platform: EmbeddedPlatform,
   name: string,
   devices: readonly Bdf[],
 ): Promise<BootedGuest> => {
-  const domain = await createToolstack(platform).create({ name, devices });
-  const guest = await startGuest(platform, { domain });
-  const report = await within(PATIENCE, `guest ${name}`, guest.reached(XenbusState.connected));
+  const domain = await platform.toolstack.create({ name, devices });
+  const guest = await platform.startGuest({ domain });
+  const ready = Promise.race([guest.reached(XenbusState.connected), closedEarly(guest)]);
+  const report = await within(PATIENCE, `guest ${name}`, ready);
   // A picture of this moment: the drivers change their part when they stop.
   return { guest, report: structuredClone(report) };
 };

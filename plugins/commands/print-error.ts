@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { isPcibackError } from '../../core/errors/index.ts';
+import { HostError } from '../../core/platform/index.ts';
 
 /** How errors are written: lines for people, or one JSON object for machines. */
 export type ErrorForm = 'lines' | 'json';
@@ -22,6 +23,14 @@ export const reportError = (error: unknown, form: ErrorForm): ErrorReport => {
         ? JSON.stringify({ error: { code, message, next: solve, facts } })
         : `error ${code}: ${message}\n  next: ${solve}`;
     return { text, status };
+  }
+  if (error instanceof HostError) {
+    const next = 'The host refused it. `pciback doctor` looks at what is missing.';
+    const text =
+      form === 'json'
+        ? JSON.stringify({ error: { code: 'HOST', message: error.message, next } })
+        : `error HOST: ${error.message}\n  next: ${next}`;
+    return { text, status: 1 };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const next = 'This is a defect of pciback. Please report it with the text above and what you did before.';

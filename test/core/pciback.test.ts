@@ -161,6 +161,8 @@ describe('two guests', () => {
     await first.request({ ...request, offset: 0x0c, size: 1, value: 0x40 });
     await first.request({ ...request, offset: 0x10, size: 4, value: 0xffffffff });
     first.crash();
+    // As libxl does for a domain that is dead: the guest's end goes first.
+    await host.platform.xenstore.remove(`/local/domain/${first.domain}/device/pci/0`);
     await host.platform.toolstack.destroy(first.domain);
     await logged('released');
     const between = image();

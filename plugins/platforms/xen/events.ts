@@ -75,22 +75,22 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
     finished = resolve;
   });
 
-  const bindWake = (): { near: number; far: number } => {
+  const prepare = (): { fd: number; far: number } => {
     try {
+      const fd = checked(native, 'xenevtchn_fd', evtchn.xenevtchn_fd(handle));
       const near = evtchn.xenevtchn_bind_unbound_port(handle, options.domain);
       checked(native, 'xenevtchn_bind_unbound_port', near);
       const far = evtchn.xenevtchn_bind_interdomain(handle, options.domain, near);
-      return { near, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${options.domain}`) };
+      return { fd, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${options.domain}`) };
     } catch (error) {
       evtchn.xenevtchn_close(handle);
       throw error;
     }
   };
-  const wake = bindWake();
-  const fd = evtchn.xenevtchn_fd(handle);
+  const { fd, far } = prepare();
   const wakeReader = (): void => {
     stopping = true;
-    checked(native, 'xenevtchn_notify', evtchn.xenevtchn_notify(handle, wake.far));
+    checked(native, 'xenevtchn_notify', evtchn.xenevtchn_notify(handle, far));
   };
 
   const deliver = (channel: Bound): void => {

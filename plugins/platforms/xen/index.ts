@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { fail } from '../../../core/errors/index.ts';
-import type { Clock, NativeLoader, Platform } from '../../../core/platform/index.ts';
+import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
 import { createEvents } from './events.ts';
 import { createGrants } from './grants.ts';
 import { kernelStubHolder, pciStubHolder } from './holders.ts';
@@ -35,11 +35,6 @@ export interface XenPlatformOptions {
   readonly store?: StoreAddresses;
   /** Own domain id; asked of the store if not given. */
   readonly domain?: number;
-  /**
-   * Called when no guest can be heard any more. If not given the error is thrown where nothing catches it: a process
-   * that lives on without hearing its guests helps nobody, one that is started again serves them.
-   */
-  readonly onFailure?: (error: Error) => void;
 }
 
 const clock: Clock = {
@@ -48,12 +43,6 @@ const clock: Clock = {
     const timer = setTimeout(callback, milliseconds);
     return () => clearTimeout(timer);
   },
-};
-
-const throwUncaught = (error: Error): void => {
-  setImmediate(() => {
-    throw error;
-  });
 };
 
 /** The libraries print their own complaints, so what they open is looked at first. */
@@ -84,6 +73,21 @@ const askDomain = async (device: string): Promise<number> => {
     return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : 0;
   } finally {
     await client.close();
+  }
+};
+
+/** A look changes nothing. */
+const refuseToWrite = async (path: string): Promise<never> => {
+  throw new Error(`${path} would have been written`);
+};
+
+/** The functions of this host as drop-in mode sees them, with or without Xen; for a look only. */
+export const listFunctions = async (sysfsRoot = '/sys'): Promise<PciListing[]> => {
+  const bus = createSysfsBus(sysfsRoot, kernelStubHolder(sysfsRoot), refuseToWrite);
+  try {
+    return await bus.list();
+  } finally {
+    bus.close();
   }
 };
 
@@ -132,11 +136,15 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       }),
     );
     const grants = keep(createGrants(native));
-    const events = keep(createEvents(native, { domain, onFailure: options.onFailure ?? throwUncaught }));
+    let deaf: (error: Error) => void = () => undefined;
+    const failed = new Promise<Error>((resolve) => {
+      deaf = resolve;
+    });
+    const events = keep(createEvents(native, { domain, onFailure: (error) => deaf(error) }));
     const write = createWriter();
     const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
     const pci = keep(createSysfsBus(sysfsRoot, holder, write));
-    return { name: 'xen', domain, xenstore, grants, events, pci, interrupts, clock, close: closeAll };
+    return { name: 'xen', domain, xenstore, grants, events, pci, interrupts, clock, failed, close: closeAll };
   } catch (error) {
     // What failed first is what the operator must know.
     await closeAll().catch((secondary: unknown) => process.emitWarning(String(secondary)));

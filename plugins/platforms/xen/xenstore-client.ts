@@ -64,6 +64,8 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
   const watches = new Map<string, Watch>();
   const decoder = new FrameDecoder();
   let down: PcibackError | undefined;
+  /** The exchange that the next one waits for, where one at a time is allowed. */
+  let last: Promise<unknown> = Promise.resolve();
   let lastRequest = 0;
   let lastToken = 0;
   let reportLost: (cause: Error) => void;
@@ -95,24 +97,31 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
     return lastRequest;
   };
 
-  const request = (asked: Request): Promise<Uint8Array> => {
+  const exchange = (asked: Request): Promise<Uint8Array> => {
     if (down !== undefined) return Promise.reject(down);
-    if (asked.path.includes('\0') || asked.path === '') return Promise.reject(refused(asked, 'EINVAL'));
-    if (Buffer.byteLength(asked.path) > maxPath || asked.payload.length > transport.maxPayload) {
-      return Promise.reject(refused(asked, 'E2BIG'));
-    }
     const id = nextRequest();
     return new Promise((resolve, reject) => {
       pending.set(id, { type: asked.type, resolve, reject, refuse: (name) => reject(refused(asked, name)) });
       const { type, transaction = 0, payload } = asked;
       transport.send(encodeFrame({ type, request: id, transaction, payload })).catch((error: NodeJS.ErrnoException) => {
         const name = error.code ?? '';
-        if (transport.refusesOnWrite && isStoreError(name)) {
+        if (transport.oneAtATime && isStoreError(name)) {
           pending.delete(id);
           reject(refused(asked, name));
         } else lose(error.message);
       });
     });
+  };
+
+  const request = (asked: Request): Promise<Uint8Array> => {
+    if (asked.path.includes('\0') || asked.path === '') return Promise.reject(refused(asked, 'EINVAL'));
+    if (Buffer.byteLength(asked.path) > maxPath || asked.payload.length > transport.maxPayload) {
+      return Promise.reject(refused(asked, 'E2BIG'));
+    }
+    if (!transport.oneAtATime) return exchange(asked);
+    const answer = last.then(() => exchange(asked));
+    last = answer.catch(() => undefined);
+    return answer;
   };
 
   const deliver = (watch: Watch, path: string): void => {
@@ -139,7 +148,7 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
 
   const findPending = (frame: Frame): number | undefined => {
     const anonymous = frame.type === MessageType.watch || frame.type === MessageType.unwatch;
-    if (!transport.refusesOnWrite || !anonymous) return pending.has(frame.request) ? frame.request : undefined;
+    if (!transport.oneAtATime || !anonymous) return pending.has(frame.request) ? frame.request : undefined;
     // The device answers these in order and does not name the request.
     for (const [id, { type }] of pending) if (type === frame.type) return id;
     return undefined;

@@ -17,10 +17,11 @@ export interface StoreTransport {
   readonly address: string;
   readonly maxPayload: number;
   /**
-   * True for the device: it refuses a message by failing the write, and its confirmation of a watch does not name the
-   * request.
+   * True for the device. It refuses a message by failing the write, and its confirmation of a watch does not name the
+   * request. A watch that is written while the reply to another request is on its way locks up the kernel's own access
+   * to the store, for the whole domain (seen on Linux 6.1): so no request may be sent before the last one is answered.
    */
-  readonly refusesOnWrite: boolean;
+  readonly oneAtATime: boolean;
   listen(listener: TransportListener): void;
   /** Sends one whole message, in the order of the calls. Rejects with the system's error. */
   send(message: Buffer): Promise<void>;
@@ -32,7 +33,7 @@ const socketTransport = (address: string, socket: Socket): StoreTransport => {
   return {
     address,
     maxPayload,
-    refusesOnWrite: false,
+    oneAtATime: false,
     listen(listener) {
       let failure: string | undefined;
       socket.on('data', (chunk) => {
@@ -138,7 +139,7 @@ export const deviceTransport = (address: string, file: DeviceFile): StoreTranspo
     address,
     // The device takes a message of 4096 bytes with its header.
     maxPayload: maxPayload - headerSize,
-    refusesOnWrite: true,
+    oneAtATime: true,
     listen(listener) {
       process.on('exit', wakeAtExit);
       reading = readAll(listener).finally(() => process.off('exit', wakeAtExit));

@@ -252,6 +252,17 @@ describe.concurrent('demo', () => {
     expect(summary).toMatchObject({ leftHeld: 0 });
   });
 
+  it('says why a guest did not come up', async () => {
+    const broken = plugin(
+      'acme/broken',
+      `host.slots.add('broken', { create() { throw new Error('no slots today'); } });`,
+    );
+    const directory = place({ ...rc({ plugins: ['./broken.mjs'], slots: 'broken' }), 'broken.mjs': broken });
+    const { status, out } = await run(['demo'], directory);
+    expect(out).toMatch(/note: .*no slots today.*note: the guest did not come up/s);
+    expect(status).toBe(1);
+  });
+
   it('takes dumps, and the command line over the rc file', async () => {
     const directory = place({ ...rc({ slots: 'vpci' }), 'nic.txt': dumpOf(4096) });
     const { status, out } = await run(['demo', 'nic.txt', '--slots', 'passthrough'], directory);
