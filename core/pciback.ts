@@ -127,5 +127,8 @@ const contributionsFor = (device: SeizedDevice, registries: Registries): Contrib
   ...registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
   ...registries.quirks.things
     .filter((quirk) => matches(quirk, device.identity))
-    .flatMap((quirk) => quirk.sets.map((set) => ({ owner: quirk.name, set }))),
+    .flatMap((quirk) => [
+      ...quirk.sets.map((set) => ({ owner: quirk.name, set })),
+      ...quirk.surgery.map((surgery) => ({ owner: quirk.name, surgery })),
+    ]),
 ];

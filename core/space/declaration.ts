@@ -50,6 +50,8 @@ export interface Register {
   shows(value: Shown, mask?: number): Register;
   reserved(mask?: number): Register;
   calls(behaviour: Behaviour, mask?: number): Register;
+  /** The same register `bytes` further on. */
+  movedBy(bytes: number): Register;
 }
 
 const full = (width: Width): number => (width === 32 ? 0xffffffff : (1 << width) - 1);
@@ -87,6 +89,10 @@ class Declared implements Register {
   }
   calls(behaviour: Behaviour, mask?: number): Register {
     return this.#claim('function', mask, { behaviour });
+  }
+
+  movedBy(bytes: number): Register {
+    return new Declared(this.offset + bytes, this.width, this.name, this.claims);
   }
 
   #claim(policy: BitPolicy, asked: number | undefined, extra: Partial<BitClaim> = {}): Register {
@@ -143,12 +149,9 @@ export interface FieldSet {
   readonly name: string;
   readonly anchor: Anchor;
   readonly registers: readonly Register[];
+  /** Whether this device has it in this form; looked at when a table is compiled. Missing: always. */
+  readonly when?: (device: PciFunction, base: number) => boolean;
 }
-
-const withListHeader = (width: 16 | 32, registers: readonly Register[]): Register[] => [
-  register(0, width, 'capability header').readOnly(),
-  ...registers,
-];
 
 /** Registers at fixed offsets of every function whose header is one of `types`. */
 export const header = (name: string, types: readonly (0 | 1)[], registers: readonly Register[]): FieldSet => ({
@@ -157,16 +160,16 @@ export const header = (name: string, types: readonly (0 | 1)[], registers: reado
   registers,
 });
 
-/** Registers of a capability; offsets count from it. Its id and next pointer are claimed read-only with it. */
+/** Registers of a capability; offsets count from it. Its id and next pointer belong to the list, not to the set. */
 export const capability = (id: number, name: string, registers: readonly Register[]): FieldSet => ({
   name,
   anchor: { kind: 'capability', id },
-  registers: withListHeader(16, registers),
+  registers,
 });
 
-/** Registers of an extended capability; offsets count from it. Its 32-bit header is claimed read-only with it. */
+/** Registers of an extended capability; offsets count from it. Its 32-bit header belongs to the list, not to the set. */
 export const extendedCapability = (id: number, name: string, registers: readonly Register[]): FieldSet => ({
   name,
   anchor: { kind: 'extended', id },
-  registers: withListHeader(32, registers),
+  registers,
 });

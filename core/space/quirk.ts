@@ -4,9 +4,11 @@ import { hex } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { PciIdentity } from '../platform/pci.ts';
 import { type FieldSet, header, type Register } from './declaration.ts';
+import type { Surgery } from './surgery.ts';
 
 export type { Behaviour, RegisterAccess } from './behaviour.ts';
 export { bit, bits, capability, extendedCapability, type FieldSet, type Register, register } from './declaration.ts';
+export { add, hide, limitConfigSize, relink, type Surgery } from './surgery.ts';
 
 /** Which devices a quirk is for. Every key that is given has to agree; numbers as in the device's registers. */
 export interface DeviceMatch {
@@ -25,7 +27,9 @@ export interface QuirkDefinition {
   readonly source: string;
   readonly match: readonly DeviceMatch[];
   /** Registers at absolute offsets, or sets at a capability. */
-  readonly fields: readonly (Register | FieldSet)[];
+  readonly fields?: readonly (Register | FieldSet)[];
+  /** Changes of the shape of config space: capabilities hidden, linked again, added; a limit of its size. */
+  readonly surgery?: readonly Surgery[];
 }
 
 /** Facts about devices that the bundled fields do not know. */
@@ -35,6 +39,7 @@ export interface Quirk {
   readonly source: string;
   readonly match: readonly DeviceMatch[];
   readonly sets: readonly FieldSet[];
+  readonly surgery: readonly Surgery[];
 }
 
 const isSet = (field: Register | FieldSet): field is FieldSet => 'anchor' in field;
@@ -45,12 +50,17 @@ const isSet = (field: Register | FieldSet): field is FieldSet => 'anchor' in fie
  * @throws PcibackError `QUIRK_INVALID` naming the quirk and the part that is wrong.
  */
 export const defineQuirk = (definition: QuirkDefinition): Quirk => {
-  const { name, source, match, fields } = definition;
+  const { name, source, match, fields = [], surgery = [] } = definition;
   const refuse = (where: string, why: string): never => fail('QUIRK_INVALID', { quirk: name, where, why });
   if (!/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)*$/.test(name)) refuse('name', 'use lower-case words: vendor/family');
   if (source.trim() === '') refuse('source', 'say where the facts come from');
   if (match.length === 0) refuse('match', 'name at least one device');
-  if (fields.length === 0) refuse('fields', 'declare at least one register');
+  if (fields.length === 0 && surgery.length === 0) refuse('fields', 'declare at least one register, or surgery');
+  for (const one of surgery) {
+    if (one.kind === 'limit' && (one.size % 4 !== 0 || one.size < 0x40 || one.size > 4096)) {
+      refuse('surgery', `a config size of ${one.size} bytes is not a multiple of 4 between 64 and 4096`);
+    }
+  }
   for (const [index, one] of match.entries()) {
     for (const [key, value] of Object.entries(one)) {
       if (typeof value === 'number' && (!Number.isInteger(value) || value < 0 || value > 0xffff)) {
@@ -66,6 +76,7 @@ export const defineQuirk = (definition: QuirkDefinition): Quirk => {
     name,
     source,
     match,
+    surgery,
     sets: absolute.length === 0 ? sets : [header(name, [0, 1], absolute), ...sets],
   };
 };

@@ -86,7 +86,7 @@ export class Exports {
       await this.#publishRoots();
       await xenstore.write(`${directory}/state-${index}`, String(XenbusState.initialised));
       this.#devices.set(address, device);
-      log.info({ bdf: formatBdf(address), guest: tenant.domain, vdev: formatVdev(virtual) }, 'device assigned');
+      log.info({ bdf: formatBdf(address), guest: tenant.domain, vdev: formatBdf(virtual) }, 'device assigned');
     } catch (error) {
       slots.remove(device);
       await stub.giveBack(device);

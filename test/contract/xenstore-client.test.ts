@@ -88,6 +88,26 @@ describe('xenstore client: the stream', () => {
     expect(order[0]).toBe('watched');
   });
 
+  it('a listener that closes its watch is not called for the next event of the same chunk', async () => {
+    let calls = 0;
+    const watch = await store.watch('/w', () => {
+      calls += 1;
+      if (calls === 2) watch.close();
+    });
+    await expect.poll(() => calls).toBe(1);
+    const token = server.log[0]?.split(' ')[2] ?? '';
+    server.intercept = (frame, socket, answer) => {
+      if (frame.type !== MessageType.read) return false;
+      const event = { type: MessageType.watchEvent, request: 0, transaction: 0, payload: strings('/w', token) };
+      return (
+        socket.write(Buffer.concat([encodeFrame(event), encodeFrame(event), encodeFrame(event), answer()])) || true
+      );
+    };
+    await store.read('/a');
+    await new Promise(setImmediate);
+    expect(calls).toBe(2);
+  });
+
   it('a listener that throws does not stop the reading', async () => {
     const thrown: unknown[] = [];
     const previous = process.listeners('uncaughtException');

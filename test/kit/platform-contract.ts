@@ -3,6 +3,7 @@
 import { delay, eventually, expectEqual, expectThat } from './contract.ts';
 import { eventContract } from './platform-contract-events.ts';
 import { grantContract } from './platform-contract-grants.ts';
+import { interruptContract } from './platform-contract-interrupts.ts';
 import { pciContract } from './platform-contract-pci.ts';
 import { storeContract } from './platform-contract-store.ts';
 import type { PlatformCase } from './platform-fixture.ts';
@@ -36,5 +37,6 @@ export const platformContract: readonly PlatformCase[] = [
   ...grantContract,
   ...eventContract,
   ...pciContract,
+  ...interruptContract,
   ...clockContract,
 ];

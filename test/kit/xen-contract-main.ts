@@ -9,12 +9,7 @@ import { parseBdf } from '../../core/bdf.ts';
 import type { NativeLoader } from '../../core/platform/index.ts';
 import { createLoader as createFfiNapi } from '../../plugins/native/ffi-napi/index.ts';
 import { createLoader as createKoffi } from '../../plugins/native/koffi/index.ts';
-import {
-  createXenPlatform,
-  diagnoseXen,
-  storeAddresses,
-  type XenMode,
-} from '../../plugins/platforms/xen/index.ts';
+import { createXenPlatform, diagnoseXen, storeAddresses, type XenMode } from '../../plugins/platforms/xen/index.ts';
 import { type ContractResult, runContract } from './contract.ts';
 import { nativeContract } from './native-contract.ts';
 import { platformContract } from './platform-contract.ts';

@@ -212,8 +212,9 @@ const check = (seed: number, permissive: boolean, places: readonly Place[], scri
     hardware.image[at] = next();
     hardware.readOnly[at] = next() & next() & next();
   }
-  // Dwords without a capability list, so that the random image means nothing.
+  // No capability lists, so that the random image means nothing.
   hardware.put(0x04, 4, 0);
+  hardware.put(0x100, 4, 0);
   const model = new Model(hardware.image, hardware.readOnly, permissive);
   const set = declare(places, model, hardware.clearedByOne);
   const device = new FakeDevice(hardware);

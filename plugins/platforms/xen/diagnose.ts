@@ -145,13 +145,20 @@ const checkKernel = async (root: string): Promise<Finding[]> => {
   const probe = await text(`${root}/sys/bus/xen-backend/drivers_autoprobe`);
   const loaded = await exists(driver);
   const backend = await exists(`${root}/sys/bus/xen-backend/drivers/xen-pciback`);
+  const stub = await exists(`${root}/sys/bus/pci/drivers/pci-stub`);
   const names = loaded ? await readdir(driver) : [];
   const devices = names.filter((name) => addressOf(name) !== undefined);
   const autoprobe = `drivers_autoprobe is ${probe ?? 'not there'}`;
   return [
     loaded
       ? good('xen-pciback', 'loaded: drop-in mode is possible')
-      : bad('xen-pciback', 'not loaded', 'modprobe xen-pciback for drop-in mode; stand-alone mode does without.'),
+      : stub
+        ? good('xen-pciback', 'not loaded: stand-alone mode only, through pci-stub')
+        : bad(
+            'xen-pciback',
+            'not loaded, nor is pci-stub',
+            'modprobe xen-pciback; for stand-alone mode: modprobe pci-stub',
+          ),
     probe === '1' && backend
       ? bad(
           'kernel back end',
@@ -159,8 +166,8 @@ const checkKernel = async (root: string): Promise<Finding[]> => {
           'echo 0 > /sys/bus/xen-backend/drivers_autoprobe, before a guest is created',
         )
       : good('kernel back end', `${autoprobe}: it stays out of the way`),
-    devices.length > 0
-      ? good('seizable devices', devices.join(', '))
+    devices.length > 0 || !loaded
+      ? good('seizable devices', devices.join(', ') || 'any that is named, in stand-alone mode')
       : bad('seizable devices', 'none', 'xl pci-assignable-add BDF'),
   ];
 };

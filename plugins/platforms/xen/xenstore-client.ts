@@ -167,8 +167,7 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
     }
     pending.delete(id);
     if (frame.type === MessageType.error) waiting.refuse(errorName(frame.payload));
-    // The payload lies in the transport's buffer, which the next chunk overwrites.
-    else waiting.resolve(Uint8Array.from(frame.payload));
+    else waiting.resolve(frame.payload);
   };
 
   transport.listen({

@@ -50,7 +50,8 @@ export class WireError extends Error {
 }
 
 /**
- * Cuts a byte stream into messages. Keeps at most one unfinished message.
+ * Cuts a byte stream into messages. Keeps at most one unfinished message. What it is given is copied: the reader's
+ * buffer may be used again, the payloads stay.
  *
  * @throws WireError for a length or a type that no server sends.
  */

@@ -47,11 +47,11 @@ check_program() { # text, command…: a program that prints its own checks as "o
   mv /run/program.log "/run/$(tr -c 'a-z0-9\n' '-' <<< "$text").log"
   check "$text: ends with status 0" test "$rc" = 0
 }
-within() { # seconds, command…: asks until the command succeeds
-  local end=$(($(cut -d. -f1 /proc/uptime) + $1))
+within() { # seconds, command…: asks until the command succeeds; its output is shown only at the end
+  local end=$(($(cut -d. -f1 /proc/uptime) + $1)) said
   shift
-  until "$@"; do
-    [ "$(cut -d. -f1 /proc/uptime)" -lt $end ] || return 1
+  until said=$("$@" 2>&1); do
+    [ "$(cut -d. -f1 /proc/uptime)" -lt $end ] || { echo "$said"; return 1; }
     sleep 0.5
   done
 }
@@ -200,8 +200,8 @@ stop_daemon() { # SIGTERM; DAEMON_STATUS is its exit status, or "still running"
 }
 daemon_ended() { ! daemon_runs; }
 
-nodes_gone() { # domain id: no node of its PCI back end is left
-  ! xenstore-exists "/local/domain/0/backend/pci/$1"
+nodes_gone() { # domain id: no node of its PCI back end is left; else they are shown
+  ! xenstore-exists "/local/domain/0/backend/pci/$1" || ! xenstore-ls -f "/local/domain/0/backend/pci/$1"
 }
 
 # --- what the hypervisor says, independent of any log -------------------------------------------------------------

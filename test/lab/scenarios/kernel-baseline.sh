@@ -24,7 +24,9 @@ check "the hypervisor: one channel and one page beside console and xenstore, 3 i
   same "$(held_of_guest "$id")" "channels=3 grants=3 irqs=3"
 check_guest_view u1 "${DEVICES[0]}=0000:00:00.0" "${DEVICES[1]}=0000:00:01.0"
 check_guest_network u1
+note "xl destroy u1"
 check "xl destroy u1" xl destroy u1
+note "u1 is gone"
 check "the guest's nodes are gone" within 20 nodes_gone "$id"
 for d in "${DEVICES[@]}"; do
   check "u1: the config space of $d is what it was before" config_changes "$d" "/run/before-$d"

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+
+import type { CapabilityLists, CapabilityPlace, ConfigReader } from './capabilities.ts';
+import { type Register, register } from './declaration.ts';
+
+/** Which of the two lists of capabilities. */
+export type CapabilityList = 'standard' | 'extended';
+
+/** A change of the shape of config space, as the guest sees it. Hardware is not touched. */
+export type Surgery =
+  /** Takes every capability of this id out of its list. */
+  | { readonly kind: 'hide'; readonly list: CapabilityList; readonly id: number }
+  /** Puts a capability that is in hardware, but that firmware left out of the list, back at the end of it. */
+  | { readonly kind: 'relink'; readonly list: CapabilityList; readonly id: number; readonly offset: number }
+  /** Adds a capability that hardware does not have; `registers` count from it and begin behind its header. */
+  | {
+      readonly kind: 'add';
+      readonly list: CapabilityList;
+      readonly id: number;
+      readonly offset: number;
+      readonly registers: readonly Register[];
+    }
+  /** Nothing is accessed at or beyond this offset: some devices lock the bus up there. */
+  | { readonly kind: 'limit'; readonly size: number };
+
+/** `hide(0x10)`: the guest does not see this capability. */
+export const hide = (id: number, list: CapabilityList = 'standard'): Surgery => ({ kind: 'hide', list, id });
+export const relink = (id: number, offset: number, list: CapabilityList = 'standard'): Surgery => ({
+  kind: 'relink',
+  list,
+  id,
+  offset,
+});
+export const add = (
+  id: number,
+  offset: number,
+  registers: readonly Register[],
+  list: CapabilityList = 'standard',
+): Surgery => ({ kind: 'add', list, id, offset, registers });
+/** @param size bytes, a multiple of 4 */
+export const limitConfigSize = (size: number): Surgery => ({ kind: 'limit', size });
+
+/** The shape of one device's config space after surgery. */
+export interface Shape {
+  readonly lists: CapabilityLists;
+  /** Bytes that the guest can reach. */
+  readonly size: number;
+  /** Registers of the lists themselves, at absolute offsets: headers, pointers, and bodies that were added. */
+  readonly registers: readonly Register[];
+}
+
+const STATUS = 0x06;
+const STATUS_HAS_LIST = 0x0010;
+const LIST_POINTER = 0x34;
+const EXTENDED_START = 0x100;
+
+/** Applies the operations on one list, in their order. */
+const operate = (
+  list: readonly CapabilityPlace[],
+  which: CapabilityList,
+  surgeries: readonly Surgery[],
+  config: ConfigReader,
+  size: number,
+): readonly CapabilityPlace[] => {
+  let result = list.filter((one) => one.offset < size);
+  for (const one of surgeries) {
+    if (one.kind === 'limit' || one.list !== which || one.kind === 'hide') continue;
+    if (one.offset >= size || result.some((other) => other.offset === one.offset)) continue;
+    // What is to be linked again has to be there.
+    const there = which === 'standard' ? config.readConfig(one.offset, 1) : config.readConfig(one.offset, 2);
+    if (one.kind === 'relink' && there !== one.id) continue;
+    result = [...result, { id: one.id, offset: one.offset }];
+  }
+  const hidden = new Set(surgeries.flatMap((one) => (one.kind === 'hide' && one.list === which ? [one.id] : [])));
+  return result.filter((one) => !hidden.has(one.id));
+};
+
+/** A register that shows `value`, or hardware where that is the same. */
+const showing = (offset: number, width: 8 | 16 | 32, name: string, value: number, actual: number): Register =>
+  value === actual ? register(offset, width, name).readOnly() : register(offset, width, name).shows(value);
+
+const standardRegisters = (lists: CapabilityLists, changed: CapabilityLists, config: ConfigReader): Register[] => {
+  const { standard } = changed;
+  const registers: Register[] = [];
+  const head = standard[0]?.offset ?? 0;
+  const first = lists.standard[0]?.offset ?? 0;
+  if (head !== first) registers.push(register(LIST_POINTER, 8, 'capabilities pointer').shows(head));
+  if (standard.length > 0 !== lists.standard.length > 0) {
+    const bit = standard.length > 0 ? STATUS_HAS_LIST : 0;
+    registers.push(register(STATUS, 16, 'status').shows(bit, STATUS_HAS_LIST));
+  }
+  for (const [index, { id, offset }] of standard.entries()) {
+    const next = standard[index + 1]?.offset ?? 0;
+    registers.push(showing(offset, 8, 'capability id', id, config.readConfig(offset, 1)));
+    const actual = config.readConfig(offset + 1, 1);
+    registers.push(showing(offset + 1, 8, 'next capability', next, (actual & 0xfc) === next ? next : actual));
+  }
+  for (const gone of lists.standard.filter((one) => !standard.some((other) => other.offset === one.offset))) {
+    registers.push(register(gone.offset, 16, 'hidden capability').shows(0));
+  }
+  return registers;
+};
+
+const extendedRegisters = (lists: CapabilityLists, changed: CapabilityLists, config: ConfigReader): Register[] => {
+  const { extended } = changed;
+  const registers: Register[] = [];
+  // The list starts at a fixed place: a hidden first capability stays as an empty one that leads to the next.
+  const leading =
+    extended[0] !== undefined && extended[0].offset !== EXTENDED_START ? (extended[0].offset << 20) >>> 0 : 0;
+  const present = lists.extended.some((one) => one.offset === EXTENDED_START) || leading !== 0;
+  if (present && extended[0]?.offset !== EXTENDED_START) {
+    registers.push(register(EXTENDED_START, 32, 'hidden capability').shows(leading));
+  }
+  for (const [index, { id, offset }] of extended.entries()) {
+    const next = extended[index + 1]?.offset ?? 0;
+    const actual = config.readConfig(offset, 4) >>> 0;
+    const version = (actual & 0xffff) === id ? (actual >>> 16) & 0xf : 1;
+    const header = ((next << 20) | (version << 16) | id) >>> 0;
+    const same = ((actual >>> 20) & 0xffc) === next && (actual & 0xffff) === id;
+    registers.push(showing(offset, 32, 'capability header', header, same ? header : actual));
+  }
+  const gone = lists.extended.filter(
+    (one) => one.offset !== EXTENDED_START && !extended.some((other) => other.offset === one.offset),
+  );
+  for (const one of gone) registers.push(register(one.offset, 32, 'hidden capability').shows(0));
+  return registers;
+};
+
+/** Works out what the guest sees of the lists. @throws HostError */
+export const shapeOf = (
+  config: ConfigReader,
+  configSize: number,
+  lists: CapabilityLists,
+  surgeries: readonly Surgery[],
+): Shape => {
+  const size = surgeries.reduce((least, one) => (one.kind === 'limit' ? Math.min(least, one.size) : least), configSize);
+  const within: CapabilityLists = {
+    standard: lists.standard.filter((one) => one.offset < size),
+    extended: lists.extended.filter((one) => one.offset < size),
+  };
+  const changed: CapabilityLists = {
+    standard: operate(lists.standard, 'standard', surgeries, config, size),
+    extended: operate(lists.extended, 'extended', surgeries, config, size),
+  };
+  const added = surgeries.flatMap((one) =>
+    one.kind === 'add' && [...changed.standard, ...changed.extended].some((place) => place.offset === one.offset)
+      ? one.registers.map((body) => body.movedBy(one.offset))
+      : [],
+  );
+  return {
+    lists: changed,
+    size,
+    registers: [...standardRegisters(within, changed, config), ...extendedRegisters(within, changed, config), ...added],
+  };
+};
