@@ -31,6 +31,8 @@ export interface DeviceOperations {
   setInvalidate(state: 'on' | 'off'): boolean;
   /** Starts the transition to D0..D3hot; a status, or {@link PENDING} while the function needs time. */
   setPowerState(state: PowerState): number;
+  /** Resets the function, by the reset hook or the host's own methods; answers {@link PENDING} until it has ended. */
+  resetFunction(): number;
   /** Writes without a field pass through for this device and this guest. */
   readonly permissive: boolean;
   /** The administrator lets the guest (a device model) switch interrupts through config space. */

@@ -30,6 +30,8 @@ export interface AssignmentTerms {
   readonly unhandled: Unhandled;
   readonly contributions: readonly Contribution[];
   readonly interrupts: DeviceInterrupts;
+  /** Resets the function while the guest has it. */
+  readonly reset: () => Promise<number>;
   /** Told about field sets that do not fit this device. */
   readonly skipped: (set: string, why: string) => void;
 }
@@ -53,6 +55,7 @@ export class Assignment implements AccessSink {
       permissive: terms.unhandled === 'permissive',
       allowInterruptControl: false,
       policy: terms.policy,
+      reset: terms.reset,
       settled: terms.tenant.settled,
     });
     const table = compileSpace(terms.operations, terms.contributions, {

@@ -18,6 +18,8 @@ export interface GuestTerms {
   readonly permissive: boolean;
   readonly allowInterruptControl: boolean;
   readonly policy: InterruptPolicy;
+  /** Resets the function for its guest; the status to answer. Never rejects. */
+  readonly reset: () => Promise<number>;
   /** Told when an operation that answered `PENDING` has ended. */
   readonly settled: (status: number) => void;
 }
@@ -164,6 +166,16 @@ export class HostOperations implements DeviceOperations {
     this.#cancelTransition = this.#clock.after(deepest === 3 ? D3_DELAY : D2_DELAY, () => {
       this.#cancelTransition = undefined;
       this.#terms?.settled(this.#afterTransition(lostState));
+    });
+    return PENDING;
+  }
+
+  resetFunction(): number {
+    const terms = this.#terms;
+    if (terms === undefined) return Status.accessDenied;
+    void terms.reset().then((status) => {
+      // A guest that has lost the device meanwhile waits for no answer.
+      if (this.#terms === terms) terms.settled(status);
     });
     return PENDING;
   }

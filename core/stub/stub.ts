@@ -6,6 +6,7 @@ import type { Hooks } from '../hooks/index.ts';
 import type { InterruptPolicy } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
+import { Status } from '../ring/layout.ts';
 import type { Contribution, Unhandled } from '../space/compile.ts';
 import { Assignment, type Tenant } from './assignment.ts';
 import { SavedConfig } from './saved-config.ts';
@@ -149,6 +150,7 @@ export class Stub {
       unhandled: this.#unhandled(device, tenant),
       contributions: this.#policy.contributions(device),
       interrupts: vectors,
+      reset: () => this.#resetForGuest(device),
       skipped: (set, why) => this.#log.warn({ bdf: name, set, why }, 'field set left out'),
     });
     return assignment;
@@ -221,6 +223,18 @@ export class Stub {
 
   async #reset(device: SeizedDevice): Promise<ResetOutcome> {
     return (await this.#hooks.call('resetDevice', device)) ?? (await device.operations.hardware.reset());
+  }
+
+  /** A guest asked for a function-level reset. */
+  async #resetForGuest(device: SeizedDevice): Promise<number> {
+    try {
+      const outcome = await this.#reset(device);
+      this.#log.info({ bdf: formatBdf(device.bdf), reset: describeReset(outcome) }, 'device reset for its guest');
+      return outcome.ok ? Status.success : Status.opFailed;
+    } catch (error) {
+      this.#log.error({ bdf: formatBdf(device.bdf), error: describeError(error) }, 'device reset for its guest failed');
+      return Status.opFailed;
+    }
   }
 
   /** Why the outcome keeps the device from guests, if the operator's policy says so. */

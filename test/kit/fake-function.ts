@@ -145,6 +145,8 @@ export class FakeDevice implements DeviceOperations {
   /** Thrown by `enable`. */
   enableError: Error | undefined;
   invalidateWorks = true;
+  /** What `resetFunction` answers. */
+  resetStatus = 0;
   /** What `setPowerState` answers. */
   powerStatus = 0;
   controlWordAnswer: (kind: 'msi' | 'msix', old: number, next: number) => boolean = () => false;
@@ -189,6 +191,11 @@ export class FakeDevice implements DeviceOperations {
   setPowerState(state: PowerState): number {
     this.calls.push(`setPowerState ${state}`);
     return this.powerStatus;
+  }
+
+  resetFunction(): number {
+    this.calls.push('resetFunction');
+    return this.resetStatus;
   }
 
   allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean {
