@@ -5,7 +5,7 @@ import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync
 import { join, relative, resolve } from 'node:path';
 import { NEVER_REPORTED, runUntilReported, TRIES } from './emulator.mjs';
 import { lockFolder } from './lock.mjs';
-import { readScenarios, UsageError, unknown } from './scenarios.mjs';
+import { readComposites, readScenarios, UsageError, unknown } from './scenarios.mjs';
 import { buildProject, setUp } from './setup.mjs';
 
 const HERE = import.meta.dirname;
@@ -117,9 +117,9 @@ async function runScenario({ scenario, options, keep }, signal) {
     const started = performance.now();
     const run = { folder, scenario, environment, kernel: machine.kernel, keep, signal };
     const { status, logs } = await runUntilReported(run, newLogs, say);
-    if (signal.aborted) return 130;
+    if (signal.aborted) return { status: 130, logs };
     collectLogs(logs);
-    return report(scenario, options, logs, status, performance.now() - started);
+    return { status: report(scenario, options, logs, status, performance.now() - started), logs };
   } finally {
     unlock();
   }
@@ -140,8 +140,24 @@ function report(scenario, options, logs, status, milliseconds) {
   return failed > 0 && status === 0 ? 1 : status;
 }
 
+/** Runs a scenario that boots others; each boot is reported like one of its own. */
+async function runComposite({ scenario, options }, scenarios, signal) {
+  const boot = (name, chosen) => {
+    const other = scenarios.find((one) => one.name === name);
+    return runScenario(
+      { scenario: other, options: checkOptions(other, new Map(Object.entries(chosen))), keep: false },
+      signal,
+    );
+  };
+  const started = performance.now();
+  const { passed, failed } = await scenario.run({ options, boot, say });
+  say(`${scenario.name}: ${passed} passed, ${failed} failed, ${Math.round((performance.now() - started) / 1000)} s`);
+  return failed > 0 ? 1 : 0;
+}
+
 async function main(args) {
-  const scenarios = readScenarios(join(HERE, 'scenarios'));
+  const folder = join(HERE, 'scenarios');
+  const scenarios = [...readScenarios(folder), ...(await readComposites(folder))];
   if (args.includes('--help') || args.includes('-h')) {
     console.log(HELP);
     return 0;
@@ -153,7 +169,8 @@ async function main(args) {
   const call = parse(args, scenarios);
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => stop.abort());
-  return runScenario(call, stop.signal);
+  if (call.scenario.run !== undefined) return runComposite(call, scenarios, stop.signal);
+  return (await runScenario(call, stop.signal)).status;
 }
 
 try {

@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const HERE = import.meta.dirname;
 const SCENARIOS = join(HERE, 'scenarios');
-const names = readdirSync(SCENARIOS).map((file) => file.replace(/\.sh$/, ''));
+const names = readdirSync(SCENARIOS).map((file) => file.replace(/\.(sh|mjs)$/, ''));
 
 /** The lab's own modules are plain JavaScript; this is the part of them that is used here. */
 interface Emulator {
@@ -159,7 +159,11 @@ describe('the helpers of scenarios', () => {
     return space;
   };
 
-  it.each(readdirSync(SCENARIOS).map((file) => [join(SCENARIOS, file)]))('%s is valid shell', (path) => {
+  it.each(
+    readdirSync(SCENARIOS)
+      .filter((file) => file.endsWith('.sh'))
+      .map((file) => [join(SCENARIOS, file)]),
+  )('%s is valid shell', (path) => {
     execFileSync('bash', ['-n', path]);
     expect(existsSync(path)).toBe(true);
   });

@@ -23,6 +23,19 @@ export function readScenarios(folder) {
   return files.sort().map((file) => readScenario(join(folder, file), file.slice(0, -3)));
 }
 
+/**
+ * Scenarios that boot others and judge what they left: modules with `summary`, `options` (as in a header) and
+ * `run({ options, boot, say })`, which resolves to the number of checks that passed and failed.
+ */
+export async function readComposites(folder) {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.mjs'));
+  const modules = files.sort().map(async (file) => {
+    const { summary, options, run } = await import(join(folder, file));
+    return { name: file.slice(0, -4), summary, options: readOptions(options), run };
+  });
+  return Promise.all(modules);
+}
+
 function readScenario(path, name) {
   const header = new Map();
   for (const line of readFileSync(path, 'utf8').split('\n')) {

@@ -127,7 +127,9 @@ function unpack(folder, part, packageName, say) {
 
 /** Images are made again when anything that goes into them changed. */
 function makeImages(folder, modules, say) {
-  const sources = ['dom0/initramfs.sh', 'guest/init', 'guest/confbench.c', 'setup.mjs'].map((file) => join(HERE, file));
+  const sources = ['dom0/initramfs.sh', 'guest/init', 'guest/confbench.c', 'guest/confscript.c', 'setup.mjs'].map(
+    (file) => join(HERE, file),
+  );
   const hash = createHash('sha256').update(modules);
   for (const source of sources) hash.update(readFileSync(source));
   const stamp = hash.digest('hex');
@@ -143,7 +145,9 @@ function makeImages(folder, modules, say) {
   const guest = freshTree(folder, 'guest', ['bin', 'dev', 'proc', 'sys', 'usr/share/misc']);
   addModules(guest, modules, GUEST_MODULES.split(' '));
   for (const tool of ['lspci', 'setpci']) addProgram(guest, tool);
-  execFileSync('gcc', ['-O2', '-static', '-o', join(guest, 'bin/confbench'), join(HERE, 'guest/confbench.c')]);
+  for (const program of ['confbench', 'confscript']) {
+    execFileSync('gcc', ['-O2', '-static', '-o', join(guest, 'bin', program), join(HERE, `guest/${program}.c`)]);
+  }
   addInit(guest, join(HERE, 'guest/init'));
   pack(guest, join(folder, 'guest.img'));
   writeFileSync(stampFile, stamp);

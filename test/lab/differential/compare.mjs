@@ -60,7 +60,8 @@ const show = (operation) =>
     : `${operation.device} ${operation.kind} 0x${operation.offset.toString(16)}:${operation.size} ` +
       `written 0x${operation.written.toString(16)} → 0x${operation.result.toString(16)}`;
 
-export const describe = ({ index, kernel, ours }) => `operation ${index}: kernel ${show(kernel)}; pciback ${show(ours)}`;
+export const describe = ({ index, kernel, ours }) =>
+  `operation ${index}: kernel ${show(kernel)}; pciback ${show(ours)}`;
 
 /**
  * Sorts differences by the rule that explains them.
