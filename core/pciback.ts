@@ -6,9 +6,10 @@ import { describeError } from './errors/index.ts';
 import type { Hooks } from './hooks/index.ts';
 import type { Logger } from './log.ts';
 import type { Platform } from './platform/index.ts';
+import type { ChangeListener } from './plugin/changes.ts';
 import type { Registries } from './plugin/registries.ts';
 import type { Contribution } from './space/compile.ts';
-import { matches } from './space/quirk.ts';
+import { isFor } from './space/limited-quirk.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
 import { Discovery, type GuestReport } from './xenbus/index.ts';
 
@@ -17,7 +18,12 @@ export type { GuestReport } from './xenbus/index.ts';
 /** What a running pciback is made of. */
 export interface PcibackSettings {
   readonly platform: Platform;
-  readonly plugins: { readonly registries: Registries; readonly hooks: Hooks };
+  readonly plugins: {
+    readonly registries: Registries;
+    readonly hooks: Hooks;
+    /** Missing: nothing is loaded or unloaded while it runs. */
+    onChange?(listener: ChangeListener): () => void;
+  };
   readonly config: Config;
   readonly log: Logger;
 }
@@ -42,6 +48,7 @@ export class Pciback {
   readonly #settings: PcibackSettings;
   readonly #discovery: Discovery;
   #stopping: Promise<Ledger> | undefined;
+  #deaf: (() => void) | undefined;
 
   /** @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings. */
   constructor(settings: PcibackSettings) {
@@ -77,7 +84,8 @@ export class Pciback {
 
   /** Seizes what the rc file hides, then finds and serves guests until {@link stop}. */
   async start(): Promise<void> {
-    const { platform, config, log } = this.#settings;
+    const { platform, plugins, config, log } = this.#settings;
+    this.#deaf = plugins.onChange?.((change) => this.stub.prepareChange(change));
     if (config.hide.length > 0) {
       for (const one of await platform.pci.list()) {
         if (!config.hide.some((pattern) => pattern.matches(one))) continue;
@@ -106,6 +114,7 @@ export class Pciback {
 
   async #stop(): Promise<Ledger> {
     await this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
+    this.#deaf?.();
     return this.ledger();
   }
 
@@ -125,8 +134,9 @@ export class Pciback {
 /** Field sets first, then the quirks for this device: where both claim a bit, the field keeps it. */
 const contributionsFor = (device: SeizedDevice, registries: Registries): Contribution[] => [
   ...registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
+  ...registries.surgery.owned.map(({ plugin, thing }) => ({ owner: plugin, surgery: thing })),
   ...registries.quirks.things
-    .filter((quirk) => matches(quirk, device.identity))
+    .filter((quirk) => isFor(quirk, device.identity))
     .flatMap((quirk) => [
       ...quirk.sets.map((set) => ({ owner: quirk.name, set })),
       ...quirk.surgery.map((surgery) => ({ owner: quirk.name, surgery })),

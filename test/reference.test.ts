@@ -8,8 +8,10 @@ import { referencePages } from './kit/reference.ts';
 const root = resolve(import.meta.dirname, '..');
 const docs = join(root, 'docs');
 
+const generated = Object.entries(await referencePages());
+
 describe('generated reference pages', () => {
-  it.each(Object.entries(referencePages()))('%s is what the code says (npm run docs)', (path, text) => {
+  it.each(generated)('%s is what the code says (npm run docs)', (path, text) => {
     const file = join(docs, path);
     if (process.env.UPDATE_REFERENCE === '1') writeFileSync(file, text);
     expect(readFileSync(file, 'utf8')).toBe(text);
@@ -36,19 +38,41 @@ describe('links between pages', () => {
   });
 });
 
+/** Rows of a table that names tests: each has to name one that exists, or say why not. */
+const checkRows = (rows: readonly string[]): void => {
+  for (const row of rows) {
+    const tests = [...row.matchAll(/`((?:test|core|plugins)\/[^`]+)`: "([^"]+)"/g)];
+    if (tests.length === 0) expect(row).toMatch(/not yet|no behaviour/);
+    for (const [, file, title] of tests) expect(readFileSync(join(root, file ?? ''), 'utf8')).toContain(title);
+  }
+};
+
+const rowsOf = (page: string, row: RegExp): string[] =>
+  readFileSync(join(docs, page), 'utf8')
+    .split('\n')
+    .filter((line) => row.test(line));
+
 describe('the table of seeds', () => {
-  const text = readFileSync(join(docs, 'reference/seeds.md'), 'utf8');
-  const rows = text.split('\n').filter((line) => /^\| `[0-9a-f]{10}` \|/.test(line));
+  const rows = rowsOf('reference/seeds.md', /^\| `[0-9a-f]{10}` \|/);
 
   it('has the 18 seeds', () => {
     expect(rows).toHaveLength(18);
   });
 
   it('names only tests that exist, or says "not yet"', () => {
-    for (const row of rows) {
-      const tests = [...row.matchAll(/`((?:test|core|plugins)\/[^`]+)`: "([^"]+)"/g)];
-      if (tests.length === 0) expect(row).toMatch(/not yet|no behaviour/);
-      for (const [, file, title] of tests) expect(readFileSync(join(root, file ?? ''), 'utf8')).toContain(title);
-    }
+    checkRows(rows);
+  });
+});
+
+describe('the table of config-space defects', () => {
+  const rows = rowsOf('reference/config-space-defects.md', /^\| `D-C\d+` \|/);
+
+  it('has every defect once', () => {
+    const numbers = rows.map((row) => Number(/D-C(\d+)/.exec(row)?.[1]));
+    expect(numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19]);
+  });
+
+  it('names only tests that exist, or says "not yet"', () => {
+    checkRows(rows);
   });
 });

@@ -25,6 +25,7 @@ interface Definition {
   readonly items?: readonly z.core.$ZodType[];
   readonly options?: readonly z.core.$ZodType[];
   readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
+  readonly values?: readonly unknown[];
   readonly entries?: Readonly<Record<string, string>>;
 }
 
@@ -37,6 +38,8 @@ const typeName = (schema: z.core.$ZodType): string => {
       return Object.values(definition.entries ?? {})
         .map((value) => `"${value}"`)
         .join(' \\| ');
+    case 'literal':
+      return (definition.values ?? []).map((value) => JSON.stringify(value)).join(' \\| ');
     case 'array':
       return `list of ${definition.element === undefined ? 'values' : typeName(definition.element)}`;
     case 'tuple':

@@ -115,6 +115,12 @@ export const configSchema = z.strictObject({
     .describe(
       'Functions to seize at start: addresses (`0000:03:00.0`, `0000:03:00.*`, `0000:03:*.*`) or `{ vendor, device }`.',
     ),
+  fields: z
+    .enum(['kernel', 'full'])
+    .default(defaults.fields)
+    .describe(
+      'Which bundled registers guests get: `kernel` those of the kernel’s back end, `full` also PCI Express, AER and the other capabilities.',
+    ),
   slots: word
     .default(defaults.slots)
     .describe('Slot mapper: `vpci` packs devices on bus 0, `passthrough` keeps host addresses.'),
@@ -144,6 +150,12 @@ export const configSchema = z.strictObject({
     .max(3600)
     .default(defaults.shutdownSeconds)
     .describe('Seconds that guests get to let go of their devices when pciback is stopped.'),
+  control: z
+    .union([z.string().min(1), z.literal(false)], { error: 'expected the path of a socket, or false' })
+    .default(defaults.control)
+    .describe(
+      'Socket at which a running pciback takes `pciback explain` and `pciback quirk`, for its own user only; `false`: none.',
+    ),
   log: z
     .strictObject({
       level: z

@@ -32,6 +32,31 @@ export interface Denial {
   readonly count: number;
 }
 
+/** Takes down every config access of one device in the hands of one guest. It runs for each: no waiting, no throwing. */
+export interface AccessRecorder {
+  /**
+   * @param value read or written, `size` bytes, unsigned
+   * @param status as answered
+   * @param denied bits of a written `value` that were refused
+   * @param wanted bits of a written `value` that would change, and that no field claims
+   */
+  access(
+    kind: 'read' | 'write',
+    offset: number,
+    size: number,
+    value: number,
+    status: number,
+    denied: number,
+    wanted: number,
+  ): void;
+}
+
+/** What becomes of writes without a field: the word, or the word (missing: as configured) and who takes accesses down. */
+export type UnhandledAnswer =
+  | 'drop'
+  | 'permissive'
+  | { readonly unhandled?: 'drop' | 'permissive'; readonly recorder: AccessRecorder };
+
 /** The arguments of every hook. */
 export interface HookArguments {
   deviceSeized: [device: DeviceFacts];
@@ -55,7 +80,7 @@ export interface HookResults {
   deviceReturned: undefined;
   deviceReleased: undefined;
   resetDevice: ResetOutcome | undefined;
-  unhandledWrite: 'drop' | 'permissive' | undefined;
+  unhandledWrite: UnhandledAnswer | undefined;
   interruptControl: { readonly refused: string } | undefined;
   deniedWrite: undefined;
   guestConnected: undefined;
@@ -91,7 +116,7 @@ export const hookTable: Readonly<Record<HookName, HookDescription>> = {
   unhandledWrite: {
     kind: 'syncBail',
     arguments: ['device', 'guest'],
-    doc: 'When a device is given to a guest and its table is compiled: what becomes of writes to bits without a field. No answer: drop.',
+    doc: 'When a device is given to a guest and its table is compiled, and again when plugins come or go under a running guest: what becomes of writes to bits without a field, and who takes the accesses down. No answer: as `permissive` in the rc file says, else drop. The answer counts for this guest only.',
     previous: 'deviceSeized',
     next: 'deviceAssigned',
   },

@@ -9,6 +9,7 @@ import type { NativeLoader, Platform } from '../platform/index.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Quirk } from '../space/quirk.ts';
+import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
 
 /** Takes a registration back. Calling it twice is harmless. */
@@ -44,6 +45,8 @@ export interface Host {
   readonly hooks: { readonly [Name in HookName]: Tappable<Name> };
   readonly fields: { add(...sets: FieldSet[]): Undo };
   readonly quirks: { add(...quirks: Quirk[]): Undo };
+  /** Changes of the shape of every device's config space; for single devices there are quirks. All of them apply. */
+  readonly surgery: Choices<Surgery>;
   readonly slots: Choices<SlotMapper>;
   readonly interrupts: Choices<InterruptPolicy>;
   readonly platforms: Choices<PlatformFactory>;

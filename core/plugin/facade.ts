@@ -82,6 +82,7 @@ export const makeFacade = (parts: FacadeParts): Host => {
     hooks: Object.fromEntries(hookNames.map((name) => [name, tappable(name)])) as unknown as Host['hooks'],
     fields: { add: (...sets) => scope.register(() => parts.addFields(plugin, sets)) },
     quirks: { add: (...quirks) => scope.register(() => parts.addQuirks(plugin, quirks)) },
+    surgery: choices(registries.surgery),
     slots: choices(registries.slots),
     interrupts: choices(registries.interrupts),
     platforms: choices(registries.platforms),

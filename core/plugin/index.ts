@@ -14,5 +14,6 @@ export {
 } from '../space/behaviour.ts';
 export type { BitClaim, FieldSet, Register } from '../space/declaration.ts';
 export { bit, bits, capability, extendedCapability, header, register } from '../space/declaration.ts';
+export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export * from './command.ts';
 export * from './definition.ts';

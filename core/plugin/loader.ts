@@ -2,12 +2,15 @@
 
 import satisfies from 'semver/functions/satisfies.js';
 import validRange from 'semver/ranges/valid.js';
+import type { Bdf } from '../bdf.ts';
 import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
 import { Hooks } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import type { FieldSet } from '../space/declaration.ts';
+import { limitOf, limitsMeet } from '../space/limited-quirk.ts';
 import { findOverlap, type OwnedSet } from '../space/overlap.ts';
 import type { Quirk } from '../space/quirk.ts';
+import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from './changes.ts';
 import { API_VERSION, type Plugin, type Undo } from './definition.ts';
 import { makeFacade, Scope } from './facade.ts';
 import { nearest } from './nearest.ts';
@@ -33,6 +36,8 @@ export interface LoadedPlugin {
 interface Entry {
   readonly facts: LoadedPlugin;
   readonly scope: Scope;
+  readonly thing: Plugin | Quirk;
+  readonly options: unknown;
 }
 
 /** Errors that name the plugin, and more exactly than `PLUGIN_APPLY` would. */
@@ -49,6 +54,7 @@ export class PluginHost {
   readonly #log: Logger;
   readonly #api: string;
   readonly #entries = new Map<string, Entry>();
+  readonly #listeners = new Set<ChangeListener>();
   #sealed = false;
 
   constructor(settings: PluginHostSettings) {
@@ -65,7 +71,20 @@ export class PluginHost {
   }
 
   /**
-   * Checks a plugin or quirk and puts it in force, as a whole or not at all.
+   * Calls `listener` whenever registrations have changed: a plugin or quirk was loaded or unloaded.
+   *
+   * @returns ends it
+   */
+  onChange(listener: ChangeListener): Undo {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /**
+   * Checks a plugin or quirk and puts it in force, as a whole or not at all; for devices that guests have, between two
+   * of their requests.
    *
    * The checks, in order: shape, name, API range, options. After {@link seal} the hook order is checked too.
    *
@@ -74,10 +93,41 @@ export class PluginHost {
    * @throws PcibackError `PLUGIN_LOAD`, `PLUGIN_DUPLICATE`, `PLUGIN_API`, `PLUGIN_OPTIONS`, `PLUGIN_APPLY`,
    * `PLUGIN_REGISTRATION`, `FIELD_OVERLAP`, `HOOK_DUPLICATE`, `HOOK_ORDER`
    */
-  async load(thing: Plugin | Quirk, options: unknown, origin: string): Promise<void> {
+  async load(thing: Plugin | Quirk, options: unknown, origin: string): Promise<ChangeEffect> {
     this.#checkShape(thing, origin);
+    if (this.#entries.has(thing.name)) fail('PLUGIN_DUPLICATE', { name: thing.name });
+    try {
+      return await this.#put(thing, options, origin);
+    } catch (error) {
+      // While it was applied a device may have been given to a guest, with what is now taken back.
+      announce(this.#listeners, { what: 'unloaded', kind: thing.kind, name: thing.name });
+      throw error;
+    }
+  }
+
+  /**
+   * Puts `thing` in the place of the one with its name, or loads it when there is none. When it is refused, the old one
+   * stays in force.
+   *
+   * @throws PcibackError as {@link load}
+   */
+  async replace(thing: Plugin | Quirk, options: unknown, origin: string): Promise<ChangeEffect> {
+    this.#checkShape(thing, origin);
+    const old = this.#entries.get(thing.name);
+    if (old === undefined) return this.load(thing, options, origin);
+    // Listeners are not told that the old one went: for a device with both there is one change, not two.
+    this.#entries.delete(thing.name);
+    old.scope.close();
+    try {
+      return await this.#put(thing, options, origin);
+    } catch (error) {
+      await this.#put(old.thing, old.options, old.facts.origin);
+      throw error;
+    }
+  }
+
+  async #put(thing: Plugin | Quirk, options: unknown, origin: string): Promise<ChangeEffect> {
     const { name } = thing;
-    if (this.#entries.has(name)) fail('PLUGIN_DUPLICATE', { name });
     if (thing.kind === 'plugin') this.#checkApi(thing);
     const scope = new Scope(name);
     const facts: LoadedPlugin = {
@@ -87,17 +137,28 @@ export class PluginHost {
       ...(thing.kind === 'plugin' ? { version: thing.version } : {}),
     };
     // Entered before it is applied: a second load of the name that begins meanwhile is a duplicate too.
-    this.#entries.set(name, { facts, scope });
+    this.#entries.set(name, { facts, scope, thing, options });
     try {
       if (thing.kind === 'quirk') this.#applyQuirk(thing, options, scope);
       else await this.#applyPlugin(thing, checkOptions(thing, options), scope);
       if (this.#sealed) this.hooks.check();
+      return this.#changed(facts, 'loaded');
     } catch (error) {
       scope.close();
       this.#entries.delete(name);
       throw error;
     }
-    this.#log.debug(facts, 'plugin loaded');
+  }
+
+  #changed(facts: LoadedPlugin, what: RegistrationChange['what']): ChangeEffect {
+    const { kind, name } = facts;
+    const effect = announce(this.#listeners, { what, kind, name });
+    if (this.#listeners.size === 0) this.#log.debug(facts, `plugin ${what}`);
+    else {
+      const { devices, waiting, ms } = effect;
+      this.#log.info({ name, devices, ...(waiting === 0 ? {} : { waiting }), ms }, `${kind} ${what}`);
+    }
+    return effect;
   }
 
   /**
@@ -111,11 +172,12 @@ export class PluginHost {
   }
 
   /**
-   * Takes back everything that the plugin registered, the last first.
+   * Takes back everything that the plugin registered, the last first; from devices that guests have, between two of
+   * their requests.
    *
    * @throws PcibackError `PLUGIN_UNKNOWN` when nothing of this name is loaded.
    */
-  unload(name: string): void {
+  unload(name: string): ChangeEffect {
     const entry = this.#entries.get(name);
     if (!entry) {
       const known = [...this.#entries.keys()];
@@ -128,7 +190,7 @@ export class PluginHost {
     }
     this.#entries.delete(name);
     entry.scope.close();
-    this.#log.debug(entry.facts, 'plugin unloaded');
+    return this.#changed(entry.facts, 'unloaded');
   }
 
   /** Unloads everything, the last first. */
@@ -189,25 +251,31 @@ export class PluginHost {
     scope.register(() => this.#addQuirks(name, [quirk]));
   }
 
-  #present(): OwnedSet[] {
+  /** Sets that may come to lie in one device with those of a quirk that is limited to `only`. */
+  #present(only: readonly Bdf[] | undefined): OwnedSet[] {
     return [
       ...this.registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
-      ...this.registries.quirks.things.flatMap(ownedSets),
+      ...this.registries.quirks.things.filter((quirk) => limitsMeet(limitOf(quirk), only)).flatMap(ownedSets),
     ];
   }
 
   #addFields(plugin: string, sets: readonly FieldSet[]): Undo {
-    this.#refuseOverlap(sets.map((set) => ({ owner: plugin, set })));
+    this.#refuseOverlap(
+      sets.map((set) => ({ owner: plugin, set })),
+      undefined,
+    );
     return this.#addAll(sets.map((set) => () => this.registries.fields.add(plugin, set.name, set)));
   }
 
   #addQuirks(plugin: string, quirks: readonly Quirk[]): Undo {
-    this.#refuseOverlap(quirks.flatMap(ownedSets));
+    const limits = quirks.map(limitOf);
+    const only = limits.every((limit) => limit !== undefined) ? limits.flat() : undefined;
+    this.#refuseOverlap(quirks.flatMap(ownedSets), only);
     return this.#addAll(quirks.map((quirk) => () => this.registries.quirks.add(plugin, quirk.name, quirk)));
   }
 
-  #refuseOverlap(added: readonly OwnedSet[]): void {
-    const overlap = findOverlap(added, this.#present());
+  #refuseOverlap(added: readonly OwnedSet[], only: readonly Bdf[] | undefined): void {
+    const overlap = findOverlap(added, this.#present(only));
     if (overlap) fail('FIELD_OVERLAP', { ...overlap });
   }
 

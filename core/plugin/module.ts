@@ -22,6 +22,8 @@ const withTranspiler = async (path: string): Promise<unknown> => {
     interopDefault: false,
     virtualModules: { 'pciback/plugin': plugin, 'pciback/quirk': quirk, 'pciback/config': config },
   });
+  // Read anew each time: a quirk may be changed and loaded again while guests run.
+  delete jiti.cache[path];
   return await jiti.import(path);
 };
 

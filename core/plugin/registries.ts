@@ -5,6 +5,7 @@ import type { InterruptPolicy } from '../interrupts.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Quirk } from '../space/quirk.ts';
+import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
 import type { NativeFactory, PlatformFactory, Undo } from './definition.ts';
 import { nearest } from './nearest.ts';
@@ -61,6 +62,7 @@ export class Registry<Thing> {
 export class Registries {
   readonly fields = new Registry<FieldSet>('field set');
   readonly quirks = new Registry<Quirk>('quirk');
+  readonly surgery = new Registry<Surgery>('surgery');
   readonly slots = new Registry<SlotMapper>('slot mapper');
   readonly interrupts = new Registry<InterruptPolicy>('interrupt policy');
   readonly platforms = new Registry<PlatformFactory>('platform');

@@ -17,6 +17,8 @@ export interface BundledPlugin {
   load(): Promise<unknown>;
   /** Whether it is loaded without being mentioned. */
   readonly byDefault: boolean;
+  /** The only preset of `fields` that loads it without being mentioned; missing: every one. */
+  readonly preset?: 'full';
 }
 
 export type BundledPlugins = Readonly<Record<string, BundledPlugin>>;

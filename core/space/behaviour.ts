@@ -60,10 +60,20 @@ export interface RegisterAccess {
   deny(mask: number, why: string): void;
 }
 
+/** State words that several registers of one device use together: a key register and what it opens. */
+export interface SharedWords {
+  /** How many; zero before `attach`. */
+  readonly words: number;
+}
+
 /** Code behind a register's bits. It runs for each access of a guest: no allocation, no waiting. */
 export interface Behaviour {
+  /** What a guest's read shows and a write does, in words, for `pciback explain`. */
+  readonly about?: { readonly read?: string; readonly write?: string };
   /** Words of state kept per device and guest; zero before `attach`. */
   readonly words?: number;
+  /** Instead of words of its own: those of every register in the table whose behaviour names this same object. */
+  readonly shared?: SharedWords;
   /** Runs when the device is given to a guest; every guest starts from fresh state (S-4). A throw refuses the device. */
   attach?(at: RegisterAccess): void;
   /** The whole register as the guest sees it. Missing: hardware. */

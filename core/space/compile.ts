@@ -5,9 +5,9 @@ import type { DeviceOperations } from './behaviour.ts';
 import type { CapabilityLists } from './capabilities.ts';
 import type { FieldSet } from './declaration.ts';
 import { type Surgery, shapeOf } from './surgery.ts';
-import { type CompiledSpace, type DenyRegister, TableBuilder, type Unhandled } from './table.ts';
+import { type CompiledSpace, type Conflict, type DenyRegister, TableBuilder, type Unhandled } from './table.ts';
 
-export type { CompiledSpace, DenyRegister, PlacedClaim, PlacedRegister, Unhandled } from './table.ts';
+export type { CompiledSpace, Conflict, DenyRegister, PlacedClaim, PlacedRegister, Unhandled } from './table.ts';
 
 /** Something that shapes a device's config space, with the name of the plugin or quirk that brings it. */
 export type Contribution =
@@ -17,8 +17,8 @@ export type Contribution =
 export interface CompileOptions {
   readonly unhandled: Unhandled;
   readonly deny: DenyRegister;
-  /** Told about sets that were left out: outside of config space, or over bits that an earlier set has. */
-  readonly skipped: (set: string, why: string) => void;
+  /** Told about sets that were left out: outside of config space, or over bits that an earlier set has (`conflict`). */
+  readonly skipped: (set: string, why: string, conflict?: Conflict) => void;
   /** The table that this one replaces under a running guest: its state goes on. */
   readonly previous?: CompiledSpace;
 }
@@ -73,7 +73,7 @@ export const compileSpace = (
     const found = builder.conflict(set.registers, base);
     if (found) {
       const place = `bits 0x${hex(found.bits, 8)} at 0x${hex(found.other.dword, 2)}`;
-      options.skipped(`${named} / ${found.register.name}`, `${place} belong to ${found.other.owner}`);
+      options.skipped(`${named} / ${found.register.name}`, `${place} belong to ${found.other.owner}`, found);
       continue;
     }
     for (const register of set.registers) builder.place(`${named} / ${register.name}`, register, base);

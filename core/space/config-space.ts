@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import type { AccessRecorder } from '../hooks/table.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import { PENDING } from './behaviour.ts';
@@ -26,6 +27,23 @@ export interface AccessSink {
   ): void;
 }
 
+/** How often each byte of config space was touched; stays at the highest number. */
+export interface AccessCounts {
+  readonly reads: Uint32Array;
+  readonly writes: Uint32Array;
+  /** Writes of which at least one bit of the byte was refused. */
+  readonly denied: Uint32Array;
+}
+
+const MOST = 0xffffffff;
+
+const countBytes = (counts: Uint32Array, offset: number, size: number): void => {
+  for (let at = offset; at < offset + size; at++) {
+    const count = counts[at] as number;
+    if (count !== MOST) counts[at] = count + 1;
+  }
+};
+
 const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
 
 /**
@@ -36,14 +54,22 @@ const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xfff
 export class ConfigSpace {
   /** Result of the last successful read: `size` bytes, unsigned; 0 after a failure. */
   value = 0;
+  readonly counts: AccessCounts;
   readonly #hardware: PciFunction;
   readonly #sink: AccessSink;
   #table: CompiledSpace;
+  #recorder: AccessRecorder | undefined;
+  /** Bits that some field claims, per dword; only kept while accesses are taken down. */
+  #claimed: Int32Array | undefined;
+  /** Bits that were refused during the write that runs now. */
+  #refused = 0;
   #offset = 0;
   #size: 1 | 2 | 4 = 4;
   #written = 0;
 
   constructor(hardware: PciFunction, table: CompiledSpace, sink: AccessSink) {
+    const bytes = () => new Uint32Array(hardware.identity.configSize);
+    this.counts = { reads: bytes(), writes: bytes(), denied: bytes() };
     this.#hardware = hardware;
     this.#table = table;
     this.#sink = sink;
@@ -56,6 +82,13 @@ export class ConfigSpace {
   /** Replaces the table between two requests. */
   swap(table: CompiledSpace): void {
     this.#table = table;
+    if (this.#recorder !== undefined) this.#claimed = claimedBits(table);
+  }
+
+  /** Has every access taken down from now on; `undefined`: no more. */
+  record(recorder: AccessRecorder | undefined): void {
+    this.#recorder = recorder;
+    this.#claimed = recorder === undefined ? undefined : claimedBits(this.#table);
   }
 
   /** Whether the guest's numbers name an access inside of this config space (S-1). */
@@ -78,6 +111,13 @@ export class ConfigSpace {
   read(offset: number, size: number): number {
     this.value = 0;
     if (!this.#accepts(offset, size)) return Status.invalidOffset;
+    countBytes(this.counts.reads, offset, size);
+    const status = this.#read(offset, size);
+    this.#recorder?.access('read', offset, size, this.value, status, 0, 0);
+    return status;
+  }
+
+  #read(offset: number, size: 1 | 2 | 4): number {
     const at = offset >> 2;
     const shift = (offset & 3) << 3;
     const lane = sizeMask(size) << shift;
@@ -120,6 +160,30 @@ export class ConfigSpace {
    */
   write(offset: number, size: number, value: number): number {
     if (!this.#accepts(offset, size)) return Status.invalidOffset;
+    countBytes(this.counts.writes, offset, size);
+    if (this.#recorder === undefined) return this.#write(offset, size, value);
+    const wanted = this.#wanted(offset, size, value);
+    this.#refused = 0;
+    const status = this.#write(offset, size, value);
+    this.#recorder.access('write', offset, size, this.#written, status, this.#refused >>> 0, wanted);
+    return status;
+  }
+
+  /** Bits of a write that would change what the guest sees and that no field claims, counted from bit 0 of the access. */
+  #wanted(offset: number, size: 1 | 2 | 4, value: number): number {
+    const at = offset >> 2;
+    const shift = (offset & 3) << 3;
+    const free = (sizeMask(size) << shift) & ~(this.#claimed?.[at] ?? 0);
+    if (free === 0) return 0;
+    try {
+      return (((value << shift) ^ this.#view(at, offset, size, shift, free)) & free) >>> shift;
+    } catch {
+      // The write itself will meet the same refusal, and report it.
+      return 0;
+    }
+  }
+
+  #write(offset: number, size: 1 | 2 | 4, value: number): number {
     const table = this.#table;
     const at = offset >> 2;
     const shift = (offset & 3) << 3;
@@ -136,8 +200,7 @@ export class ConfigSpace {
       const settled = through | ones | own | coded | ((table.reserved[at] as number) & lane);
       if (settled !== lane) {
         const refused = (written ^ this.#view(at, offset, size, shift, lane)) & lane & ~settled;
-        if (refused !== 0)
-          this.#sink.denied(offset, size, this.#written, (refused >>> shift) >>> 0, undefined, undefined);
+        if (refused !== 0) this.#deny((refused >>> shift) >>> 0, undefined, undefined);
       }
       if (own !== 0) table.shadow[at] = ((table.shadow[at] as number) & ~own) | (written & own);
       if ((through | ones) !== 0) this.#through(offset, size, shift, written, through, ones);
@@ -204,7 +267,15 @@ export class ConfigSpace {
   refusedByBehaviour(registerOffset: number, mask: number, owner: string, why: string): void {
     const up = (registerOffset - this.#offset) << 3;
     const moved = up >= 0 ? mask << up : mask >>> -up;
-    this.#sink.denied(this.#offset, this.#size, this.#written, (moved & sizeMask(this.#size)) >>> 0, why, owner);
+    this.#deny((moved & sizeMask(this.#size)) >>> 0, why, owner);
+  }
+
+  #deny(mask: number, why: string | undefined, owner: string | undefined): void {
+    for (let byte = 0; byte < this.#size; byte++) {
+      if (((mask >>> (byte << 3)) & 0xff) !== 0) countBytes(this.counts.denied, this.#offset + byte, 1);
+    }
+    this.#refused |= mask;
+    this.#sink.denied(this.#offset, this.#size, this.#written, mask, why, owner);
   }
 
   /** Who owns the bits of an access, for explanations; an empty list: no field. */
@@ -214,6 +285,13 @@ export class ConfigSpace {
     return this.#table.claims.filter((claim) => claim.dword === dword && (claim.mask & bits) !== 0);
   }
 }
+
+/** The bits that some field claims, per dword. */
+const claimedBits = (table: CompiledSpace): Int32Array => {
+  const claimed = new Int32Array(table.size >> 2);
+  for (const { dword, mask } of table.claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
+  return claimed;
+};
 
 /** Whether each of the `size` bytes from byte `first` of the dword has a bit in `mask`. */
 const eachByte = (mask: number, first: number, size: number): boolean => {

@@ -149,7 +149,10 @@ export interface FieldSet {
   readonly name: string;
   readonly anchor: Anchor;
   readonly registers: readonly Register[];
-  /** Whether this device has it in this form; looked at when a table is compiled. Missing: always. */
+  /**
+   * Whether this device has it in this form; looked at when a table is compiled. Missing: always. Sets of one plugin at
+   * one anchor that all have a condition are forms of the same thing, and may lie over each other.
+   */
   readonly when?: (device: PciFunction, base: number) => boolean;
 }
 
@@ -161,15 +164,17 @@ export const header = (name: string, types: readonly (0 | 1)[], registers: reado
 });
 
 /** Registers of a capability; offsets count from it. Its id and next pointer belong to the list, not to the set. */
-export const capability = (id: number, name: string, registers: readonly Register[]): FieldSet => ({
-  name,
-  anchor: { kind: 'capability', id },
-  registers,
-});
+export const capability = (
+  id: number,
+  name: string,
+  registers: readonly Register[],
+  when?: FieldSet['when'],
+): FieldSet => ({ name, anchor: { kind: 'capability', id }, registers, ...(when === undefined ? {} : { when }) });
 
 /** Registers of an extended capability; offsets count from it. Its 32-bit header belongs to the list, not to the set. */
-export const extendedCapability = (id: number, name: string, registers: readonly Register[]): FieldSet => ({
-  name,
-  anchor: { kind: 'extended', id },
-  registers,
-});
+export const extendedCapability = (
+  id: number,
+  name: string,
+  registers: readonly Register[],
+  when?: FieldSet['when'],
+): FieldSet => ({ name, anchor: { kind: 'extended', id }, registers, ...(when === undefined ? {} : { when }) });

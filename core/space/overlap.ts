@@ -64,6 +64,13 @@ const byteMap = ({ owner, set }: OwnedSet): ByteMap | Overlap => {
   return bytes;
 };
 
+/**
+ * Whether the sets are forms of one capability, told apart by their conditions (MSI with 32 and with 64 bits). That no
+ * device meets two of them is the owner's word; where one does, the second is left out of its table and reported.
+ */
+const areForms = (one: OwnedSet, other: OwnedSet): boolean =>
+  one.owner === other.owner && one.set.when !== undefined && other.set.when !== undefined;
+
 /** Whether both sets can lie at the same place of one device. Where a capability lies, only the device knows. */
 const sameAnchor = (one: Anchor, other: Anchor): boolean => {
   if (one.kind === 'header') return other.kind === 'header' && one.types.some((type) => other.types.includes(type));
@@ -73,10 +80,30 @@ const sameAnchor = (one: Anchor, other: Anchor): boolean => {
 const agree = (one: number | undefined, other: number | undefined): boolean =>
   one === undefined || other === undefined || one === other;
 
-/** Whether a device can exist that both describe. */
+/** Device ids that a match is for, from the first to the last. */
+const rangeOf = ({ device, devices }: DeviceMatch): { readonly from: number; readonly to: number } =>
+  devices ?? (device === undefined ? { from: 0, to: 0xffff } : { from: device, to: device });
+
+const rangesMeet = (one: DeviceMatch, other: DeviceMatch): boolean =>
+  rangeOf(one).from <= rangeOf(other).to && rangeOf(other).from <= rangeOf(one).to;
+
+const namesIds = ({ device, devices }: DeviceMatch): boolean => device !== undefined || devices !== undefined;
+
+/**
+ * Whether one names ids and the other a class, so that nothing can be compared. A quirk for one device is not refused
+ * because another is for a class of its vendor: if the device is of that class, its own table tells.
+ */
+const cannotTell = (one: DeviceMatch, other: DeviceMatch): boolean =>
+  namesIds(one) !== namesIds(other) &&
+  (one.class === undefined) !== (other.class === undefined) &&
+  namesIds(one) === (one.class === undefined);
+
+/** Whether a device can exist that both describe, as far as they can be compared. */
 const matchesIntersect = (one: DeviceMatch, other: DeviceMatch): boolean =>
   one.vendor === other.vendor &&
-  agree(one.device, other.device) &&
+  !cannotTell(one, other) &&
+  rangesMeet(one, other) &&
+  agree(one.function, other.function) &&
   agree(one.subsystemVendor, other.subsystemVendor) &&
   agree(one.subsystemDevice, other.subsystemDevice) &&
   (one.class === undefined ||
@@ -107,7 +134,7 @@ export const findOverlap = (added: readonly OwnedSet[], present: readonly OwnedS
     const map = mapOf(one);
     if ('register' in map) return map;
     for (const other of [...present, ...added.slice(0, index)]) {
-      if (!sameAnchor(one.set.anchor, other.set.anchor) || !sameDevice(one, other)) continue;
+      if (!sameAnchor(one.set.anchor, other.set.anchor) || !sameDevice(one, other) || areForms(one, other)) continue;
       const theirs = mapOf(other);
       if ('register' in theirs) return theirs;
       for (const [byte, claims] of map) {

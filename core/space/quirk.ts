@@ -1,23 +1,39 @@
 // SPDX-License-Identifier: MIT
 
-import { hex } from '../bdf.ts';
+import { functionOf, hex } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { PciIdentity } from '../platform/pci.ts';
 import { type FieldSet, header, type Register } from './declaration.ts';
 import type { Surgery } from './surgery.ts';
 
-export type { Behaviour, RegisterAccess } from './behaviour.ts';
-export { bit, bits, capability, extendedCapability, type FieldSet, type Register, register } from './declaration.ts';
+export { Status } from '../ring/layout.ts';
+export type { Behaviour, RegisterAccess, SharedWords } from './behaviour.ts';
+export { clearOnly, type Key, type Lock, lock, onlyValues, onlyWhile } from './blocks.ts';
+export {
+  bit,
+  bits,
+  capability,
+  extendedCapability,
+  type FieldSet,
+  header,
+  type Register,
+  register,
+} from './declaration.ts';
+export { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from './places.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from './surgery.ts';
 
 /** Which devices a quirk is for. Every key that is given has to agree; numbers as in the device's registers. */
 export interface DeviceMatch {
   readonly vendor: number;
   readonly device?: number;
+  /** Instead of `device`: every id from the first to the last. */
+  readonly devices?: { readonly from: number; readonly to: number };
   readonly subsystemVendor?: number;
   readonly subsystemDevice?: number;
   /** 24-bit class code with the mask of its bits that count. */
   readonly class?: { readonly value: number; readonly mask: number };
+  /** Number of the function in its slot, 0..7. */
+  readonly function?: number;
 }
 
 export interface QuirkDefinition {
@@ -44,6 +60,29 @@ export interface Quirk {
 
 const isSet = (field: Register | FieldSet): field is FieldSet => 'anchor' in field;
 
+const isId = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffff;
+const isClass = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffffff;
+
+/** @param refuse throws */
+const checkMatch = (one: DeviceMatch, refuse: (key: string, why: string) => void): void => {
+  const { devices, function: fn } = one;
+  for (const key of ['vendor', 'device', 'subsystemVendor', 'subsystemDevice'] as const) {
+    const value = one[key];
+    if (value !== undefined && !isId(value)) refuse(key, `${value} is not a 16-bit id`);
+  }
+  if (devices !== undefined) {
+    if (one.device !== undefined) refuse('devices', 'name one device or several, not both');
+    const { from, to } = devices;
+    if (!isId(from) || !isId(to) || from > to) refuse('devices', `${from} to ${to} is not a range of 16-bit ids`);
+  }
+  if (one.class !== undefined) {
+    const { value, mask } = one.class;
+    if (!isClass(value) || !isClass(mask)) refuse('class', 'value and mask have 24 bits');
+    if (mask === 0 || (value & ~mask) !== 0) refuse('class', 'the mask leaves out bits of the value, or all');
+  }
+  if (fn !== undefined && !(Number.isInteger(fn) && fn >= 0 && fn <= 7)) refuse('function', `${fn} is not 0 to 7`);
+};
+
 /**
  * Defines a quirk.
  *
@@ -62,11 +101,7 @@ export const defineQuirk = (definition: QuirkDefinition): Quirk => {
     }
   }
   for (const [index, one] of match.entries()) {
-    for (const [key, value] of Object.entries(one)) {
-      if (typeof value === 'number' && (!Number.isInteger(value) || value < 0 || value > 0xffff)) {
-        refuse(`match[${index}].${key}`, `${value} is not a 16-bit id`);
-      }
-    }
+    checkMatch(one, (key, why) => refuse(`match[${index}].${key}`, why));
   }
   const absolute = fields.filter((field): field is Register => !isSet(field));
   for (const one of absolute) if (one.claims.length === 0) refuse(`register ${one.name}`, 'it claims no bit');
@@ -91,12 +126,20 @@ const id = (text: string): number => {
   return Number.parseInt(text, 16);
 };
 
+/** What {@link matches} has to know of a device. */
+export type Matchable = Pick<
+  PciIdentity,
+  'bdf' | 'vendor' | 'device' | 'subsystemVendor' | 'subsystemDevice' | 'class'
+>;
+
 /** Whether a quirk is for this device. */
-export const matches = (quirk: Quirk, identity: PciIdentity): boolean =>
+export const matches = (quirk: Pick<Quirk, 'match'>, identity: Matchable): boolean =>
   quirk.match.some(
     (one) =>
       one.vendor === identity.vendor &&
       (one.device === undefined || one.device === identity.device) &&
+      (one.devices === undefined || (one.devices.from <= identity.device && identity.device <= one.devices.to)) &&
+      (one.function === undefined || one.function === functionOf(identity.bdf)) &&
       (one.subsystemVendor === undefined || one.subsystemVendor === identity.subsystemVendor) &&
       (one.subsystemDevice === undefined || one.subsystemDevice === identity.subsystemDevice) &&
       (one.class === undefined || (identity.class & one.class.mask) === (one.class.value & one.class.mask)),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { fail } from '../errors/index.ts';
-import type { Behaviour, DeviceOperations, RegisterAccess } from './behaviour.ts';
+import type { Behaviour, DeviceOperations, RegisterAccess, SharedWords } from './behaviour.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
@@ -130,6 +130,16 @@ const intoDwords = (offset: number, mask: number): { dword: number; mask: number
 
 const shifted = (value: number, shift: number): number => (shift >= 0 ? value << shift : value >>> -shift);
 
+/** How many state words the registers need together. */
+const wordsOf = (coded: readonly PlacedRegister[]): number => {
+  const groups = new Set(coded.flatMap((one) => one.behaviour.shared ?? []));
+  const own = coded.reduce(
+    (sum, { behaviour }) => sum + (behaviour.shared === undefined ? (behaviour.words ?? 0) : 0),
+    0,
+  );
+  return [...groups].reduce((sum, group) => sum + group.words, own);
+};
+
 /** Fills the table of one device, register by register. */
 export class TableBuilder {
   readonly #device: DeviceOperations;
@@ -251,13 +261,21 @@ export class TableBuilder {
    */
   finish(unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace {
     if (unhandled === 'permissive') this.#openUnclaimed();
-    const coded = this.#registers.flatMap((list) => list ?? []);
-    const words = new Uint32Array(coded.reduce((sum, one) => sum + (one.behaviour.words ?? 0), 0));
+    const coded = this.#registers.filter((list) => list !== undefined).flat();
+    const words = new Uint32Array(wordsOf(coded));
+    const shared = new Map<SharedWords, Uint32Array>();
     let next = 0;
     for (const one of coded) {
-      const count = one.behaviour.words ?? 0;
-      one.words = words.subarray(next, next + count);
-      next += count;
+      const group = one.behaviour.shared;
+      const known = group === undefined ? undefined : shared.get(group);
+      if (known !== undefined) {
+        one.words = known;
+      } else {
+        const count = group?.words ?? one.behaviour.words ?? 0;
+        one.words = words.subarray(next, next + count);
+        next += count;
+        if (group !== undefined) shared.set(group, one.words);
+      }
       const before = previous?.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
       if (before === undefined) one.behaviour.attach?.(one);
       else one.words.set(before.words);

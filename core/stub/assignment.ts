@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, hex } from '../bdf.ts';
-import type { GuestFacts } from '../hooks/table.ts';
+import { fail } from '../errors/index.ts';
+import type { AccessRecorder, GuestFacts } from '../hooks/table.ts';
 import type { DeviceInterrupts, InterruptPolicy } from '../interrupts.ts';
 import type { RateLimit } from '../log.ts';
-import { type Contribution, compileSpace, type Unhandled } from '../space/compile.ts';
+import {
+  type CompiledSpace,
+  type Conflict,
+  type Contribution,
+  compileSpace,
+  type Unhandled,
+} from '../space/compile.ts';
 import { type AccessSink, ConfigSpace } from '../space/config-space.ts';
 import type { DenialReason, DenialRecord } from '../space/denials.ts';
 import type { HostOperations } from './host-operations.ts';
+
+/** D2 and D3hot: registers outside of the power management capability may not answer. */
+const LOW_POWER = 2;
 
 /** A guest as the stub knows it: whom a device is given to, and where it reports what the guest may not do. */
 export interface Tenant extends GuestFacts {
@@ -21,20 +31,31 @@ export interface Tenant extends GuestFacts {
   readonly warn: (facts: object, message: string) => void;
 }
 
+/** What plugins and the operator say about a guest's accesses; changes when plugins come or go. */
+export interface AccessRules {
+  readonly unhandled: Unhandled;
+  readonly policy: InterruptPolicy;
+  readonly contributions: readonly Contribution[];
+  /** Takes every access down. */
+  readonly recorder: AccessRecorder | undefined;
+}
+
 /** How a guest has a device. */
 export interface AssignmentTerms {
   readonly bdf: Bdf;
   readonly operations: HostOperations;
   readonly tenant: Tenant;
-  readonly policy: InterruptPolicy;
-  readonly unhandled: Unhandled;
-  readonly contributions: readonly Contribution[];
+  readonly rules: AccessRules;
   readonly interrupts: DeviceInterrupts;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
   /** Told about field sets that do not fit this device. */
   readonly skipped: (set: string, why: string) => void;
 }
+
+const sameContribution = (one: Contribution, other: Contribution | undefined): boolean =>
+  one.owner === other?.owner &&
+  ('set' in one ? 'set' in other && one.set === other.set : 'surgery' in other && one.surgery === other.surgery);
 
 /**
  * One device in the hands of one guest, with everything that is the guest's about it. It is made anew for every guest,
@@ -44,26 +65,113 @@ export class Assignment implements AccessSink {
   readonly tenant: Tenant;
   readonly space: ConfigSpace;
   readonly interrupts: DeviceInterrupts;
+  /** The device goes back: nothing about it changes any more. */
+  ended = false;
   readonly #terms: AssignmentTerms;
+  #rules: AccessRules;
+  /** Sets that the table in force leaves out. */
+  #skipped: ReadonlySet<string>;
+  #resetting = false;
+  #whenSettled: (() => void) | undefined;
 
   /** @throws HostError when the device does not answer while its table is compiled. */
   constructor(terms: AssignmentTerms) {
     this.#terms = terms;
+    this.#rules = terms.rules;
     this.tenant = terms.tenant;
     this.interrupts = terms.interrupts;
+    const rules = (): AccessRules => this.#rules;
     terms.operations.serve({
-      permissive: terms.unhandled === 'permissive',
+      get permissive() {
+        return rules().unhandled === 'permissive';
+      },
       allowInterruptControl: false,
-      policy: terms.policy,
-      reset: terms.reset,
-      settled: terms.tenant.settled,
+      get policy() {
+        return rules().policy;
+      },
+      reset: async () => {
+        this.#resetting = true;
+        try {
+          return await terms.reset();
+        } finally {
+          this.#resetting = false;
+        }
+      },
+      settled: (status) => {
+        const waiting = this.#whenSettled;
+        this.#whenSettled = undefined;
+        // Before the answer: the guest's next request may follow at once.
+        if (!this.ended) waiting?.();
+        terms.tenant.settled(status);
+      },
     });
-    const table = compileSpace(terms.operations, terms.contributions, {
-      unhandled: terms.unhandled,
-      deny: (offset, _size, mask, owner, why) => this.space.refusedByBehaviour(offset, mask, owner, why),
-      skipped: terms.skipped,
-    });
+    const { table, skipped } = this.#compile(terms.rules, undefined);
+    for (const [set, { why }] of skipped) terms.skipped(set, why);
+    this.#skipped = new Set(skipped.keys());
     this.space = new ConfigSpace(terms.operations.hardware, table, this);
+    this.space.record(terms.rules.recorder);
+  }
+
+  get rules(): AccessRules {
+    return this.#rules;
+  }
+
+  /** Whether the device cannot be looked at now: it is in low power, changes its power state, or is being reset. */
+  get isBusy(): boolean {
+    const { operations } = this.#terms;
+    return this.#resetting || operations.busy || operations.powerState >= LOW_POWER;
+  }
+
+  /** Calls `task` when the device can be looked at again, before its guest gets the answer it waits for. */
+  whenSettled(task: () => void): void {
+    this.#whenSettled = task;
+  }
+
+  /** Whether these rules are other ones than those in force. */
+  isConcernedBy(rules: AccessRules): boolean {
+    const { unhandled, policy, recorder, contributions } = this.#rules;
+    return (
+      rules.unhandled !== unhandled ||
+      rules.policy !== policy ||
+      rules.recorder !== recorder ||
+      rules.contributions.length !== contributions.length ||
+      rules.contributions.some((one, index) => !sameContribution(one, contributions[index]))
+    );
+  }
+
+  /**
+   * Compiles the table for other rules; state of what stays goes on.
+   *
+   * @returns puts it in force, at once and without failing
+   * @throws PcibackError `FIELD_OVERLAP` when a set now lies over bits that another one has in this device
+   * @throws HostError when the device does not answer
+   */
+  prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
+    const { table, skipped } = this.#compile(rules, this.space.table);
+    const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
+    for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
+      if (conflict === undefined) continue;
+      const { dword, owner } = conflict.other;
+      fail('FIELD_OVERLAP', { register: set, other: owner, offset: hex(dword, 2), bits: hex(conflict.bits, 8) });
+    }
+    return () => {
+      for (const [set, { why }] of fresh) this.#terms.skipped(set, why);
+      this.#skipped = new Set(skipped.keys());
+      this.#rules = rules;
+      this.space.swap(table);
+      this.space.record(rules.recorder);
+    };
+  }
+
+  #compile(rules: AccessRules, previous: CompiledSpace | undefined) {
+    const skipped = new Map<string, { readonly why: string; readonly conflict: Conflict | undefined }>();
+    const table = compileSpace(this.#terms.operations, rules.contributions, {
+      unhandled: rules.unhandled,
+      deny: (offset, _size, mask, owner, why) => this.space.refusedByBehaviour(offset, mask, owner, why),
+      skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
+      ...(previous === undefined ? {} : { previous }),
+    });
+    return { table, skipped };
   }
 
   denied(

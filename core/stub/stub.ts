@@ -6,9 +6,10 @@ import type { Hooks } from '../hooks/index.ts';
 import type { InterruptPolicy } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
+import type { PreparedChange, RegistrationChange } from '../plugin/changes.ts';
 import { Status } from '../ring/layout.ts';
-import type { Contribution, Unhandled } from '../space/compile.ts';
-import { Assignment, type Tenant } from './assignment.ts';
+import type { Contribution } from '../space/compile.ts';
+import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
 import { SavedConfig } from './saved-config.ts';
 import { SeizedDevice } from './seized-device.ts';
 import { Vectors } from './vectors.ts';
@@ -126,7 +127,8 @@ export class Stub {
 
   #assignment(device: SeizedDevice, tenant: Tenant): Assignment {
     const { operations, bdf } = device;
-    const policy = this.#policy.interruptPolicy(tenant);
+    const rules = this.#rules(device, tenant);
+    if (rules.unhandled === 'permissive') this.#tellPermissive(device, tenant);
     const name = formatBdf(bdf);
     const warn = (what: string, why: string): void => {
       if (tenant.limit.allows())
@@ -138,17 +140,15 @@ export class Stub {
       mapper: this.#platform.interrupts,
       refuses: (kind) => {
         const answer = this.#hooks.call('interruptControl', { kind, device, guest: tenant });
-        return answer?.refused ?? policy.refusesRequest?.(kind);
+        return answer?.refused ?? assignment.rules.policy.refusesRequest?.(kind);
       },
       warn,
     });
-    const assignment = new Assignment({
+    const assignment: Assignment = new Assignment({
       bdf,
       operations,
       tenant,
-      policy,
-      unhandled: this.#unhandled(device, tenant),
-      contributions: this.#policy.contributions(device),
+      rules,
       interrupts: vectors,
       reset: () => this.#resetForGuest(device),
       skipped: (set, why) => this.#log.warn({ bdf: name, set, why }, 'field set left out'),
@@ -156,16 +156,81 @@ export class Stub {
     return assignment;
   }
 
-  #unhandled(device: SeizedDevice, tenant: Tenant): Unhandled {
-    const chosen = this.#hooks.call('unhandledWrite', device, tenant);
-    const unhandled = chosen ?? (this.#policy.permissive(device, tenant) ? 'permissive' : 'drop');
-    if (unhandled === 'permissive') {
-      this.#log.warn(
-        { bdf: formatBdf(device.bdf), guest: tenant.domain },
-        'permissive: writes without a field reach the device',
-      );
+  /** What plugins and operator say at this moment. */
+  #rules(device: SeizedDevice, tenant: Tenant): AccessRules {
+    const answer = this.#hooks.call('unhandledWrite', device, tenant);
+    const { unhandled, recorder = undefined } = typeof answer === 'object' ? answer : { unhandled: answer };
+    return {
+      unhandled: unhandled ?? (this.#policy.permissive(device, tenant) ? 'permissive' : 'drop'),
+      recorder,
+      policy: this.#policy.interruptPolicy(tenant),
+      contributions: this.#policy.contributions(device),
+    };
+  }
+
+  #tellPermissive(device: SeizedDevice, tenant: Tenant): void {
+    this.#log.warn(
+      { bdf: formatBdf(device.bdf), guest: tenant.domain },
+      'permissive: writes without a field reach the device',
+    );
+  }
+
+  /**
+   * Looks at what a plugin that came or went means for devices that guests have: those whose rules are other ones now
+   * get a new table. Nothing is in force before `commit`; between the two no request may be served.
+   *
+   * A device that does not answer keeps its old table and is reported; so does one whose hook failed.
+   *
+   * @throws PcibackError `FIELD_OVERLAP` when what was loaded lies over bits that another set has in one of the devices
+   */
+  prepareChange(change: RegistrationChange): PreparedChange {
+    const started = performance.now();
+    const commits: (() => void)[] = [];
+    const failures: { readonly bdf: string; readonly why: string }[] = [];
+    let waiting = 0;
+    for (const device of this.devices) {
+      const { assignment } = device;
+      if (assignment === undefined || assignment.ended) continue;
+      try {
+        const rules = this.#rules(device, assignment.tenant);
+        if (!assignment.isConcernedBy(rules)) continue;
+        if (assignment.isBusy) {
+          waiting++;
+          assignment.whenSettled(() => this.#catchUp(device, assignment));
+        } else {
+          const overlap = change.what === 'loaded' ? 'refuse' : 'leave out';
+          const grows = rules.unhandled === 'permissive' && assignment.rules.unhandled !== 'permissive';
+          const commit = assignment.prepare(rules, overlap);
+          commits.push(() => {
+            commit();
+            if (grows) this.#tellPermissive(device, assignment.tenant);
+          });
+        }
+      } catch (error) {
+        if (change.what === 'loaded' && isPcibackError(error, 'FIELD_OVERLAP')) throw error;
+        failures.push({ bdf: formatBdf(device.bdf), why: describeError(error) });
+      }
     }
-    return unhandled;
+    return {
+      commit: () => {
+        for (const commit of commits) commit();
+        for (const one of failures) this.#log.error({ ...one, plugin: change.name }, 'device keeps its old registers');
+        return { devices: commits.length, waiting, ms: performance.now() - started, failures };
+      },
+    };
+  }
+
+  /** A device that could not be looked at when plugins came or went, and can be now. */
+  #catchUp(device: SeizedDevice, assignment: Assignment): void {
+    const bdf = formatBdf(device.bdf);
+    try {
+      const rules = this.#rules(device, assignment.tenant);
+      // Still in low power, say: it was the answer to something else.
+      if (assignment.isBusy) assignment.whenSettled(() => this.#catchUp(device, assignment));
+      else if (assignment.isConcernedBy(rules)) assignment.prepare(rules, 'leave out')();
+    } catch (error) {
+      this.#log.error({ bdf, why: describeError(error) }, 'device keeps its old registers');
+    }
   }
 
   /**
@@ -187,6 +252,7 @@ export class Stub {
     const facts = { bdf: formatBdf(bdf), guest: tenant.domain };
     let pirqs = 0;
     let reset: ResetOutcome | undefined;
+    assignment.ended = true;
     try {
       operations.setBusMaster('off');
       pirqs = assignment.interrupts.teardown();
@@ -225,10 +291,13 @@ export class Stub {
     return (await this.#hooks.call('resetDevice', device)) ?? (await device.operations.hardware.reset());
   }
 
-  /** A guest asked for a function-level reset. */
+  /** A guest asked for a function-level reset. Its view of the BARs does not change, so hardware gets them back. */
   async #resetForGuest(device: SeizedDevice): Promise<number> {
+    const { hardware } = device.operations;
     try {
+      const before = SavedConfig.of(hardware);
       const outcome = await this.#reset(device);
+      if (outcome.ok) before.restore(hardware);
       this.#log.info({ bdf: formatBdf(device.bdf), reset: describeReset(outcome) }, 'device reset for its guest');
       return outcome.ok ? Status.success : Status.opFailed;
     } catch (error) {

@@ -44,6 +44,8 @@ export interface GuestReport {
   /** Answers by the name of the status. */
   readonly errors: Record<string, number>;
   readonly denials: Denial[];
+  /** Refused writes in all, and those of them that found no place in `denials` any more. */
+  readonly denied: { readonly total: number; readonly unrecorded: number };
   readonly devices: { readonly bdf: Bdf; readonly vdev: Bdf; readonly identity: PciIdentity }[];
 }
 
@@ -136,6 +138,7 @@ export class GuestBackend {
       requests: this.#dispatcher.requests(),
       errors: this.#dispatcher.statuses(),
       denials: this.#denials.list(),
+      denied: { total: this.#denials.total, unrecorded: this.#denials.overflow },
       devices: this.#exports.devices.flatMap((device) => {
         const vdev = this.#exports.addressOf(device)?.vdev;
         return vdev === undefined ? [] : [{ bdf: device.bdf, vdev, identity: device.identity }];

@@ -4,6 +4,7 @@ import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/hooks/index.ts';
 import type { GuestBar, GuestDevice } from '../platforms/embedded/index.ts';
+import { columns } from './columns.ts';
 import type { DemoGroup } from './demo-run.ts';
 import { capabilityName, className, extendedName, sizeName } from './pci-names.ts';
 
@@ -90,14 +91,6 @@ const interruptLine = ({ driver }: GuestDevice): string => {
 };
 
 const listed = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
-
-/** Columns as wide as their widest cell; the last one is not padded. */
-const columns = (rows: readonly (readonly string[])[]): string[] => {
-  const widths = (rows[0] ?? []).map((_cell, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
-  return rows.map((row) =>
-    row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  '),
-  );
-};
 
 const counted = (counts: Readonly<Record<string, number>>): string[] =>
   columns(Object.entries(counts).map(([name, count]) => [name, String(count)]));

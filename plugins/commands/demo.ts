@@ -11,6 +11,11 @@ guest does: scans, sizes BARs, switches devices on, takes interrupts, and writes
   arguments: [{ name: '[dump...]', description: 'files made by lspci -xxxx, instead of this host and the samples' }],
   options: [
     { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+    {
+      flags: '--fields <preset>',
+      description: 'registers that guests get: those of the kernel’s back end, or all that are bundled',
+      choices: ['kernel', 'full'],
+    },
     { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
     { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
     { flags: '--json', description: 'print one JSON document' },

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 
+import { resolve } from 'node:path';
 import { formatBdf } from '../../core/bdf.ts';
-import type { Config } from '../../core/config/index.ts';
-import { fail } from '../../core/errors/index.ts';
+import type { Config, LoadedConfig, PluginEntry } from '../../core/config/index.ts';
+import { Control, ControlServer } from '../../core/control/index.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
 import type { Platform } from '../../core/platform/index.ts';
@@ -28,6 +30,24 @@ const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger
   }
 };
 
+/** With `--record`, the plugin that does it is one more of the rc file. */
+const recording = (loaded: LoadedConfig, directory: unknown): LoadedConfig => {
+  if (typeof directory !== 'string') return loaded;
+  const entry: PluginEntry = ['policies/learn', { directory: resolve(directory) }];
+  return { ...loaded, config: { ...loaded.config, plugins: [...loaded.config.plugins, entry] } };
+};
+
+/** Opens the control socket. Guests are served without one too, so what keeps it shut is only said. */
+const openControl = async (path: string | false, control: Control, log: Logger): Promise<ControlServer | undefined> => {
+  if (path === false) return undefined;
+  try {
+    return await ControlServer.start(path, control, log);
+  } catch (error) {
+    log.warn({ path, why: describeError(error) }, 'no control socket');
+    return undefined;
+  }
+};
+
 /**
  * Serves until a signal comes or the store is lost.
  *
@@ -37,11 +57,12 @@ const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger
 export const runServe = async (context: CommandContext): Promise<number> => {
   // From now on a signal is kept for later: nothing is to be left half-done.
   const { stop } = context;
-  const loaded = await configure(overridesOf(context.options));
+  const loaded = recording(await configure(overridesOf(context.options)), context.options.record);
   const { config } = loaded;
   const log = await openLog(context, config.log.level);
   const plugins = await loadPlugins(loaded, log);
   const platform = await openPlatform(plugins, config, log);
+  let server: ControlServer | undefined;
   try {
     await assertThere(platform, config.hide, log);
     const pciback = new Pciback({ platform, plugins, config, log });
@@ -56,17 +77,21 @@ export const runServe = async (context: CommandContext): Promise<number> => {
       },
       'ready',
     );
+    server = await openControl(config.control, new Control({ platform: platform.name, pciback, plugins }), log);
     if (platform.name === 'embedded') {
       const { runIncludedGuest } = await import('./included-guest.ts');
       await runIncludedGuest(platform, pciback, log);
     }
     const end = await Promise.race([stop, pciback.failed]);
+    // Nothing is loaded any more while devices go back.
+    await server?.close();
     if (typeof end !== 'string') throw end;
     log.info({ signal: end }, 'stopping');
     const ledger = await pciback.stop();
     log.info({ ...ledger }, 'stopped');
     return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
   } finally {
+    await server?.close();
     await platform.close();
     plugins.close();
   }

@@ -13,9 +13,19 @@ look at the log and try rc files, plugins and quirks without Xen.`,
   options: [
     { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
     { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+    {
+      flags: '--fields <preset>',
+      description: 'registers that guests get: those of the kernel’s back end, or all that are bundled',
+      choices: ['kernel', 'full'],
+    },
     { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
     { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
     { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
+    { flags: '--control <path>', description: 'socket for `pciback explain` and `pciback quirk`' },
+    {
+      flags: '--record <directory>',
+      description: 'record the config accesses of every session, for `pciback quirk learn`',
+    },
     { flags: '--json', description: 'log as JSON, one object a line' },
     {
       flags: '--log-level <level>',

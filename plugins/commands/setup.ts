@@ -6,7 +6,7 @@ import { describeError, fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { NativeLoader, Platform } from '../../core/platform/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { type Asker, loadByName } from '../../core/plugin/resolve.ts';
+import { type Asker, type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
 import { bundled } from '../bundled.ts';
 
 /** What the command line says over the rc file. */
@@ -14,8 +14,11 @@ export interface Overrides {
   readonly config?: string;
   readonly platform?: string;
   readonly native?: string;
+  readonly fields?: Config['fields'];
   readonly slots?: string;
   readonly interrupts?: string;
+  /** Path of the control socket; counts from the working directory. */
+  readonly control?: string;
   readonly logLevel?: Config['log']['level'];
 }
 
@@ -23,7 +26,7 @@ const text = (value: unknown): string | undefined => (typeof value === 'string' 
 
 /** Takes the overrides out of a command's options. */
 export const overridesOf = (options: Readonly<Record<string, unknown>>): Overrides => {
-  const names = ['config', 'platform', 'native', 'slots', 'interrupts', 'logLevel'] as const;
+  const names = ['config', 'platform', 'native', 'fields', 'slots', 'interrupts', 'control', 'logLevel'] as const;
   return Object.fromEntries(
     names.flatMap((name) => (text(options[name]) === undefined ? [] : [[name, options[name]]])),
   ) as Overrides;
@@ -35,7 +38,7 @@ export const overridesOf = (options: Readonly<Record<string, unknown>>): Overrid
  * @throws PcibackError what `loadConfig` throws
  */
 export const configure = async (overrides: Overrides): Promise<LoadedConfig> => {
-  const { config: file, logLevel, ...chosen } = overrides;
+  const { config: file, logLevel, control, ...chosen } = overrides;
   const loaded = await loadConfig({ cwd: process.cwd(), ...(file === undefined ? {} : { file }) });
   const { config, directory } = loaded;
   const isWord = (device: string) => device === 'host' || device === 'samples';
@@ -44,6 +47,12 @@ export const configure = async (overrides: Overrides): Promise<LoadedConfig> => 
     config: {
       ...config,
       ...chosen,
+      control:
+        control !== undefined
+          ? resolve(control)
+          : config.control === false
+            ? false
+            : resolve(directory, config.control),
       log: { level: logLevel ?? config.log.level },
       embedded: {
         devices: config.embedded.devices.map((device) => (isWord(device) ? device : resolve(directory, device))),
@@ -55,7 +64,7 @@ export const configure = async (overrides: Overrides): Promise<LoadedConfig> => 
 const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
 
 /**
- * Loads the bundled plugins, then the plugins and quirks of the rc file, and checks the order of the hooks. A bundled
+ * Loads the bundled plugins of the preset, then the plugins and quirks of the rc file, and checks the order of the hooks. A bundled
  * plugin that the rc file names is loaded once, in the rc file's place and with its options.
  *
  * @throws PcibackError what resolving and loading throw, naming rc file and key
@@ -66,8 +75,9 @@ export const loadPlugins = async (loaded: LoadedConfig, log: Logger): Promise<Pl
   const host = new PluginHost({ log });
   const asker = (asked: string): Asker => ({ asked, directory, bundled });
   const named = new Set(config.plugins.map(nameOf));
-  for (const [name, plugin] of Object.entries(bundled)) {
+  for (const [name, plugin] of Object.entries<BundledPlugin>(bundled)) {
     if (!plugin.byDefault || named.has(name)) continue;
+    if (plugin.preset !== undefined && plugin.preset !== config.fields) continue;
     await loadByName(host, name, undefined, asker('bundled'));
   }
   for (const [index, entry] of config.plugins.entries()) {

@@ -35,6 +35,10 @@ const fixedBits = (index: number, resource: PciResource | undefined, upper: bool
  * @param index of the resource: 0..5, 6 for the ROM
  */
 export const baseAddress = (index: number): Behaviour => ({
+  about: {
+    read: 'the address that the host assigned; after all ones were written, the size mask',
+    write: 'all ones ask for the size; the right address is restored in hardware if lost; any other is refused',
+  },
   words: 4,
   attach: (at) => {
     const { resources } = at.device.hardware;

@@ -39,6 +39,10 @@ const NOT_PERMISSIVE = 'reaches hardware in permissive mode only';
  * never a log line (D-C19).
  */
 export const command: Behaviour = {
+  about: {
+    read: "hardware for MASTER and what goes with it, else the guest's own value",
+    write: 'IO and MEMORY switch the function on, decode never off; MASTER and INVALIDATE by the host; else own value',
+  },
   words: 2,
   attach: (at) => {
     const now = at.read();

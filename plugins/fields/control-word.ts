@@ -9,6 +9,7 @@ const NOT_BY_CONFIG = 'the interrupt policy does not allow this change by a conf
  * interrupts by requests of their own; only a device model in a stub domain writes here.
  */
 export const controlWord = (kind: 'msi' | 'msix'): Behaviour => ({
+  about: { write: 'goes to hardware if the interrupt policy allows the change, else refused' },
   write: (at, value) => {
     if (at.device.permissive) {
       at.write(value);

@@ -17,6 +17,7 @@ const BIST_START = bit(6);
 
 /** Built-in self test: the guest may start it and repeat what is there, and nothing else. */
 const selfTest: Behaviour = {
+  about: { write: 'starts the self test, or repeats what is there; else refused' },
   write: (at, value) => {
     const other = at.read() ^ value;
     if ((other & ~BIST_START) === 0 || value === BIST_START) at.write(value);

@@ -19,6 +19,7 @@ const PME_STATUS = bit(15);
 
 /** D0 to D3hot: the host makes the transition, by its own rules. */
 const state: Behaviour = {
+  about: { write: 'the host makes the transition, D0 to D3hot, by its own rules' },
   // The wake-up line is shared, so PME is off for every guest. A one in the status bit would clear it.
   attach: (at) => {
     const now = at.read();

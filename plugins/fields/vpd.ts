@@ -14,6 +14,7 @@ import {
 const FLAG = bit(15);
 
 const address: Behaviour = {
+  about: { write: 'starts a read; a write of vital product data (bit 15) is refused' },
   write: (at, value) => {
     if ((value & FLAG) !== 0) {
       at.deny(FLAG, 'vital product data is read-only');

@@ -7,6 +7,7 @@ import { Pciback } from '../../core/pciback.ts';
 import type { Clock } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
+import { type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
 import type { Quirk } from '../../core/space/quirk.ts';
 import { bundled } from '../../plugins/bundled.ts';
 import type { GuestOptions, IncludedGuest } from '../../plugins/platforms/embedded/guest.ts';
@@ -57,17 +58,21 @@ export interface EmbeddedHost {
   close(): Promise<void>;
 }
 
-const families = ['fields', 'slots', 'interrupts', 'broadcom'];
+/** Bundled plugins that a host in this process has no use for; all others serve guests. */
+const left = ['platforms', 'native', 'commands'];
 
 /**
- * Starts a host for a test of a plugin: everything bundled that serves guests is loaded, then the plugins under test.
+ * Starts a host for a test of a plugin: everything bundled that serves guests under the chosen preset is loaded, then
+ * the plugins under test.
  */
 export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Promise<EmbeddedHost> => {
   const { log, lines } = recordingLog();
   const plugins = new PluginHost({ log });
-  for (const [name, entry] of Object.entries(bundled)) {
-    if (!families.includes(name.split('/')[0] ?? '')) continue;
-    await plugins.load((await entry.load()).default, undefined, 'bundled');
+  const config = configSchema.parse(options.config ?? {});
+  for (const [name, entry] of Object.entries<BundledPlugin>(bundled)) {
+    if (!entry.byDefault || (entry.preset !== undefined && entry.preset !== config.fields)) continue;
+    if (left.includes(name.split('/')[0] ?? '')) continue;
+    await loadByName(plugins, name, undefined, { asked: 'bundled', directory: '/', bundled });
   }
   for (const plugin of options.plugins ?? []) await plugins.load(plugin, undefined, 'test');
   plugins.seal();
@@ -75,7 +80,6 @@ export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Prom
     devices: options.devices ?? samples(),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
-  const config = configSchema.parse(options.config ?? {});
   const pciback = new Pciback({ platform, plugins, config, log });
   await pciback.start();
   return {

@@ -4,6 +4,9 @@ import { describeConfig } from '../../core/config/describe.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
 import { hookNames, hookTable } from '../../core/hooks/index.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
+import { quirkSchema } from '../../core/space/quirk-json.ts';
+import { bundledSets } from './bundled-sets.ts';
+import { fieldsPage } from './fields-page.ts';
 
 const generated = (title: string, source: string, body: string): string =>
   `# ${title}\n\n<!-- Generated from ${source} by \`npm run docs\`; edit that instead. -->\n\n${body.trim()}\n`;
@@ -84,8 +87,10 @@ const configurationPage = (): string => {
 };
 
 /** Generated pages by their path below `docs/`. */
-export const referencePages = (): Readonly<Record<string, string>> => ({
+export const referencePages = async (): Promise<Readonly<Record<string, string>>> => ({
   'reference/hooks.md': hooksPage(),
   'reference/errors.md': errorsPage(),
   'reference/configuration.md': configurationPage(),
+  'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
+  'reference/fields.md': generated('Fields', '`plugins/fields/*.ts`', fieldsPage(await bundledSets())),
 });

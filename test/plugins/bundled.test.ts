@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
@@ -22,17 +22,25 @@ describe('the bundled plugins', () => {
     for (const name of names) await loadByName(host, name, undefined, asker);
     host.seal();
     expect(host.loaded.map((one) => one.name)).toEqual(names);
-    expect(host.registries.commands.names).toEqual(['serve', 'demo', 'doctor']);
+    expect(host.registries.commands.names).toEqual(['serve', 'demo', 'doctor', 'explain', 'quirk']);
     expect(host.registries.platforms.names).toEqual(['embedded', 'xen']);
     expect(host.registries.natives.names).toEqual(['koffi', 'ffi-napi']);
     expect(host.registries.slots.names).toEqual(['vpci', 'passthrough']);
   });
 
   it('lie under the names of their files', () => {
-    const plugins = resolve(import.meta.dirname, '../../plugins');
-    for (const name of names.filter((one) => !one.startsWith('broadcom/'))) {
-      const places = [`${name}.ts`, `${name}/plugin.ts`].map((file) => resolve(plugins, file));
-      expect(places.some(existsSync), name).toBe(true);
+    const root = resolve(import.meta.dirname, '../..');
+    for (const name of names) {
+      const vendors = readdirSync(resolve(root, 'quirks')).filter((one) => one.endsWith(`-${name.split('/')[0]}`));
+      const places = [
+        `plugins/${name}.ts`,
+        `plugins/${name}/plugin.ts`,
+        ...vendors.map((vendor) => `quirks/${vendor}/${basename(name)}.ts`),
+      ];
+      expect(
+        places.filter((file) => existsSync(resolve(root, file))),
+        name,
+      ).toHaveLength(1);
     }
   });
 });

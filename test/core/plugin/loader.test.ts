@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Logger } from '../../../core/log.ts';
 import { silent } from '../../../core/log.ts';
-import { definePlugin, type Host } from '../../../core/plugin/index.ts';
+import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { header, register } from '../../../core/space/declaration.ts';
 import { defineQuirk, ids } from '../../../core/space/quirk.ts';
@@ -31,6 +31,7 @@ const everything = (host: Host) => {
       fields: [register(0x50, 8, 'r').writable()],
     }),
   );
+  host.surgery.add('h', hide(0x10));
   host.slots.add('s', { create: () => ({}) as never });
   host.interrupts.add('i', { allowsControlWord: () => false });
   host.platforms.add('p', async () => ({}) as never);
@@ -48,6 +49,7 @@ describe('loading a plugin', () => {
     expect(contents(host)).toEqual({
       fields: ['a set'],
       quirks: ['v/q'],
+      surgery: ['h'],
       slots: ['s'],
       interrupts: ['i'],
       platforms: ['p'],

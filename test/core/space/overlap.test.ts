@@ -41,6 +41,15 @@ describe('overlaps of field sets', () => {
     expect(findOverlap([owned('c', at(0x40, 1))], there)?.other).toBe('a: set / r');
   });
 
+  it('are none between the forms of one capability that one plugin tells apart', () => {
+    const registers = [register(8, 32, 'upper').writable()];
+    const form = (when: FieldSet['when']) => capability(0x05, 'form', registers, when);
+    const always = () => true;
+    expect(findOverlap([owned('a', form(always)), owned('a', form(always))])).toBeUndefined();
+    expect(findOverlap([owned('a', form(always)), owned('b', form(always))])).toBeDefined();
+    expect(findOverlap([owned('a', form(always)), owned('a', form(undefined))])).toBeDefined();
+  });
+
   it('need the same anchor', () => {
     const registers = [register(4, 16, 'control').writable()];
     const sets = [
@@ -74,6 +83,59 @@ describe('overlaps of field sets', () => {
       { vendor: 1, class: { value: 0x028000, mask: 0xffff00 } },
       true,
     ],
+    [
+      'ranges of devices that meet at their ends',
+      { vendor: 1, devices: { from: 0x10, to: 0x1f } },
+      { vendor: 1, devices: { from: 0x1f, to: 0x2f } },
+      true,
+    ],
+    [
+      'ranges of devices that do not meet',
+      { vendor: 1, devices: { from: 0x10, to: 0x1f } },
+      { vendor: 1, devices: { from: 0x20, to: 0x2f } },
+      false,
+    ],
+    [
+      'a range around the other',
+      { vendor: 1, devices: { from: 0x10, to: 0x1f } },
+      { vendor: 1, devices: { from: 0x00, to: 0x2f } },
+      true,
+    ],
+    ['a device below a range', { vendor: 1, device: 0x0f }, { vendor: 1, devices: { from: 0x10, to: 0x1f } }, false],
+    [
+      'the first device of a range',
+      { vendor: 1, device: 0x10 },
+      { vendor: 1, devices: { from: 0x10, to: 0x1f } },
+      true,
+    ],
+    ['a range and every device', { vendor: 1 }, { vendor: 1, devices: { from: 0x10, to: 0x1f } }, true],
+    [
+      'a device and a class, of which only the device’s table can tell',
+      { vendor: 1, device: 2 },
+      { vendor: 1, class: { value: 0x020000, mask: 0xff0000 } },
+      false,
+    ],
+    [
+      'a range of devices and a class',
+      { vendor: 1, devices: { from: 0, to: 9 } },
+      { vendor: 1, class: { value: 0x020000, mask: 0xff0000 } },
+      false,
+    ],
+    [
+      'a device with its class and that class',
+      { vendor: 1, device: 2, class: { value: 0x020000, mask: 0xff0000 } },
+      { vendor: 1, class: { value: 0x020000, mask: 0xff0000 } },
+      true,
+    ],
+    [
+      'a device with its class and that device',
+      { vendor: 1, device: 2, class: { value: 0x020000, mask: 0xff0000 } },
+      { vendor: 1, device: 2 },
+      true,
+    ],
+    ['every device and a class', { vendor: 1 }, { vendor: 1, class: { value: 0x020000, mask: 0xff0000 } }, true],
+    ['another function', { vendor: 1, function: 0 }, { vendor: 1, function: 1 }, false],
+    ['one function and every function', { vendor: 1, function: 1 }, { vendor: 1 }, true],
   ])('of quirks need a device that both are for: %s', (_what, one, other, found) => {
     const sets = [owned('a', at(0x40, 1), [{ vendor: 9 }, one]), owned('b', at(0x40, 1), [other])];
     expect(findOverlap(sets) !== undefined).toBe(found);

@@ -7,6 +7,7 @@ import { RateLimit, silent } from '../../../core/log.ts';
 import { Errno, HostError, type PciFunction, type Platform, type ResetOutcome } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
+import { PENDING } from '../../../core/space/behaviour.ts';
 import { DenialRecord } from '../../../core/space/denials.ts';
 import { Stub, type StubPolicy, type Tenant } from '../../../core/stub/index.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
@@ -262,5 +263,24 @@ describe('reset hook', () => {
     });
     await stub.seize(address);
     expect(trace).toEqual(['hold', 'prepare', 'vendor reset']);
+  });
+});
+
+describe('a function-level reset that the guest asks for', () => {
+  it('leaves BARs and decode as the guest sees them, and bus mastering off', async () => {
+    const settled: number[] = [];
+    const device = await stub.assign(address, { ...tenant(1), settled: (status) => settled.push(status) });
+    nic.put(COMMAND, 2, 0x0007);
+    const reset = nic.reset.bind(nic);
+    nic.reset = () => {
+      nic.put(0x10, 4, 0);
+      nic.put(COMMAND, 2, 0);
+      return reset();
+    };
+    expect(device.operations.resetFunction()).toBe(PENDING);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(settled).toEqual([Status.success]);
+    expect(nic.get(0x10, 4)).toBe(0xfe000000);
+    expect(nic.get(COMMAND, 2)).toBe(0x0003);
   });
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -9,9 +9,37 @@ const home = join(root, 'node_modules/.cache/pciback');
 /** The package as it is shipped, built for these tests: never an old `dist`. */
 export const dist = join(home, 'dist');
 
+/** Milliseconds after which a build that has not ended is one that was killed. */
+const STALE = 170_000;
+
+/** Runs `task` while no other process does: test files run at the same time, and this directory is theirs together. */
+const alone = (task: () => void): void => {
+  const lock = join(home, 'lock');
+  for (;;) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+      if (Date.now() - since > STALE) rmSync(lock, { recursive: true, force: true });
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
+  try {
+    task();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+};
+
 /** Compiles the package. */
 export const build = (): void => {
   mkdirSync(home, { recursive: true });
+  alone(compile);
+};
+
+const compile = (): void => {
   copyFileSync(join(root, 'package.json'), join(home, 'package.json'));
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   const state = join(home, 'state.tsbuildinfo');

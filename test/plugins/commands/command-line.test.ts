@@ -278,7 +278,7 @@ describe.concurrent('demo', () => {
       match: [{ vendor: '8086', device: '10d3' }],
       fields: [{ offset: '0x108', width: 32, name: 'uncorrectable mask', writable: '0x00100000' }],
     };
-    const words = ['demo', 'nic.txt'];
+    const words = ['demo', 'nic.txt', '--fields', 'kernel'];
     const closed = await run(words, place({ 'nic.txt': dumpOf(4096) }));
     const directory = place({
       ...rc({ quirks: ['aer.json'] }),
@@ -289,6 +289,13 @@ describe.concurrent('demo', () => {
     expect(closed.out).toMatch(/0x108.*no field claims these bits/);
     expect(open.out).not.toMatch(/0x108/);
     expect([closed.status, open.status]).toEqual([0, 0]);
+  });
+
+  it('shows what the preset full adds', async () => {
+    const directory = place({ 'nic.txt': dumpOf(4096) });
+    const { out, status } = await run(['demo', 'nic.txt'], directory);
+    expect(out).not.toMatch(/0x108|no field claims these bits/);
+    expect(status).toBe(0);
   });
 });
 

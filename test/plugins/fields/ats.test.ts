@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+
+import { describe, expect, it } from 'vitest';
+import plugin, { addressTranslation } from '../../../plugins/fields/ats.ts';
+import { capabilityView, observeBits, placeOf, readOnlyBits } from '../../kit/capability-view.ts';
+
+const settings = { list: 'extended', id: 0x000f } as const;
+
+describe('ats', () => {
+  it.each([
+    ['capabilities', 0x04, 2],
+    ['control with the enable bit', 0x06, 2],
+  ] as const)('%s: read-only', (_name, offset, size) => {
+    expect(observeBits([addressTranslation], settings, offset, size)).toEqual(readOnlyBits(size));
+  });
+
+  it('permissive mode opens none of it', () => {
+    const guest = capabilityView([addressTranslation], {
+      ...settings,
+      prepare: (device) => (device.permissive = true),
+    });
+    for (const { offset, width } of addressTranslation.registers) {
+      guest.write(placeOf('extended') + offset, width / 8, 2 ** width - 1);
+    }
+    expect(guest.hardware.writes).toEqual([]);
+  });
+
+  it('the plugin is a plugin', () => {
+    expect(plugin).toMatchObject({ kind: 'plugin', name: 'fields/ats', api: '^1.0' });
+  });
+});
