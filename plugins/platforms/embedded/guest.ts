@@ -2,6 +2,7 @@
 
 import type { Clock, StoreView, StoreWatch } from '../../../core/platform/index.ts';
 import { commandNames, PROTOCOL_MAGIC, Verdict } from '../../../core/ring/layout.ts';
+import { XenbusState } from '../../../core/xenbus/nodes.ts';
 import { GuestConfig, type GuestDevice, type GuestRefusal, type Place } from './guest-device.ts';
 import { GuestDriver } from './guest-driver.ts';
 import { type AerHandler, type AerRequest, FrontRing, type GuestAnswer, type GuestRequest } from './guest-ring.ts';
@@ -9,18 +10,7 @@ import { scanRoot } from './guest-scan.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { EmbeddedStore, StoreConnection } from './store.ts';
 
-/** States of XenBus. */
-export const XenbusState = {
-  unknown: 0,
-  initialising: 1,
-  initWait: 2,
-  initialised: 3,
-  connected: 4,
-  closing: 5,
-  closed: 6,
-  reconfiguring: 7,
-  reconfigured: 8,
-} as const;
+export { XenbusState };
 
 export interface GuestOptions {
   readonly domain: number;
