@@ -15,8 +15,10 @@ poke_reads() {
   within 90 more_pokes "$1" $((from + 2)) && [ "$(pokes "$1" | tail -n 1)" = "POKE 5 reads $2" ]
 }
 more_pokes() { [ "$(pokes "$1" | wc -l)" -ge "$2" ]; }
-explains() { # text that the explanation of a range has: range, text
-  pciback explain "$NIC" "$1" | tee -a "$OUT/explain.txt" | grep -qiE "$2"
+explains() { # range, text that the explanation of the range has
+  pciback explain "$NIC" "$1" > /run/explanation || return
+  cat /run/explanation >> "$OUT/explain.txt"
+  grep -qiE "$2" /run/explanation
 }
 start_xen
 load_pciback_module
