@@ -8,6 +8,13 @@ import type { Dispatcher } from './dispatcher.ts';
 const BURST = 64;
 /** Empty events in a row that are not yet answered with a delay (the kernel's default spurious threshold). */
 const PATIENCE = 2;
+/** Milliseconds of one guest's run, after which the others get a turn. */
+const TURN = 5;
+/** Milliseconds that the page is watched for the next request after an answer, and after several watches in vain. */
+const WATCH = 1;
+const SHORT_WATCH = 0.05;
+/** Watches in vain after which watching is cut short, until one sees a request again. */
+const WATCHES_IN_VAIN = 3;
 /** Longest delay before the channel of a guest that sends empty events is unmasked, in milliseconds. */
 const LONGEST_DELAY = 1000;
 
@@ -19,6 +26,8 @@ export class Worker {
   readonly #ring: Ring;
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
+  readonly #watches: boolean;
+  #inVain = 0;
   #channel: EventChannel | undefined;
   /** A delivery whose unmask is still to come. */
   #owed = false;
@@ -31,10 +40,15 @@ export class Worker {
   /** Answers that were dropped because the front end had given up (D-P1). */
   lateAnswers = 0;
 
-  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock) {
+  /**
+   * @param guests `beside`: the guest goes on while this thread runs, so watching its page after an answer can see its
+   * next request without a wake-up; `in turn`: it cannot
+   */
+  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock, guests: 'beside' | 'in turn') {
     this.#ring = ring;
     this.#dispatcher = dispatcher;
     this.#clock = clock;
+    this.#watches = guests === 'beside';
   }
 
   /** Starts serving. A request that was put into the page before the channel was bound is found here. */
@@ -68,8 +82,10 @@ export class Worker {
   };
 
   #run(): void {
-    for (let served = 0; !this.#closed && this.#ring.pending; served++) {
-      if (served === BURST) {
+    const turnEnds = this.#watches ? this.#clock.now() + TURN : Number.POSITIVE_INFINITY;
+    for (let served = 0; !this.#closed; served++) {
+      if (!this.#ring.pending && !(served > 0 && this.#watch())) break;
+      if (served === BURST || (this.#watches && this.#clock.now() > turnEnds)) {
         this.#waiting = 'turn';
         setImmediate(() => {
           this.#goOn();
@@ -84,6 +100,22 @@ export class Worker {
       this.#answer();
     }
     this.#unmask();
+  }
+
+  /** Looks at the page for a short while: a burst of requests then costs one wake-up, not one each. */
+  #watch(): boolean {
+    if (!this.#watches) return false;
+    const until = this.#clock.now() + (this.#inVain < WATCHES_IN_VAIN ? WATCH : SHORT_WATCH);
+    do {
+      for (let look = 0; look < 64; look++) {
+        if (this.#ring.pending) {
+          this.#inVain = 0;
+          return true;
+        }
+      }
+    } while (this.#clock.now() < until);
+    this.#inVain++;
+    return false;
   }
 
   #unmask(): void {

@@ -22,6 +22,8 @@ export interface Platform {
   readonly pci: PciBus;
   readonly interrupts: InterruptMapper;
   readonly clock: Clock;
+  /** Whether guests go on while this process's thread runs (`beside`), or only in its pauses. Missing: `in turn`. */
+  readonly guests?: 'beside' | 'in turn';
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
   readonly failed?: Promise<Error>;
   /** Releases every handle. Pages still mapped and channels still bound are released too. */

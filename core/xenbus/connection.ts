@@ -46,7 +46,7 @@ export class Connection {
   constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher) {
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
-      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock);
+      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, platform.guests ?? 'in turn');
       this.worker = worker;
       this.#channel = platform.events.bindInterdomain(domain, keys.eventChannel, worker.event);
     } catch (error) {

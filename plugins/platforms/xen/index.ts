@@ -144,7 +144,19 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     const write = createWriter();
     const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
     const pci = keep(createSysfsBus(sysfsRoot, holder, write));
-    return { name: 'xen', domain, xenstore, grants, events, pci, interrupts, clock, failed, close: closeAll };
+    return {
+      name: 'xen',
+      domain,
+      xenstore,
+      grants,
+      events,
+      pci,
+      interrupts,
+      clock,
+      guests: 'beside',
+      failed,
+      close: closeAll,
+    };
   } catch (error) {
     // What failed first is what the operator must know.
     await closeAll().catch((secondary: unknown) => process.emitWarning(String(secondary)));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { Worker as Thread } from 'node:worker_threads';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
 import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
@@ -26,7 +27,7 @@ const setup = () => {
     { lookup: () => ({ assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } }) },
     (error) => trace.push(`failed ${String(error)}`),
   );
-  const worker = new Worker(ring, dispatcher, clock);
+  const worker = new Worker(ring, dispatcher, clock, 'in turn');
   const send = (offset: number): void => {
     words[Page.cmd >> 2] = Command.confRead;
     words[Page.offset >> 2] = offset;
@@ -189,5 +190,62 @@ describe('what is thrown inside of a request', () => {
       'notify err=0',
       'unmask',
     ]);
+  });
+});
+
+describe('a guest beside', () => {
+  it('is seen by watching its page: one wake-up and one unmask for a burst, nothing left spinning', async () => {
+    const memory = new SharedArrayBuffer(Page.bytes);
+    const words = new Int32Array(memory);
+    let served = 0;
+    const space = {
+      value: 0,
+      read: () => {
+        served++;
+        return Status.success;
+      },
+    };
+    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
+    const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
+    const clock = { now: () => performance.now(), after: () => () => {} };
+    const worker = new Worker(new Ring(memory), dispatcher, clock, 'beside');
+    const guest = new Thread(
+      `const { workerData, parentPort } = require('node:worker_threads');
+       const words = new Int32Array(workerData);
+       for (let i = 0; i < 500; i++) {
+         Atomics.or(words, 0, 1);
+         const end = performance.now() + 2000;
+         while ((Atomics.load(words, 0) & 1) !== 0) if (performance.now() > end) process.exit(1);
+       }
+       parentPort.postMessage('answered');`,
+      { eval: true, workerData: memory },
+    );
+    const answered = new Promise((resolve) => guest.once('message', resolve));
+    let unmasks = 0;
+    let masked = false;
+    const unmask = () => {
+      unmasks++;
+      masked = false;
+    };
+    worker.serve({ port: 1, notify: () => {}, unmask, close: () => {} });
+    let events = 0;
+    const done = { value: false };
+    void answered.then(() => {
+      done.value = true;
+    });
+    while (!done.value) {
+      if (!masked && (Atomics.load(words, 0) & 1) !== 0) {
+        masked = true;
+        events++;
+        worker.event();
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // The last run may still have its turn to come.
+    for (let i = 0; i < 50 && masked; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(served).toBe(500);
+    expect(unmasks).toBe(events);
+    expect(events).toBeLessThan(250);
+    await worker.close();
   });
 });
