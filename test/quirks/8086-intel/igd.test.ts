@@ -25,7 +25,7 @@ describe('quirk intel/igd', () => {
     expect(isFor(igd, 0x8086, 0x9a49, { class: 0x030000, bdf: at(0, 2, 1) })).toBe(false);
     expect(isFor(igd, 0x8086, 0x9a49, { class: 0x038000, bdf: at(0, 2) })).toBe(false);
     expect(isFor(igd, 0x1002, 0x9a49, { class: 0x030000, bdf: at(0, 2) })).toBe(false);
-    for (const address of [at(3, 0), at(0, 3), at(1, 2)]) {
+    for (const address of [at(3, 0), at(0, 3), at(1, 2), at(0x80, 2)]) {
       const card = viewWith(igd, { ...graphics(address), image });
       card.write(0xfc, 4, 0);
       expect(card.refused).toEqual(['fc:4=3fd12018']);
