@@ -100,7 +100,8 @@ export const pcie2: FieldSet = capability(
     register(0x1c, 16, 'root control').readOnly(),
     register(0x1e, 16, 'root capabilities').readOnly(),
     register(0x20, 32, 'root status').readOnly(),
-    register(0x24, 32, 'device capabilities 2').readOnly(),
+    // Device capabilities 2 (0x24) has no field: nothing in it can be written anyway, and Radeon cards take their reset
+    // value there, which a quirk may then open.
     register(0x28, 16, 'device control 2')
       .emulated(bits(4, 0)) //                completion time-out (xen_pt too)
       .readOnly(bit(5)) //                    ARI forwarding: routing of the host's (vfio-pci too)

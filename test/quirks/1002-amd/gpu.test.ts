@@ -30,11 +30,11 @@ describe('quirk amd/gpu', () => {
     expect([guest.refused.length, guest.hardware.writes.length]).toEqual([3, 1]);
   });
 
-  it('is left out under fields full where the PCI Express capability lies over the register', () => {
+  it('works under fields full too, where the PCI Express capability lies over the register', () => {
     const image = [...capabilityList([0x50, 0x01], [0x58, 0x10]), [0x5a, 2, 0x0012]] as const;
     const guest = viewWith(gpu, { ...device(0x1002, 0x687f, graphics), image });
-    expect(guest.skipped).toEqual([expect.stringContaining('device capabilities 2')]);
+    expect(guest.skipped).toEqual([]);
     guest.write(0x7c, 4, 0x39d5e86b);
-    expect([guest.refused, guest.hardware.writes]).toEqual([['7c:4=39d5e86b'], []]);
+    expect([guest.refused, guest.hardware.writes]).toEqual([[], [[0x7c, 4, 0x39d5e86b]]]);
   });
 });
