@@ -1,26 +1,94 @@
 // SPDX-License-Identifier: MIT
 
+import type { DeviceFacts, GuestFacts } from './hooks/table.ts';
+import type { Clock } from './platform/index.ts';
 import type { Request } from './ring/request.ts';
 
+/** Interrupts that are messages: each has a control word in a capability of its own. */
+export type MessageKind = 'msi' | 'msix';
+
 /** Which interrupt a function uses now, by its registers. `several`: MSI and MSI-X both on, which nothing allows. */
-export type InterruptType = 'none' | 'intx' | 'msi' | 'msix' | 'several';
+export type InterruptType = 'none' | 'intx' | MessageKind | 'several';
 
 /** A guest's wish to change a MSI or MSI-X control word through config space. */
 export interface ControlWordQuestion {
-  readonly kind: 'msi' | 'msix';
+  readonly kind: MessageKind;
+  /** Read from hardware for each question; `several` also when the device does not answer. */
   readonly current: InterruptType;
   readonly old: number;
   readonly next: number;
-  /** `allow_interrupt_control` of the device. */
+  /** `allowInterruptControl` of the rc file, for this device and guest. */
   readonly allowed: boolean;
 }
 
-/** Who may switch interrupts: decisions only, no effects. Chosen by name in the rc file. */
+/** INTX_DISABLE of the command register: clear is `enabled`. */
+export type IntxState = 'enabled' | 'disabled';
+
+/** A guest's wish to change INTX_DISABLE through config space. */
+export interface IntxQuestion {
+  readonly current: InterruptType;
+  /** As the guest wrote it last. */
+  readonly old: IntxState;
+  readonly next: IntxState;
+  readonly allowed: boolean;
+}
+
+/** `hardware`: the bit is written. `virtual`: the guest reads what it wrote, hardware keeps its bit. */
+export type IntxAnswer = 'hardware' | 'virtual' | 'refused';
+
+/** A guest asks for MSI or MSI-X through the ring. */
+export interface RequestQuestion {
+  readonly kind: MessageKind;
+  readonly current: InterruptType;
+  /** 1 for MSI; for MSI-X as the guest says, not yet checked against the device's table. */
+  readonly vectors: number;
+  readonly allowed: boolean;
+}
+
+/**
+ * Who may switch interrupts: decisions only, no effects. Chosen by name in the rc file.
+ *
+ * Whatever a policy answers, MSI and MSI-X are never on together, and switching off through the ring always works. One
+ * that throws is taken as a refusal and reported.
+ */
 export interface InterruptPolicy {
-  /** Whether a config write may change the control word from `old` to `next`. */
+  /** What it is for, one sentence, for the reference page. */
+  readonly about?: string;
+  /** Whether a config write may change the control word from `old` to `next`, which differ. */
   allowsControlWord(question: ControlWordQuestion): boolean;
+  /** What becomes of a config write that changes INTX_DISABLE. Missing: hardware if `allowed`, else virtual. */
+  decidesIntx?(question: IntxQuestion): IntxAnswer;
   /** Why the guest may not switch this kind on through the ring; `undefined`: it may. */
-  refusesRequest?(kind: 'msi' | 'msix'): string | undefined;
+  refusesRequest?(question: RequestQuestion): string | undefined;
+}
+
+/** What a policy with a state of its own is made from, once for each device in the hands of each guest. */
+export interface PolicyFacts {
+  readonly device: DeviceFacts;
+  readonly guest: GuestFacts;
+  /** Time for policies that count; the only one they may use, so that tests and replays can set it. */
+  readonly clock: Pick<Clock, 'now'>;
+  readonly allowed: boolean;
+  /**
+   * Another policy for the same device and guest, to put something around it.
+   *
+   * @throws PcibackError `CHOICE_UNKNOWN`; `POLICY_FAILED` when the policies wrap each other in a circle
+   */
+  policy(name: string): InterruptPolicy;
+}
+
+/** Makes a policy for one assignment; a throw keeps the device from the guest. */
+export type InterruptPolicyFactory = (facts: PolicyFacts) => InterruptPolicy;
+
+/** A policy without state, the same for all, or the factory of one with state. */
+export type InterruptPolicySource = InterruptPolicy | InterruptPolicyFactory;
+
+/** What is special about the line interrupt of a device; see the hook `interruptLimits`. */
+export interface InterruptLimits {
+  /** Setting INTX_DISABLE stops MSI and MSI-X too: it stays clear while one of them is on. */
+  readonly disableStopsMessages?: boolean;
+  /** INTX_DISABLE does not mask the line: guests have the bit to themselves, hardware keeps its own. */
+  readonly maskingBroken?: boolean;
 }
 
 /**
@@ -35,6 +103,8 @@ export interface DeviceInterrupts {
   disableMsix(request: Request): number;
   /** PIRQs mapped now. */
   readonly mapped: number;
+  /** Switches on again in the device what a reset switched off; the PIRQs stay. @throws HostError */
+  restore(): void;
   /** Switches everything off and unmaps every PIRQ, also when the guest is gone (XSA-360); returns how many were mapped. */
   teardown(): number;
 }

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { type Behaviour, bit, Status } from '../../core/plugin/index.ts';
+import {
+  type Behaviour,
+  bit,
+  type DeviceOperations,
+  type IntxAnswer,
+  type IntxState,
+  Status,
+} from '../../core/plugin/index.ts';
 
 /** Bits of the command register (PCI Local Bus 3.0, §6.2.2). */
 export const Command = {
@@ -28,14 +35,24 @@ const OWN = 0;
 const FIXED = 1;
 
 const NO_INVALIDATE = 'the cache line size does not allow memory write and invalidate';
+const NOT_BY_POLICY = 'the interrupt policy does not allow this change';
 const NOT_PERMISSIVE = 'reaches hardware in permissive mode only';
+
+const intxState = (value: number): IntxState => ((value & Command.intxDisable) === 0 ? 'enabled' : 'disabled');
+
+/** What becomes of INTX_DISABLE; the policy is asked about a change only. */
+const intxOf = (device: DeviceOperations, before: number, wanted: number): IntxAnswer =>
+  ((wanted ^ before) & Command.intxDisable) === 0
+    ? 'virtual'
+    : device.decidesIntx(intxState(before), intxState(wanted));
 
 /**
  * The command register of a guest.
  *
  * Decode can be switched on but never off, PARITY, SERR and the reserved bits never reach hardware (XSA-120): for those
  * the guest has a value of its own, read back as written. It starts as hardware's, and starts again for each guest
- * (D-C6). A device whose cache line register is fixed refuses INVALIDATE each time it is asked; that is a denial and
+ * (D-C6). INTX_DISABLE reaches hardware as the interrupt policy decides; a write that it refuses does nothing at all.
+ * A device whose cache line register is fixed refuses INVALIDATE each time it is asked; that is a denial and
  * never a log line (D-C19).
  */
 export const command: Behaviour = {
@@ -44,6 +61,7 @@ export const command: Behaviour = {
     write: 'IO and MEMORY switch the function on, decode never off; MASTER and INVALIDATE by the host; else own value',
   },
   words: 2,
+  steady: true,
   attach: (at) => {
     const now = at.read();
     at.words[OWN] = now;
@@ -54,6 +72,11 @@ export const command: Behaviour = {
     const { device, words } = at;
     const before = words[OWN] as number;
     let wanted = value;
+    const line = intxOf(device, before, wanted);
+    if (line === 'refused') {
+      at.deny(Command.intxDisable, NOT_BY_POLICY);
+      return Status.accessDenied;
+    }
 
     // A failure of enable leaves as an exception: nothing else happens then, and the guest's value stays.
     if ((wanted & DECODE) !== 0) {
@@ -74,9 +97,7 @@ export const command: Behaviour = {
       }
     }
 
-    if (device.allowInterruptControl && ((wanted ^ before) & Command.intxDisable) !== 0) {
-      device.setIntxDisabled((wanted & Command.intxDisable) === 0 ? 'off' : 'on');
-    }
+    if (line === 'hardware') device.setIntxDisabled((wanted & Command.intxDisable) === 0 ? 'off' : 'on');
 
     words[OWN] = wanted;
     if (device.permissive) {

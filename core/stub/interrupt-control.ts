@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+
+import { describeError, fail, isPcibackError, problem } from '../errors/index.ts';
+import type {
+  InterruptLimits,
+  InterruptPolicy,
+  InterruptPolicySource,
+  InterruptType,
+  IntxAnswer,
+  IntxState,
+  MessageKind,
+  PolicyFacts,
+} from '../interrupts.ts';
+import { Msi, Msix } from './registers.ts';
+
+/** A policy under the name that the rc file chose it by. */
+export interface NamedPolicy {
+  readonly name: string;
+  readonly source: InterruptPolicySource;
+}
+
+/** What a device's interrupts are decided from, for as long as one guest has it. */
+export interface InterruptControlTerms extends Omit<PolicyFacts, 'policy'> {
+  readonly limits: InterruptLimits;
+  /** Policies that another one puts itself around. @throws PcibackError `CHOICE_UNKNOWN` */
+  readonly find: (name: string) => InterruptPolicySource;
+  /** The policy threw, and was taken as a refusal; the receiver limits the rate. */
+  readonly failed: (policy: string, error: unknown) => void;
+}
+
+const enableBit: Readonly<Record<MessageKind, number>> = { msi: Msi.enable, msix: Msix.enable };
+
+const usesMessages = (type: InterruptType): boolean => type !== 'none' && type !== 'intx';
+
+/** One policy with those it asked for. */
+interface MadePolicy {
+  readonly name: string;
+  readonly policy: InterruptPolicy;
+  /** It and every policy in it, by name. */
+  readonly sources: ReadonlyMap<string, InterruptPolicySource>;
+}
+
+/**
+ * Puts questions about one device's interrupts to the chosen policy, and keeps to what no policy may change: MSI and
+ * MSI-X are never on together (XSA-157), and a line interrupt has the limits of its device.
+ */
+export class InterruptControl {
+  readonly allowed: boolean;
+  readonly limits: InterruptLimits;
+  readonly #terms: InterruptControlTerms;
+  #made: MadePolicy;
+
+  /** @throws PcibackError `POLICY_FAILED`, `CHOICE_UNKNOWN` */
+  constructor(terms: InterruptControlTerms, chosen: NamedPolicy) {
+    this.#terms = terms;
+    this.allowed = terms.allowed;
+    this.limits = terms.limits;
+    this.#made = this.#make(chosen);
+  }
+
+  /** Name of the policy in force. */
+  get policy(): string {
+    return this.#made.name;
+  }
+
+  /**
+   * Whether this choice, or a policy inside of it, is another one than that in force.
+   *
+   * @throws PcibackError `CHOICE_UNKNOWN` when a policy in force is there no more
+   */
+  differsFrom({ name, source }: NamedPolicy): boolean {
+    const { sources } = this.#made;
+    if (sources.get(name) !== source) return true;
+    return [...sources].some(([one, before]) => one !== name && this.#terms.find(one) !== before);
+  }
+
+  /**
+   * Makes the policy that takes the place of the one in force. State of the old one ends.
+   *
+   * @returns puts it in force, without failing
+   * @throws PcibackError `POLICY_FAILED`, `CHOICE_UNKNOWN`
+   */
+  prepare(chosen: NamedPolicy): () => void {
+    const made = this.#make(chosen);
+    return () => {
+      this.#made = made;
+    };
+  }
+
+  #make(chosen: NamedPolicy): MadePolicy {
+    const { device, guest, clock, allowed, find } = this.#terms;
+    const sources = new Map<string, InterruptPolicySource>();
+    const make = ({ name, source }: NamedPolicy, around: readonly string[]): InterruptPolicy => {
+      if (around.includes(name)) fail('POLICY_FAILED', { policy: name, why: `it is inside of ${around.join(', ')}` });
+      sources.set(name, source);
+      if (typeof source !== 'function') return checked(name, source);
+      const policy = (inner: string): InterruptPolicy => make({ name: inner, source: find(inner) }, [...around, name]);
+      try {
+        return checked(name, source({ device, guest, clock, allowed, policy }));
+      } catch (error) {
+        if (isPcibackError(error)) throw error;
+        throw problem('POLICY_FAILED', { policy: name, why: describeError(error) }, error);
+      }
+    };
+    return { name: chosen.name, policy: make(chosen, []), sources };
+  }
+
+  #ask<Answer>(refusal: Answer, question: (policy: InterruptPolicy) => Answer): Answer {
+    const { name, policy } = this.#made;
+    try {
+      return question(policy);
+    } catch (error) {
+      this.#terms.failed(name, error);
+      return refusal;
+    }
+  }
+
+  allowsControlWord(kind: MessageKind, current: InterruptType, old: number, next: number): boolean {
+    if ((next & enableBit[kind]) !== 0 && usesMessages(current) && current !== kind) return false;
+    const { allowed } = this;
+    return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }) === true);
+  }
+
+  decidesIntx(current: InterruptType, old: IntxState, next: IntxState): IntxAnswer {
+    const { allowed, limits } = this;
+    const answer = this.#ask<IntxAnswer>('refused', (policy) =>
+      policy.decidesIntx === undefined
+        ? allowed
+          ? 'hardware'
+          : 'virtual'
+        : policy.decidesIntx({ current, old, next, allowed }),
+    );
+    if (answer !== 'hardware' || limits.maskingBroken === true) return answer === 'refused' ? 'refused' : 'virtual';
+    return limits.disableStopsMessages === true && next === 'disabled' && usesMessages(current) ? 'virtual' : answer;
+  }
+
+  /** Why a request through the ring is refused; `undefined`: it is not. */
+  refusesRequest(kind: MessageKind, current: InterruptType, vectors: number): string | undefined {
+    if (usesMessages(current) && current !== kind) return 'the other kind is on in hardware';
+    const { allowed } = this;
+    return this.#ask<string | undefined>('the interrupt policy failed', (policy) =>
+      policy.refusesRequest?.({ kind, current, vectors, allowed }),
+    );
+  }
+}
+
+/** Plugins may be plain JavaScript: what the types promise is checked. */
+const checked = (name: string, policy: InterruptPolicy): InterruptPolicy => {
+  const promised: unknown = (policy as InterruptPolicy | undefined)?.allowsControlWord;
+  if (typeof promised !== 'function') fail('POLICY_FAILED', { policy: name, why: 'it has no allowsControlWord' });
+  return policy;
+};

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+import { z } from 'zod';
+import { definePlugin, type InterruptPolicy, type PolicyFacts } from '../../core/plugin/index.ts';
+import { type Decisions, decisionsOf } from './decisions.ts';
+import { switchesOn } from './rules.ts';
+
+const options = z.strictObject({
+  changes: z
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .default(20)
+    .describe('How often a guest may switch MSI or MSI-X of one device on within `seconds`.'),
+  seconds: z.number().positive().max(3600).default(10).describe('Length of the window.'),
+  policy: z.string().min(1).default('strict').describe('The policy that decides while the guest is calm.'),
+});
+
+/** Limits of {@link rateLimited}. */
+export type RateLimits = z.output<typeof options>;
+
+/**
+ * Attempts in a sliding window. A refused one counts too: a guest that goes on trying is let in again only when it has
+ * been calm.
+ */
+class Attempts {
+  /** Times of the last attempts, the oldest at `#oldest`; a ring. */
+  readonly #times: Float64Array;
+  readonly #window: number;
+  #oldest = 0;
+
+  constructor(changes: number, window: number) {
+    this.#times = new Float64Array(changes).fill(Number.NEGATIVE_INFINITY);
+    this.#window = window;
+  }
+
+  /** Records an attempt at `now`, milliseconds; whether it is one too many. */
+  isTooMany(now: number): boolean {
+    const oldest = this.#times[this.#oldest] ?? now;
+    this.#times[this.#oldest] = now;
+    this.#oldest = (this.#oldest + 1) % this.#times.length;
+    return now - oldest < this.#window;
+  }
+}
+
+/** Puts limits around a policy, for one device and guest. Switching off is never limited. */
+export const rateLimited = (
+  inner: InterruptPolicy,
+  { changes, seconds }: Pick<RateLimits, 'changes' | 'seconds'>,
+  clock: PolicyFacts['clock'],
+): InterruptPolicy => {
+  const attempts = new Attempts(changes, seconds * 1000);
+  const why = `MSI and MSI-X were switched on more than ${changes} times in ${seconds} seconds`;
+  return {
+    about:
+      'Another policy (default `strict`) with a limit around it: a guest that switches MSI or MSI-X on more than `changes` times in `seconds` is refused until it has been calm as long. Switching off is never limited.',
+    allowsControlWord: (question) => {
+      if (!inner.allowsControlWord(question)) return false;
+      return !(switchesOn(question) && attempts.isTooMany(clock.now()));
+    },
+    ...(inner.decidesIntx === undefined
+      ? {}
+      : { decidesIntx: (question) => inner.decidesIntx?.(question) ?? 'refused' }),
+    refusesRequest: (question) =>
+      inner.refusesRequest?.(question) ?? (attempts.isTooMany(clock.now()) ? why : undefined),
+  };
+};
+
+/** Every decision around a policy for a guest that is calm, and for one that is not. */
+export const decisionTables = (inner: InterruptPolicy): { readonly calm: Decisions; readonly busy: Decisions } => {
+  const fresh = (): InterruptPolicy => rateLimited(inner, { changes: 1, seconds: 1 }, { now: () => 0 });
+  const tired = (): InterruptPolicy => {
+    const policy = fresh();
+    policy.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: true });
+    policy.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: false });
+    return policy;
+  };
+  return { calm: decisionsOf(fresh), busy: decisionsOf(tired) };
+};
+
+export default definePlugin({
+  name: 'interrupts/rate-limited',
+  api: '^1.0',
+  options,
+  apply: (host, limits) => {
+    host.interrupts.add('rate-limited', ({ policy, clock }) => rateLimited(policy(limits.policy), limits, clock));
+  },
+});
