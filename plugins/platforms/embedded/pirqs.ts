@@ -80,6 +80,7 @@ export class Pirqs {
     const call = `prepare_msix ${formatBdf(address)}`;
     const fn = this.#functionWithTable(call, address);
     if (this.#mappingsOf(fn.bdf, 'msix').length > 0) this.#refuse(call, Errno.EBUSY);
+    if (this.#prepared.has(address)) this.#journal.breach(`${call}: prepared already`);
     this.#prepared.add(address);
     this.#journal.add(call);
   }
@@ -87,6 +88,7 @@ export class Pirqs {
   releaseMsix(address: Bdf): void {
     const call = `release_msix ${formatBdf(address)}`;
     const fn = this.#functionWithTable(call, address);
+    if (!this.#prepared.has(address)) this.#journal.breach(`${call}: not prepared`);
     if (!this.#prepared.has(address) || this.#mappingsOf(fn.bdf, 'msix').length > 0) this.#refuse(call, Errno.EBUSY);
     this.#prepared.delete(address);
     this.#journal.add(call);
@@ -96,7 +98,7 @@ export class Pirqs {
     const call = `map_pirq msi ${formatBdf(address)} d${domain}`;
     const fn = this.#assigned(call, domain, address);
     if (!fn.msi) this.#refuse(call, Errno.ENODEV, 'no MSI capability');
-    if (this.#mappingsOf(address, 'msi').length > 0) this.#refuse(call, Errno.EEXIST);
+    if (this.#mappingsOf(address, 'msi').length > 0) this.#twice(call);
     this.#tearDown(address, 'msix', 'MSI');
     return this.#map(call, domain, { kind: 'msi', address });
   }
@@ -113,9 +115,14 @@ export class Pirqs {
       this.#journal.addIllegal(`${call}: table base 0x${tableBase.toString(16)} is not the start of its BAR`);
       this.#refuse(call, Errno.EINVAL, 'table base');
     }
-    if (this.#mappingsOf(address, 'msix').some((one) => one.entry === entry)) this.#refuse(call, Errno.EEXIST);
+    if (this.#mappingsOf(address, 'msix').some((one) => one.entry === entry)) this.#twice(call);
     this.#tearDown(address, 'msi', 'MSI-X');
     return this.#map(call, domain, { kind: 'msix', address, entry });
+  }
+
+  /** Whether a domain has a line under this PIRQ. */
+  hasLine(domain: number, pirq: number): boolean {
+    return this.#mapped.get(domain)?.get(pirq)?.kind === 'line';
   }
 
   /** Maps a line for a domain under its own number, as the toolstack does. */
@@ -202,6 +209,12 @@ export class Pirqs {
     table.set(pirq, { domain, pirq, bdf: formatBdf(what.address), ...what });
     this.#journal.add(`${call} = ${pirq}`);
     return pirq;
+  }
+
+  /** The hypervisor's refusal is no guard to lean on: the caller keeps a ledger (XSA-237). */
+  #twice(call: string): never {
+    this.#journal.breach(`${call}: mapped already`);
+    return this.#refuse(call, Errno.EEXIST);
   }
 
   #refuse(call: string, errno: number, detail?: string): never {

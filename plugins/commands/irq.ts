@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+
+import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+
+export const irq: CommandDefinition = {
+  name: 'irq',
+  summary: 'show the handlers on interrupt lines that the running pciback keeps for guests; take one off or put it on',
+  details: `  pciback irq list                   every device that a guest has
+  pciback irq toggle BDF             take its handler off the line, or put it on`,
+  arguments: [
+    { name: '<action>', description: 'list or toggle' },
+    { name: '[bdf]', description: 'toggle: the device' },
+  ],
+  options: [
+    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+    { flags: '--control <path>', description: 'socket of the running pciback, instead of the rc file’s' },
+    { flags: '--json', description: 'print one JSON document' },
+  ],
+  run: async (context) => (await import('./irq-run.ts')).runIrq(context),
+};
+
+export default definePlugin({
+  name: 'commands/irq',
+  api: '^1.0',
+  apply: (host) => {
+    host.commands.add(irq);
+  },
+});
