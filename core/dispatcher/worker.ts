@@ -3,6 +3,7 @@
 import type { Clock, EventChannel } from '../platform/index.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import { type AerOutcome, type AerRequest, ErrorRequests } from './error-requests.ts';
 
 /** Requests of one guest that are answered in a row before the others get a turn. */
 const BURST = 64;
@@ -27,6 +28,7 @@ export class Worker {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #watches: boolean;
+  readonly #errors: ErrorRequests;
   #inVain = 0;
   #channel: EventChannel | undefined;
   /** A delivery whose unmask is still to come. */
@@ -49,17 +51,35 @@ export class Worker {
     this.#dispatcher = dispatcher;
     this.#clock = clock;
     this.#watches = guests === 'beside';
+    const sent = (): void => {
+      this.#channel?.notify();
+      // The answer must be able to come in while a request is being worked on.
+      this.#unmask();
+    };
+    this.#errors = new ErrorRequests(ring, clock, sent, (state) => this.#channel?.awaitsAnswer?.(state));
   }
 
-  /** Starts serving. A request that was put into the page before the channel was bound is found here. */
-  serve(channel: EventChannel): void {
+  /**
+   * Starts serving.
+   *
+   * @param first whether the page is looked at now, for a request from before the channel was bound; not when somebody
+   * else looks at it and hands over
+   */
+  serve(channel: EventChannel, first: 'look' | 'wait' = 'look'): void {
     this.#channel = channel;
-    if (this.#ring.pending) this.#run();
+    if (first === 'look' && this.#ring.pending) this.#run();
+  }
+
+  /** Requests of the guest were answered elsewhere: its events were not for nothing. */
+  answeredElsewhere(): void {
+    this.#emptyEvents = 0;
   }
 
   /** An event was delivered; the channel is masked now. */
   readonly event = (): void => {
     this.#owed = true;
+    const answered = this.#errors.look();
+    if (answered) this.#emptyEvents = 0;
     // A run that is under way takes the request and unmasks when it ends.
     if (this.#closed || this.#waiting !== undefined) return;
     if (this.#ring.pending) {
@@ -67,14 +87,20 @@ export class Worker {
       this.#run();
       return;
     }
+    if (answered) {
+      this.#unmask();
+      return;
+    }
     this.#emptyEvents++;
     const excess = this.#emptyEvents - PATIENCE;
     if (excess <= 0) this.#unmask();
     else {
       const delay = Math.min(LONGEST_DELAY, 2 ** Math.min(excess - 1, 10));
+      this.#cancelUnmask?.();
       this.#cancelUnmask = this.#clock.after(delay, () => {
         this.#cancelUnmask = undefined;
-        // The guest may have put a request into the page while its channel was masked.
+        // The guest may have put a request or an answer into the page while its channel was masked.
+        this.#errors.look();
         if (this.#ring.pending) this.#run();
         else this.#unmask();
       });
@@ -89,6 +115,8 @@ export class Worker {
         this.#waiting = 'turn';
         setImmediate(() => {
           this.#goOn();
+          // The channel of a guest that never stops asking stays masked, so its answer's event does not come.
+          this.#errors.look();
           this.#run();
         });
         return;
@@ -121,6 +149,9 @@ export class Worker {
   #unmask(): void {
     if (!this.#owed || this.#closed) return;
     this.#owed = false;
+    // Of two that are to end the same delivery the first does; another delivery has a delay of its own.
+    this.#cancelUnmask?.();
+    this.#cancelUnmask = undefined;
     this.#channel?.unmask();
   }
 
@@ -143,6 +174,16 @@ export class Worker {
     this.#run();
   }
 
+  /**
+   * Asks the guest about an error of one of its devices, whether or not one of its requests is being worked on. One
+   * question at a time, later ones queue.
+   *
+   * @param patience milliseconds that the guest gets; {@link close} ends the wait
+   */
+  ask(request: AerRequest, patience: number): Promise<AerOutcome> {
+    return this.#errors.ask(request, patience);
+  }
+
   /** Resolves when no request is being worked on; at once if none is. */
   async drained(): Promise<void> {
     if (this.#waiting === undefined) return;
@@ -155,6 +196,7 @@ export class Worker {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelUnmask?.();
+    this.#errors.close();
     await this.drained();
   }
 }

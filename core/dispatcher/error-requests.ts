@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+
+import { type Clock, HostError } from '../platform/index.ts';
+import type { GuestVerdict } from '../ring/layout.ts';
+import type { Ring } from '../ring/ring.ts';
+
+/** One question about an error, to the guest: its command and the virtual address of the device. */
+export interface AerRequest {
+  /** `aerDetected`, `aerMmio`, `aerSlotReset` or `aerResume` of the commands. */
+  readonly command: number;
+  /** The channel state for aerDetected, 1 for the others. */
+  readonly state: number;
+  readonly segment: number;
+  readonly bus: number;
+  readonly devfn: number;
+}
+
+/**
+ * What became of a question: the guest's verdict; `no handler`, the guest never said that it understands such
+ * questions; `time-out`, nothing came within the time; `closed`, the ring went away meanwhile.
+ */
+export type AerOutcome = GuestVerdict | 'no handler' | 'time-out' | 'closed';
+
+interface Question {
+  readonly request: AerRequest;
+  readonly patience: number;
+  readonly resolve: (outcome: AerOutcome) => void;
+}
+
+/**
+ * The AER half of one guest's ring: one question at a time, the others queue. Whatever ends a wait (an answer, the
+ * deadline, the ring's end) leaves nothing behind (D-P2), and nothing touches the page after {@link close} (D-P4).
+ */
+export class ErrorRequests {
+  readonly #ring: Ring;
+  readonly #clock: Clock;
+  readonly #sent: () => void;
+  readonly #waits: (state: 'yes' | 'no') => void;
+  readonly #queue: Question[] = [];
+  #current: (Question & { readonly cancel: () => void }) | undefined;
+  #closed = false;
+
+  /**
+   * @param sent a question lies in the page: wakes the guest and lets its answer come in
+   * @param waits told when an answer is waited for, before the question is in the page, and when it is not any more
+   */
+  constructor(ring: Ring, clock: Clock, sent: () => void, waits: (state: 'yes' | 'no') => void) {
+    this.#ring = ring;
+    this.#clock = clock;
+    this.#sent = sent;
+    this.#waits = waits;
+  }
+
+  /**
+   * Asks the guest.
+   *
+   * @param patience milliseconds from the moment the question is in the page; never rejects for what a guest does
+   */
+  ask(request: AerRequest, patience: number): Promise<AerOutcome> {
+    if (this.#closed) return Promise.resolve('closed');
+    if (!this.#ring.understandsAer) return Promise.resolve('no handler');
+    return new Promise((resolve) => {
+      this.#queue.push({ request, patience, resolve });
+      this.#next();
+    });
+  }
+
+  /** Looks for the answer. @returns whether it was there */
+  look(): boolean {
+    if (this.#current === undefined || this.#ring.aerPending) return false;
+    // Read once, range-checked (D-P5).
+    this.#end(this.#ring.aerVerdict());
+    return true;
+  }
+
+  /** Ends every wait. The page may be unmapped afterwards. */
+  close(): void {
+    this.#closed = true;
+    if (this.#current !== undefined) {
+      this.#ring.withdrawAer();
+      this.#end('closed');
+    }
+    for (const question of this.#queue.splice(0)) question.resolve('closed');
+  }
+
+  #next(): void {
+    if (this.#current !== undefined || this.#closed) return;
+    const question = this.#queue.shift();
+    if (question === undefined) return;
+    const { command, state, segment, bus, devfn } = question.request;
+    this.#waits('yes');
+    this.#ring.requestAer(command, state, segment, bus, devfn);
+    this.#current = { ...question, cancel: this.#clock.after(question.patience, () => this.#expired()) };
+    try {
+      this.#sent();
+    } catch (error) {
+      // A guest that cannot be woken is gone; what was thrown by anything else is a defect.
+      this.#ring.withdrawAer();
+      this.#end('closed');
+      if (!(error instanceof HostError)) throw error;
+    }
+  }
+
+  #expired(): void {
+    if (!this.#ring.withdrawAer()) {
+      // The answer is there although its event is not.
+      this.#end(this.#ring.aerVerdict());
+      return;
+    }
+    // A guest works on one question at a time: while it hangs in this one, the others would wait in vain.
+    for (const question of this.#queue.splice(0)) question.resolve('time-out');
+    this.#end('time-out');
+  }
+
+  #end(outcome: AerOutcome): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    this.#current = undefined;
+    this.#waits('no');
+    current.cancel();
+    current.resolve(outcome);
+    this.#next();
+  }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+
+import { isPcibackError } from '../../../core/errors/index.ts';
+import {
+  type DomainControl,
+  Errno,
+  HostError,
+  type NativeLoader,
+  type NativePointer,
+} from '../../../core/platform/index.ts';
+import { libxenctrlDomains } from './libraries.ts';
+import { checked, opened } from './native-call.ts';
+
+/** Guests as a whole; can be given up. */
+export interface XenDomains extends DomainControl {
+  close(): void;
+}
+
+/** SHUTDOWN_crash. Source: Xen public header sched.h. */
+const crash = 3;
+
+/**
+ * Pausing and ending of guests over libxenctrl. These calls belong to one release of Xen: a library that lacks them
+ * leaves a platform that cannot do it.
+ */
+export const createDomains = (native: NativeLoader, controlNames: readonly string[]): XenDomains => {
+  let control: ReturnType<typeof bind>;
+  try {
+    control = bind(native, controlNames);
+  } catch (error) {
+    if (!isPcibackError(error, 'NATIVE_SYMBOL_MISSING')) throw error;
+    return { close: () => undefined };
+  }
+  let handle: NativePointer | undefined;
+  let closed = false;
+  const open = (call: string): NativePointer => {
+    if (closed) throw new HostError(call, Errno.ENODEV, 'the platform is closed');
+    handle ??= opened(native, 'xc_interface_open', control.xc_interface_open(null, null, 0));
+    return handle;
+  };
+  return {
+    pause(domain) {
+      const call = 'xc_domain_pause';
+      checked(native, call, control.xc_domain_pause(open(call), domain), `domain ${domain}`);
+    },
+    // As after a crash of its kernel: the toolstack does what `on_crash` in the guest's configuration says.
+    destroy(domain) {
+      const call = 'xc_domain_shutdown';
+      checked(native, call, control.xc_domain_shutdown(open(call), domain, crash), `domain ${domain}`);
+    },
+    close() {
+      closed = true;
+      if (handle !== undefined) checked(native, 'xc_interface_close', control.xc_interface_close(handle));
+      handle = undefined;
+    },
+  };
+};
+
+const bind = (native: NativeLoader, names: readonly string[]) => native.bind(libxenctrlDomains(names));
