@@ -2,9 +2,11 @@
 
 import { type Bdf, hex } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
-import type { AccessRecorder, GuestFacts } from '../hooks/table.ts';
-import type { DeviceInterrupts, InterruptPolicy } from '../interrupts.ts';
+import type { AccessRecorder, FenceReason, GuestFacts } from '../hooks/table.ts';
+import type { DeviceInterrupts } from '../interrupts.ts';
+import type { DeviceView } from '../lane/shared.ts';
 import type { RateLimit } from '../log.ts';
+import { HostError } from '../platform/index.ts';
 import {
   type CompiledSpace,
   type Conflict,
@@ -15,6 +17,8 @@ import {
 import { type AccessSink, ConfigSpace } from '../space/config-space.ts';
 import type { DenialReason, DenialRecord } from '../space/denials.ts';
 import type { HostOperations } from './host-operations.ts';
+import type { InterruptControl, NamedPolicy } from './interrupt-control.ts';
+import type { LineHandler } from './line-handler.ts';
 
 /** D2 and D3hot: registers outside of the power management capability may not answer. */
 const LOW_POWER = 2;
@@ -28,13 +32,15 @@ export interface Tenant extends GuestFacts {
   readonly refused: (denial: NonNullable<ReturnType<DenialRecord['record']>>) => void;
   /** A deferred register write has ended. */
   readonly settled: (status: number) => void;
+  /** What another thread may answer from has changed. */
+  readonly viewChanged?: () => void;
   readonly warn: (facts: object, message: string) => void;
 }
 
 /** What plugins and the operator say about a guest's accesses; changes when plugins come or go. */
 export interface AccessRules {
   readonly unhandled: Unhandled;
-  readonly policy: InterruptPolicy;
+  readonly policy: NamedPolicy;
   readonly contributions: readonly Contribution[];
   /** Takes every access down. */
   readonly recorder: AccessRecorder | undefined;
@@ -47,6 +53,9 @@ export interface AssignmentTerms {
   readonly tenant: Tenant;
   readonly rules: AccessRules;
   readonly interrupts: DeviceInterrupts;
+  readonly control: InterruptControl;
+  /** The host's half of the device's line interrupt. */
+  readonly line: LineHandler;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
   /** Told about field sets that do not fit this device. */
@@ -65,8 +74,14 @@ export class Assignment implements AccessSink {
   readonly tenant: Tenant;
   readonly space: ConfigSpace;
   readonly interrupts: DeviceInterrupts;
+  /** Who may switch the interrupts; like everything here made anew for each guest. */
+  readonly control: InterruptControl;
+  readonly line: LineHandler;
   /** The device goes back: nothing about it changes any more. */
   ended = false;
+  /** Ends the platform's watch for errors of the device. */
+  unwatch: (() => void) | undefined;
+  #fenced: FenceReason | undefined;
   readonly #terms: AssignmentTerms;
   #rules: AccessRules;
   /** Sets that the table in force leaves out. */
@@ -80,28 +95,33 @@ export class Assignment implements AccessSink {
     this.#rules = terms.rules;
     this.tenant = terms.tenant;
     this.interrupts = terms.interrupts;
+    this.control = terms.control;
+    this.line = terms.line;
     const rules = (): AccessRules => this.#rules;
     terms.operations.serve({
       get permissive() {
         return rules().unhandled === 'permissive';
       },
-      allowInterruptControl: false,
-      get policy() {
-        return rules().policy;
-      },
+      control: terms.control,
       reset: async () => {
         this.#resetting = true;
         try {
           return await terms.reset();
         } finally {
           this.#resetting = false;
+          // The registers came back as they were before the fence.
+          const refusals = this.#fenced === undefined ? [] : this.#cutOff();
+          for (const why of refusals) terms.tenant.warn({ bdf: terms.bdf, why }, 'a step of fencing failed');
         }
       },
       settled: (status) => {
         const waiting = this.#whenSettled;
         this.#whenSettled = undefined;
         // Before the answer: the guest's next request may follow at once.
-        if (!this.ended) waiting?.();
+        if (!this.ended) {
+          waiting?.();
+          this.space.refresh();
+        }
         terms.tenant.settled(status);
       },
     });
@@ -114,6 +134,40 @@ export class Assignment implements AccessSink {
 
   get rules(): AccessRules {
     return this.#rules;
+  }
+
+  /** Why the device was cut off from its guest, for as long as it stays with it. */
+  get fenced(): FenceReason | undefined {
+    return this.#fenced;
+  }
+
+  /**
+   * Cuts the device off: from now on every request for it fails, it masters no bus and interrupts nobody. Decode stays.
+   *
+   * @returns what the device or the host refused
+   */
+  fence(reason: FenceReason): string[] {
+    this.#fenced = reason;
+    this.tenant.viewChanged?.();
+    return this.#cutOff();
+  }
+
+  #cutOff(): string[] {
+    const { operations } = this.#terms;
+    const refusals: string[] = [];
+    const step = (work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error;
+        refusals.push(error.message);
+      }
+    };
+    step(() => operations.setBusMaster('off'));
+    step(() => this.interrupts.teardown());
+    // Without messages the device would fall back to its line.
+    step(() => operations.holdIntx('on'));
+    return refusals;
   }
 
   /** Whether the device cannot be looked at now: it is in low power, changes its power state, or is being reset. */
@@ -129,10 +183,10 @@ export class Assignment implements AccessSink {
 
   /** Whether these rules are other ones than those in force. */
   isConcernedBy(rules: AccessRules): boolean {
-    const { unhandled, policy, recorder, contributions } = this.#rules;
+    const { unhandled, recorder, contributions } = this.#rules;
     return (
       rules.unhandled !== unhandled ||
-      rules.policy !== policy ||
+      this.control.differsFrom(rules.policy) ||
       rules.recorder !== recorder ||
       rules.contributions.length !== contributions.length ||
       rules.contributions.some((one, index) => !sameContribution(one, contributions[index]))
@@ -148,6 +202,7 @@ export class Assignment implements AccessSink {
    */
   prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
     const { table, skipped } = this.#compile(rules, this.space.table);
+    const takePolicy = this.control.differsFrom(rules.policy) ? this.control.prepare(rules.policy) : () => {};
     const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
     for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
       if (conflict === undefined) continue;
@@ -158,9 +213,16 @@ export class Assignment implements AccessSink {
       for (const [set, { why }] of fresh) this.#terms.skipped(set, why);
       this.#skipped = new Set(skipped.keys());
       this.#rules = rules;
+      takePolicy();
       this.space.swap(table);
       this.space.record(rules.recorder);
+      this.tenant.viewChanged?.();
     };
+  }
+
+  /** What another thread may answer from; `null`: nothing. */
+  get deviceView(): DeviceView | null {
+    return this.ended || this.#fenced !== undefined ? null : this.space.deviceView;
   }
 
   #compile(rules: AccessRules, previous: CompiledSpace | undefined) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import type { InterruptPolicy, InterruptType } from '../interrupts.ts';
+import type { InterruptType, IntxAnswer, IntxState, MessageKind } from '../interrupts.ts';
 import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import { type DeviceOperations, PENDING, type PowerState } from '../space/behaviour.ts';
 import { CapabilityId, type CapabilityLists, capabilityLists } from '../space/capabilities.ts';
+import type { InterruptControl } from './interrupt-control.ts';
 import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
 
 /** Dwords in a cache line of the host. */
@@ -16,8 +17,7 @@ const D2_DELAY = 1;
 /** What the assignment of a device to a guest adds to the host's operations. */
 export interface GuestTerms {
   readonly permissive: boolean;
-  readonly allowInterruptControl: boolean;
-  readonly policy: InterruptPolicy;
+  readonly control: InterruptControl;
   /** Resets the function for its guest; the status to answer. Never rejects. */
   readonly reset: () => Promise<number>;
   /** Told when an operation that answered `PENDING` has ended. */
@@ -35,6 +35,7 @@ export class HostOperations implements DeviceOperations {
   readonly msix: number | undefined;
   readonly power: number | undefined;
   enabled = false;
+  #intxHeld = false;
   readonly #clock: Clock;
   #terms: GuestTerms | undefined;
   #cancelTransition: (() => void) | undefined;
@@ -53,6 +54,7 @@ export class HostOperations implements DeviceOperations {
   serve(terms: GuestTerms | undefined): void {
     this.#terms = terms;
     this.enabled = false;
+    this.#intxHeld = false;
     if (terms === undefined) {
       this.#cancelTransition?.();
       this.#cancelTransition = undefined;
@@ -64,7 +66,7 @@ export class HostOperations implements DeviceOperations {
   }
 
   get allowInterruptControl(): boolean {
-    return this.#terms?.allowInterruptControl ?? false;
+    return this.#terms?.control.allowed ?? false;
   }
 
   /** Whether an operation is under way that has not told its end yet. */
@@ -95,7 +97,8 @@ export class HostOperations implements DeviceOperations {
     }
     const type = this.interruptType;
     const messages = type !== 'none' && type !== 'intx';
-    if (!messages && this.hardware.readConfig(Register.interruptPin, 1) !== 0) command &= ~CommandBit.intxDisable;
+    if (this.#intxHeld && !(messages && this.#disableStopsMessages)) command |= CommandBit.intxDisable;
+    else if (!messages && this.hardware.readConfig(Register.interruptPin, 1) !== 0) command &= ~CommandBit.intxDisable;
     this.#command = command;
     this.enabled = true;
   }
@@ -114,7 +117,26 @@ export class HostOperations implements DeviceOperations {
   }
 
   setIntxDisabled(state: 'on' | 'off'): void {
-    this.#setCommandBit(CommandBit.intxDisable, state);
+    this.#setCommandBit(CommandBit.intxDisable, this.#intxHeld ? 'on' : state);
+  }
+
+  /** Whether the device is kept from its line interrupt, and obeys: before PCI 2.3 there was no INTX_DISABLE. */
+  get intxHeld(): boolean {
+    if (this.#terms?.control.limits.maskingBroken === true) return false;
+    return this.#intxHeld && (this.#command & CommandBit.intxDisable) !== 0;
+  }
+
+  /** Keeps INTX_DISABLE set from now on, whatever its guest asks for, or lets it go again. */
+  holdIntx(state: 'on' | 'off'): void {
+    const held = this.#intxHeld;
+    this.#intxHeld = state === 'on';
+    if (this.#intxHeld) this.setIntxDisabled('on');
+    else if (held && this.enabled && this.interruptType === 'none') this.setIntxDisabled('off');
+  }
+
+  /** To be called when the command register was lost or written back: an INTX_DISABLE that is held is set again. */
+  keepIntxHeld(): void {
+    if (this.#intxHeld) this.setIntxDisabled('on');
   }
 
   setInvalidate(state: 'on' | 'off'): boolean {
@@ -183,6 +205,7 @@ export class HostOperations implements DeviceOperations {
   #afterTransition(lostState: boolean): number {
     try {
       if (lostState) this.restoreBars();
+      if (lostState) this.keepIntxHeld();
       return Status.success;
     } catch (error) {
       if (error instanceof HostError) return Status.accessDenied;
@@ -216,16 +239,45 @@ export class HostOperations implements DeviceOperations {
     return (this.#command & CommandBit.intxDisable) === 0 ? 'intx' : 'none';
   }
 
-  allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean {
-    const policy = this.#terms?.policy;
-    if (policy === undefined) return false;
-    return policy.allowsControlWord({
-      kind,
-      current: this.interruptType,
-      old,
-      next,
-      allowed: this.allowInterruptControl,
-    });
+  /** As {@link interruptType}; a device that does not answer counts as one for which no kind may come on. */
+  get #currentType(): InterruptType {
+    try {
+      return this.interruptType;
+    } catch (error) {
+      if (error instanceof HostError) return 'several';
+      throw error;
+    }
+  }
+
+  allowsControlWord(kind: MessageKind, old: number, next: number): boolean {
+    return this.#terms?.control.allowsControlWord(kind, this.#currentType, old, next) ?? false;
+  }
+
+  decidesIntx(old: IntxState, next: IntxState): IntxAnswer {
+    return this.#terms?.control.decidesIntx(this.#currentType, old, next) ?? 'virtual';
+  }
+
+  /** Why the policy refuses `vectors` of this kind through the ring; `undefined`: it does not. */
+  refusesRequest(kind: MessageKind, vectors: number): string | undefined {
+    return this.#terms?.control.refusesRequest(kind, this.#currentType, vectors);
+  }
+
+  /** INTX_DISABLE when a message interrupt comes on: set, except where that would stop the messages too. */
+  silenceIntx(): void {
+    if (!this.#disableStopsMessages) this.setIntxDisabled('on');
+    // With messages the device leaves its line alone by itself.
+    else if (this.#intxHeld) this.#setCommandBit(CommandBit.intxDisable, 'off');
+  }
+
+  get #disableStopsMessages(): boolean {
+    return this.#terms?.control.limits.disableStopsMessages === true;
+  }
+
+  /** INTX_DISABLE when a message interrupt has gone off: clear, unless the other kind came on behind the host's back. */
+  resumeIntx(): void {
+    const type = this.interruptType;
+    // Where it is held this sets it: messages may have needed it clear.
+    if (type === 'none' || (type === 'intx' && this.#intxHeld)) this.setIntxDisabled('off');
   }
 
   /** Switches the function off between guests: no bus master, no message interrupt. Decode stays (XSA-120, D-S11). */

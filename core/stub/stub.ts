@@ -3,27 +3,14 @@
 import { type Bdf, formatBdf } from '../bdf.ts';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
 import type { Hooks } from '../hooks/index.ts';
-import type { InterruptPolicy } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
 import type { PreparedChange, RegistrationChange } from '../plugin/changes.ts';
 import { Status } from '../ring/layout.ts';
-import type { Contribution } from '../space/compile.ts';
-import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
+import { Assigner, type StubPolicy } from './assigner.ts';
+import type { Assignment, Tenant } from './assignment.ts';
 import { SavedConfig } from './saved-config.ts';
 import { SeizedDevice } from './seized-device.ts';
-import { Vectors } from './vectors.ts';
-
-/** Decisions of the operator that the stub carries out. */
-export interface StubPolicy {
-  /** What becomes of a device whose reset failed, and of one that has no reset method (D-S8, S-16). */
-  readonly onReset: { readonly failed: 'quarantine' | 'allow'; readonly unsupported: 'quarantine' | 'allow' };
-  /** Whether the administrator made writes without a field pass for this device and guest. */
-  permissive(device: SeizedDevice, guest: Tenant): boolean;
-  interruptPolicy(guest: Tenant): InterruptPolicy;
-  /** Field sets and quirks for this device, fields first. */
-  contributions(device: SeizedDevice): Contribution[];
-}
 
 /** Milliseconds for a function to leave D3hot before its config space is touched. */
 const WAKE_DELAY = 10;
@@ -37,6 +24,7 @@ export class Stub {
   readonly #hooks: Hooks;
   readonly #policy: StubPolicy;
   readonly #log: Logger;
+  readonly #assigner: Assigner;
   readonly #devices = new Map<Bdf, SeizedDevice>();
   readonly #seizing = new Map<Bdf, Promise<SeizedDevice>>();
 
@@ -45,6 +33,7 @@ export class Stub {
     this.#hooks = hooks;
     this.#policy = policy;
     this.#log = log;
+    this.#assigner = new Assigner({ platform, hooks, policy, log, reset: (device) => this.#resetForGuest(device) });
   }
 
   /** All seized devices. */
@@ -68,13 +57,17 @@ export class Stub {
   async #seize(address: Bdf): Promise<SeizedDevice> {
     const { pci, clock } = this.#platform;
     const hardware = await pci.seize(address);
+    let unprepare = (): void => {};
     try {
       const { headerType } = hardware.identity;
       if (headerType !== 0 && headerType !== 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
       const device = new SeizedDevice(hardware, await pci.bridgesAbove(address), SavedConfig.of(hardware), clock);
       // While the host still owns it, and only with the capability: without one this call can take a host down.
-      if (device.operations.msix !== undefined) this.#platform.interrupts.prepareMsix(hardware);
-      const reset = await this.#reset(device);
+      if (device.operations.msix !== undefined) {
+        this.#platform.interrupts.prepareMsix(hardware);
+        unprepare = () => this.#platform.interrupts.releaseMsix(hardware);
+      }
+      const reset = await this.reset(device);
       device.quarantine = this.#judge(reset);
       if (!reset.ok && device.quarantine === undefined) {
         const why = describeReset(reset);
@@ -87,13 +80,14 @@ export class Stub {
       this.#log.info({ bdf: formatBdf(address), reset: describeReset(reset) }, 'device seized');
       return device;
     } catch (error) {
-      await this.#giveToHost(hardware);
+      await this.#giveToHost(hardware, unprepare);
       throw error;
     }
   }
 
-  async #giveToHost(hardware: PciFunction): Promise<void> {
+  async #giveToHost(hardware: PciFunction, unprepare: () => void): Promise<void> {
     try {
+      unprepare();
       await this.#platform.pci.release(hardware);
     } catch (error) {
       this.#log.error({ bdf: formatBdf(hardware.identity.bdf), error: describeError(error) }, 'device not given back');
@@ -107,72 +101,34 @@ export class Stub {
    * @throws PcibackError `DEVICE_IN_USE`, `DEVICE_QUARANTINED` and what {@link seize} throws; nothing is assigned then.
    */
   async assign(address: Bdf, tenant: Tenant): Promise<SeizedDevice> {
-    const device = await this.seize(address);
-    return device.lock.run(async () => {
-      const bdf = formatBdf(address);
-      if (device.assignment !== undefined) {
-        fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
-      }
-      if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
-      device.assignment = this.#assignment(device, tenant);
-      try {
-        await this.#hooks.call('deviceAssigned', device, tenant);
-      } catch (error) {
-        await this.#takeBack(device, device.assignment);
-        throw error;
-      }
-      return device;
-    });
+    for (;;) {
+      const device = await this.seize(address);
+      // Released while this waited for the lock: what was found is not held any more.
+      const isHeld = await device.lock.run(async () => {
+        if (this.#devices.get(address) !== device) return false;
+        await this.#give(device, tenant);
+        return true;
+      });
+      if (isHeld) return device;
+    }
   }
 
-  #assignment(device: SeizedDevice, tenant: Tenant): Assignment {
-    const { operations, bdf } = device;
-    const rules = this.#rules(device, tenant);
-    if (rules.unhandled === 'permissive') this.#tellPermissive(device, tenant);
-    const name = formatBdf(bdf);
-    const warn = (what: string, why: string): void => {
-      if (tenant.limit.allows())
-        this.#log.warn({ bdf: name, guest: tenant.domain, what, why }, 'interrupt request refused');
-    };
-    const vectors = new Vectors({
-      domain: tenant.domain,
-      operations,
-      mapper: this.#platform.interrupts,
-      refuses: (kind) => {
-        const answer = this.#hooks.call('interruptControl', { kind, device, guest: tenant });
-        return answer?.refused ?? assignment.rules.policy.refusesRequest?.(kind);
-      },
-      warn,
-    });
-    const assignment: Assignment = new Assignment({
-      bdf,
-      operations,
-      tenant,
-      rules,
-      interrupts: vectors,
-      reset: () => this.#resetForGuest(device),
-      skipped: (set, why) => this.#log.warn({ bdf: name, set, why }, 'field set left out'),
-    });
-    return assignment;
-  }
-
-  /** What plugins and operator say at this moment. */
-  #rules(device: SeizedDevice, tenant: Tenant): AccessRules {
-    const answer = this.#hooks.call('unhandledWrite', device, tenant);
-    const { unhandled, recorder = undefined } = typeof answer === 'object' ? answer : { unhandled: answer };
-    return {
-      unhandled: unhandled ?? (this.#policy.permissive(device, tenant) ? 'permissive' : 'drop'),
-      recorder,
-      policy: this.#policy.interruptPolicy(tenant),
-      contributions: this.#policy.contributions(device),
-    };
-  }
-
-  #tellPermissive(device: SeizedDevice, tenant: Tenant): void {
-    this.#log.warn(
-      { bdf: formatBdf(device.bdf), guest: tenant.domain },
-      'permissive: writes without a field reach the device',
-    );
+  /** Under the device lock. */
+  async #give(device: SeizedDevice, tenant: Tenant): Promise<void> {
+    const bdf = formatBdf(device.bdf);
+    if (device.assignment !== undefined) {
+      fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
+    }
+    if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
+    device.assignment = this.#assigner.assign(device, tenant);
+    try {
+      device.assignment.line.prepare();
+      device.assignment.unwatch = this.#platform.errors?.watch?.(device.bdf);
+      await this.#hooks.call('deviceAssigned', device, tenant);
+    } catch (error) {
+      await this.#takeBack(device, device.assignment);
+      throw error;
+    }
   }
 
   /**
@@ -192,7 +148,7 @@ export class Stub {
       const { assignment } = device;
       if (assignment === undefined || assignment.ended) continue;
       try {
-        const rules = this.#rules(device, assignment.tenant);
+        const rules = this.#assigner.rules(device, assignment.tenant);
         if (!assignment.isConcernedBy(rules)) continue;
         if (assignment.isBusy) {
           waiting++;
@@ -203,7 +159,7 @@ export class Stub {
           const commit = assignment.prepare(rules, overlap);
           commits.push(() => {
             commit();
-            if (grows) this.#tellPermissive(device, assignment.tenant);
+            if (grows) this.#assigner.tellPermissive(device, assignment.tenant);
           });
         }
       } catch (error) {
@@ -224,7 +180,7 @@ export class Stub {
   #catchUp(device: SeizedDevice, assignment: Assignment): void {
     const bdf = formatBdf(device.bdf);
     try {
-      const rules = this.#rules(device, assignment.tenant);
+      const rules = this.#assigner.rules(device, assignment.tenant);
       // Still in low power, say: it was the answer to something else.
       if (assignment.isBusy) assignment.whenSettled(() => this.#catchUp(device, assignment));
       else if (assignment.isConcernedBy(rules)) assignment.prepare(rules, 'leave out')();
@@ -258,7 +214,7 @@ export class Stub {
       pirqs = assignment.interrupts.teardown();
       operations.serve(undefined);
       await this.#wake(device);
-      reset = await this.#reset(device);
+      reset = await this.reset(device);
       device.quarantine = this.#judge(reset);
       const stubborn = device.pristine.restore(operations.hardware);
       if (stubborn.length > 0)
@@ -268,7 +224,12 @@ export class Stub {
     } catch (error) {
       if (!(error instanceof HostError) && !isPcibackError(error)) throw error;
       device.quarantine = describeError(error);
+      // It does not answer; its PIRQs are the hypervisor's and go all the same (XSA-360).
+      pirqs += assignment.interrupts.teardown();
     } finally {
+      // Not before the reset: until then the device may ask for service, and the host must not hear it unclaimed.
+      assignment.line.reset();
+      assignment.unwatch?.();
       operations.serve(undefined);
       device.assignment = undefined;
     }
@@ -287,7 +248,8 @@ export class Stub {
     await new Promise<void>((resolve) => this.#platform.clock.after(WAKE_DELAY, resolve));
   }
 
-  async #reset(device: SeizedDevice): Promise<ResetOutcome> {
+  /** Resets the function as the hook or the host can; its registers are lost. The caller has the device's lock. */
+  async reset(device: SeizedDevice): Promise<ResetOutcome> {
     return (await this.#hooks.call('resetDevice', device)) ?? (await device.operations.hardware.reset());
   }
 
@@ -296,7 +258,7 @@ export class Stub {
     const { hardware } = device.operations;
     try {
       const before = SavedConfig.of(hardware);
-      const outcome = await this.#reset(device);
+      const outcome = await this.reset(device);
       if (outcome.ok) before.restore(hardware);
       this.#log.info({ bdf: formatBdf(device.bdf), reset: describeReset(outcome) }, 'device reset for its guest');
       return outcome.ok ? Status.success : Status.opFailed;
@@ -321,14 +283,30 @@ export class Stub {
     const bdf = formatBdf(address);
     const device = this.#devices.get(address) ?? fail('DEVICE_NOT_SEIZED', { bdf });
     await device.lock.run(async () => {
+      if (this.#devices.get(address) !== device) fail('DEVICE_NOT_SEIZED', { bdf });
       const owner = device.assignment?.tenant.domain;
       if (owner !== undefined) fail('DEVICE_IN_USE', { bdf, owner, wanted: 'the host' });
       await this.#hooks.call('deviceReleased', device);
+      await this.#cleanForHost(device);
       if (device.operations.msix !== undefined) this.#platform.interrupts.releaseMsix(device.operations.hardware);
       await this.#platform.pci.release(device.operations.hardware);
       this.#devices.delete(address);
       this.#log.info({ bdf }, 'device released');
     });
+  }
+
+  /** The host's driver finds the device as it was before it was seized; one that does not answer is the host's own. */
+  async #cleanForHost(device: SeizedDevice): Promise<void> {
+    const bdf = formatBdf(device.bdf);
+    try {
+      const reset = await this.reset(device);
+      if (!reset.ok) this.#log.warn({ bdf, why: describeReset(reset) }, 'not reset before its release');
+      device.pristine.restore(device.operations.hardware);
+      device.operations.turnOff();
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      this.#log.warn({ bdf, error: describeError(error) }, 'device released as it is');
+    }
   }
 }
 

@@ -16,9 +16,11 @@ export interface VectorTerms {
   readonly operations: HostOperations;
   readonly mapper: InterruptMapper;
   /** Why the guest may not switch this kind on; `undefined`: it may. */
-  readonly refuses: (kind: 'msi' | 'msix') => string | undefined;
+  readonly refuses: (kind: 'msi' | 'msix', vectors: number) => string | undefined;
   /** A request was refused, or an unmap failed; the receiver limits the rate. */
   readonly warn: (what: string, why: string) => void;
+  /** Told when MSI or MSI-X has come on, and when it has gone off: the line is out of use, or in use again. */
+  readonly switched?: (state: 'on' | 'off') => void;
 }
 
 /**
@@ -53,14 +55,15 @@ export class Vectors implements DeviceInterrupts {
     const { operations, mapper, domain } = this.#terms;
     if (this.#on !== undefined) return this.#on === 'msi' ? 'MSI is on already' : 'MSI-X is on';
     if (operations.msi === undefined) return 'the device has no MSI capability';
-    const refused = this.#terms.refuses('msi');
+    const refused = this.#terms.refuses('msi', 1);
     if (refused !== undefined) return refused;
     try {
       const pirq = mapper.mapMsi(domain, operations.hardware);
       this.#pirqs.push(pirq);
-      operations.setIntxDisabled('on');
+      operations.silenceIntx();
       this.#change(operations.msi + Msi.control, 0, Msi.enable);
       this.#on = 'msi';
+      this.#terms.switched?.('on');
       request.value = pirq;
       return undefined;
     } catch (error) {
@@ -108,7 +111,7 @@ export class Vectors implements DeviceInterrupts {
       return errno;
     };
     if (msix === undefined) return refuse(Errno.EINVAL, 'the device has no MSI-X capability');
-    const refused = this.#terms.refuses('msix');
+    const refused = this.#terms.refuses('msix', count);
     if (refused !== undefined) return refuse(Errno.EINVAL, refused);
     try {
       const tableSize = (hardware.readConfig(msix + Msix.control, 2) & Msix.sizeMask) + 1;
@@ -123,9 +126,10 @@ export class Vectors implements DeviceInterrupts {
         if (pirq > HIGHEST_PIRQ) throw new HostError(`PIRQ ${pirq} does not fit the answer`, Errno.ENOSPC);
         request.setVector(i, pirq);
       }
-      operations.setIntxDisabled('on');
+      operations.silenceIntx();
       this.#change(msix + Msix.control, Msix.maskAll, Msix.enable);
       this.#on = 'msix';
+      this.#terms.switched?.('on');
       return 0;
     } catch (error) {
       this.#unmapAll();
@@ -148,9 +152,20 @@ export class Vectors implements DeviceInterrupts {
   }
 
   #disable(request: Request): number {
-    if (this.#on !== undefined) this.#off();
+    if (this.#on !== undefined) {
+      this.#off();
+      this.#terms.switched?.('off');
+    }
     request.value = this.#terms.mapper.linePirq(this.#terms.operations.hardware);
     return Status.success;
+  }
+
+  restore(): void {
+    const { msi, msix } = this.#terms.operations;
+    if (this.#on === undefined) return;
+    this.#terms.operations.silenceIntx();
+    if (this.#on === 'msi' && msi !== undefined) this.#change(msi + Msi.control, 0, Msi.enable);
+    if (this.#on === 'msix' && msix !== undefined) this.#change(msix + Msix.control, Msix.maskAll, Msix.enable);
   }
 
   teardown(): number {
@@ -178,7 +193,7 @@ export class Vectors implements DeviceInterrupts {
       const control = operations.msi + Msi.control;
       step('MSI off', () => this.#change(control, Msi.enable, 0));
     }
-    if (this.#on !== undefined) step('INTx on', () => operations.setIntxDisabled('off'));
+    if (this.#on !== undefined) step('INTx on', () => operations.resumeIntx());
     this.#on = undefined;
     this.#unmapAll();
   }

@@ -2,6 +2,7 @@
 
 import { type Dispatcher, Worker } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
+import type { GuestView, Seat } from '../lane/index.ts';
 import type { EventChannel, MappedPage, Platform, StoreView } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
 import { Ring } from '../ring/ring.ts';
@@ -41,19 +42,36 @@ export class Connection {
   readonly worker: Worker;
   readonly #page: MappedPage;
   readonly #channel: EventChannel;
+  /** The lane's part of this guest, where there is a lane. */
+  readonly #seat: Seat | undefined;
 
   /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
   constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher) {
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
-      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, platform.guests ?? 'in turn');
+      const { lane } = platform;
+      const { reference } = this.#page;
+      // A lane looks at the page between requests, so the worker need not.
+      const guests = lane === undefined ? (platform.guests ?? 'in turn') : 'in turn';
+      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, guests);
       this.worker = worker;
-      this.#channel = platform.events.bindInterdomain(domain, keys.eventChannel, worker.event);
+      const listener = (): void => {
+        if (this.#seat?.hasServed()) worker.answeredElsewhere();
+        worker.event();
+      };
+      const channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
+      this.#seat = reference === undefined ? undefined : lane?.seat(channel, reference);
+      this.#channel = this.#seat ?? channel;
     } catch (error) {
       this.#page.unmap();
       throw error;
     }
-    this.worker.serve(this.#channel);
+    this.worker.serve(this.#channel, this.#seat === undefined ? 'look' : 'wait');
+  }
+
+  /** What the lane may answer from. When it returns nothing older is used any more. */
+  show(view: () => GuestView): void {
+    this.#seat?.show(view());
   }
 
   /** Unbinds first, so that no event comes any more; waits for the running request; unmaps last (XSA-331). */

@@ -29,6 +29,7 @@ export class Discovery {
   /** Directories that were there already but are not ours to take over; said once each. */
   readonly #foreign = new Set<string>();
   #watch: StoreWatch | undefined;
+  #lookAgain: (() => void) | undefined;
 
   constructor(terms: DiscoveryTerms) {
     this.#terms = terms;
@@ -48,6 +49,7 @@ export class Discovery {
     );
     // The watch fires for everything below, the guests' own state changes too; only new directories matter here.
     const depth = this.#root.split('/').length + 3;
+    this.#lookAgain = look;
     this.#watch = await platform.xenstore.watch(this.#root, (path) => {
       const parts = path.split('/');
       const known = this.#guests.has(parts.slice(0, depth - 1).join('/'));
@@ -94,7 +96,11 @@ export class Discovery {
       directory,
       frontend,
       guest: { domain, name },
-      retired: () => this.#guests.delete(directory),
+      retired: () => {
+        this.#guests.delete(directory);
+        // It may be there again: made anew while the old one was being ended.
+        this.#lookAgain?.();
+      },
     });
     this.#guests.set(directory, backend);
     await backend.start();
@@ -102,6 +108,7 @@ export class Discovery {
 
   /** Stops looking for guests and ends the ones there are, all at the same time. */
   async stop(patience: number): Promise<void> {
+    this.#lookAgain = undefined;
     await this.#watch?.close();
     await this.#queue.idle();
     await Promise.all(this.guests.map((guest) => guest.shutdown(patience)));

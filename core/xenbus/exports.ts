@@ -2,11 +2,12 @@
 
 import { type Bdf, devfnOf, formatBdf, formatRoot, formatVdev } from '../bdf.ts';
 import { describeError, fail } from '../errors/index.ts';
+import type { GuestView } from '../lane/index.ts';
 import type { Logger } from '../log.ts';
-import type { Xenstore } from '../platform/index.ts';
+import type { StoreView, Xenstore } from '../platform/index.ts';
 import type { SlotMap } from '../slots.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
-import { decimal, requireBdf, XenbusState } from './nodes.ts';
+import { changeDirectory, decimal, requireBdf, XenbusState } from './nodes.ts';
 
 /** What a guest's exports are made with. */
 export interface ExportTerms {
@@ -17,9 +18,14 @@ export interface ExportTerms {
   /** The back end's directory of this guest. */
   readonly directory: string;
   readonly log: Logger;
+  /** Devices came or went. */
+  readonly changed: () => void;
   /** Resolves when no request of the guest is being worked on. */
   readonly drained: () => Promise<void>;
 }
+
+/** Most entries a directory is believed to have; a passthrough guest could get every function of some buses. */
+const MOST_ENTRIES = 1024;
 
 /** `vdevfn-N`, hexadecimal: the virtual slot that was asked for. */
 const wantedSlot = (text: string | undefined): number | undefined => {
@@ -51,11 +57,12 @@ export class Exports {
   async reconcile(which: 'all' | 'marked'): Promise<unknown[]> {
     const { xenstore, directory } = this.#terms;
     const count = decimal(await xenstore.read(`${directory}/num_devs`));
-    if (count === undefined) {
-      fail('STORE_REFUSED', { operation: 'read', path: `${directory}/num_devs`, error: 'missing or not a number' });
+    if (count === undefined || count > MOST_ENTRIES) {
+      const error = `missing, or not a number up to ${MOST_ENTRIES}`;
+      return fail('STORE_REFUSED', { operation: 'read', path: `${directory}/num_devs`, error });
     }
     const errors: unknown[] = [];
-    for (let index = 0; index < (count ?? 0); index++) {
+    for (let index = 0; index < count; index++) {
       const state = decimal(await xenstore.read(`${directory}/state-${index}`)) ?? XenbusState.unknown;
       try {
         if (state === XenbusState.closing && which === 'marked') await this.#remove(index);
@@ -71,7 +78,7 @@ export class Exports {
   async #mark(index: number, state: number, why: string): Promise<void> {
     const { xenstore, directory, log, tenant } = this.#terms;
     log.error({ guest: tenant.domain, index, error: why }, 'device not exported');
-    await xenstore.write(`${directory}/state-${index}`, String(state));
+    await changeDirectory(xenstore, directory, (view) => view.write(`${directory}/state-${index}`, String(state)));
   }
 
   async #add(index: number): Promise<void> {
@@ -82,13 +89,19 @@ export class Exports {
     try {
       const wanted = wantedSlot(await xenstore.read(`${directory}/vdevfn-${index}`));
       const virtual = wanted === undefined ? slots.add(device) : slots.add(device, wanted);
-      await xenstore.write(`${directory}/vdev-${index}`, formatVdev(virtual));
-      await this.#publishRoots();
-      await xenstore.write(`${directory}/state-${index}`, String(XenbusState.initialised));
+      // All or nothing: an address that was announced and failed later would be another device's one day (D-X5).
+      await changeDirectory(xenstore, directory, async (view) => {
+        await view.write(`${directory}/vdev-${index}`, formatVdev(virtual));
+        await this.#publishRoots(view);
+        await view.write(`${directory}/state-${index}`, String(XenbusState.initialised));
+      });
       this.#devices.set(address, device);
+      this.#terms.changed();
       log.info({ bdf: formatBdf(address), guest: tenant.domain, vdev: formatBdf(virtual) }, 'device assigned');
     } catch (error) {
       slots.remove(device);
+      // A guest that is connected may have found it already.
+      await this.#terms.drained();
       await stub.giveBack(device);
       throw error;
     }
@@ -96,15 +109,19 @@ export class Exports {
 
   async #remove(index: number): Promise<void> {
     const { xenstore, directory, slots } = this.#terms;
-    const address = await requireBdf(xenstore, `${directory}/vdev-${index}`);
-    const device = this.devices.find((one) => slots.find(one) === address);
+    // Never exported: another entry has the device, or nobody.
+    if ((await xenstore.read(`${directory}/vdev-${index}`)) === undefined) return;
+    const virtual = await requireBdf(xenstore, `${directory}/vdev-${index}`);
+    const address = await requireBdf(xenstore, `${directory}/dev-${index}`);
+    const device = this.#devices.get(address);
     // Gone already: the toolstack has not deleted the entry yet (D-X2).
-    if (device !== undefined) await this.#giveBack(device);
+    if (device !== undefined && slots.find(device) === virtual) await this.#giveBack(device);
   }
 
   async #giveBack(device: SeizedDevice): Promise<void> {
     const { slots, stub, drained } = this.#terms;
     slots.remove(device);
+    this.#terms.changed();
     await drained();
     this.#devices.delete(device.bdf);
     this.returned.pirqs += await stub.giveBack(device);
@@ -117,25 +134,37 @@ export class Exports {
   }
 
   /** Announces virtual buses that are not announced yet; announced ones are never withdrawn. */
-  async #publishRoots(): Promise<void> {
-    const { xenstore, directory, slots } = this.#terms;
-    await xenstore.transaction(async (view) => {
-      const text = await view.read(`${directory}/root_num`);
-      const count = text === undefined ? 0 : decimal(text);
-      if (count === undefined) {
-        return fail('STORE_REFUSED', { operation: 'read', path: `${directory}/root_num`, error: 'not a number' });
-      }
-      const known = new Set<string>();
-      for (let index = 0; index < count; index++) known.add((await view.read(`${directory}/root-${index}`)) ?? '');
-      let next = count;
-      for (const { segment, bus } of slots.roots()) {
-        const root = formatRoot(segment, bus);
-        if (known.has(root)) continue;
-        await view.write(`${directory}/root-${next}`, root);
-        next++;
-      }
-      if (next !== count) await view.write(`${directory}/root_num`, String(next));
+  async #publishRoots(view: StoreView): Promise<void> {
+    const { directory, slots } = this.#terms;
+    const text = await view.read(`${directory}/root_num`);
+    const count = text === undefined ? 0 : decimal(text);
+    if (count === undefined || count > MOST_ENTRIES) {
+      const error = `not a number up to ${MOST_ENTRIES}`;
+      return fail('STORE_REFUSED', { operation: 'read', path: `${directory}/root_num`, error });
+    }
+    const known = new Set<string>();
+    for (let index = 0; index < count; index++) known.add((await view.read(`${directory}/root-${index}`)) ?? '');
+    let next = count;
+    for (const { segment, bus } of slots.roots()) {
+      const root = formatRoot(segment, bus);
+      if (known.has(root)) continue;
+      await view.write(`${directory}/root-${next}`, root);
+      next++;
+    }
+    if (next !== count) await view.write(`${directory}/root_num`, String(next));
+  }
+
+  /** What a lane needs to answer for these devices. */
+  view(counters: Pick<GuestView, 'requests' | 'statuses'>): GuestView {
+    const placed = this.devices.flatMap((device) => {
+      const vdev = this.#terms.slots.find(device);
+      return vdev === undefined ? [] : [{ vdev, view: device.assignment?.deviceView ?? null }];
     });
+    return {
+      addresses: Int32Array.from(placed, ({ vdev }) => vdev | 0),
+      devices: placed.map(({ view }) => view),
+      ...counters,
+    };
   }
 
   /** Virtual address of a device that is exported. */

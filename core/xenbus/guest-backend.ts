@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bdf } from '../bdf.ts';
-import { Dispatcher } from '../dispatcher/index.ts';
+import { type Bdf, busOf, devfnOf, segmentOf } from '../bdf.ts';
+import { type AerOutcome, Dispatcher } from '../dispatcher/index.ts';
 import { describeError, isPcibackError } from '../errors/index.ts';
 import type { Denial, GuestFacts, Hooks } from '../hooks/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
@@ -12,7 +12,7 @@ import { DenialRecord } from '../space/denials.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
 import { Exports } from './exports.ts';
-import { decimal, readState, stateName, XenbusState } from './nodes.ts';
+import { changeDirectory, decimal, readState, stateName, XenbusState } from './nodes.ts';
 
 const { initWait, initialised, connected, closing, closed, reconfiguring, reconfigured, unknown, initialising } =
   XenbusState;
@@ -88,6 +88,7 @@ export class GuestBackend {
       limit: this.#limit,
       refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
       settled: (status) => this.#connection?.worker.settled(status),
+      viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
     const slots = terms.mapper.create<SeizedDevice>(guest.domain);
@@ -98,6 +99,7 @@ export class GuestBackend {
       tenant,
       directory: terms.directory,
       log,
+      changed: () => this.#showView(),
       drained: async () => this.#connection?.worker.drained(),
     });
     this.#dispatcher = new Dispatcher(slots, (error) => {
@@ -108,6 +110,10 @@ export class GuestBackend {
       () => this.#step(),
       (error) => log.error({ guest: guest.domain, error: describeError(error) }, 'guest state not handled'),
     );
+  }
+
+  #showView(): void {
+    this.#connection?.show(() => this.#exports.view(this.#dispatcher.counters));
   }
 
   #tellDenial(denial: Denial): void {
@@ -128,6 +134,36 @@ export class GuestBackend {
   /** Whether its page is mapped and its channel bound. */
   get isConnected(): boolean {
     return this.#connection !== undefined;
+  }
+
+  has(device: SeizedDevice): boolean {
+    return this.#exports.devices.includes(device);
+  }
+
+  /** Asks the guest about an error; see `ErrorGuest`. It takes no turn in the queue: the guest may be slow to answer. */
+  async askAboutError(
+    device: SeizedDevice,
+    command: number,
+    state: number,
+    patience: number,
+  ): Promise<AerOutcome | 'no ring' | 'no address'> {
+    const worker = this.#connection?.worker;
+    if (worker === undefined) return 'no ring';
+    const vdev = this.#exports.addressOf(device)?.vdev;
+    if (vdev === undefined) return 'no address';
+    const [segment, bus, devfn] = [segmentOf(vdev), busOf(vdev), devfnOf(vdev)];
+    return worker.ask({ command, state, segment, bus, devfn }, patience);
+  }
+
+  /** Notes in the store that a device's error was not survived; in its own directory (D-X9), never outside of a transaction. */
+  async markFailed(): Promise<void> {
+    const { platform, directory, log, guest } = this.#terms;
+    try {
+      await changeDirectory(platform.xenstore, directory, (view) => view.write(`${directory}/aerState`, 'aerfail'));
+    } catch (error) {
+      // A guest that is gone, or was made anew, has no use for it.
+      log.warn({ guest: guest.domain, error: describeError(error) }, 'aerState not written');
+    }
   }
 
   report(): GuestReport {
@@ -161,7 +197,8 @@ export class GuestBackend {
       this.#frontState = front;
     }
     if (front === unknown || front === closed) this.#frontClosed?.();
-    if (this.#state === unknown || front === unknown) return this.#retire();
+    // In state 1 the directory is another one than the one served here: it went and was made anew between two looks.
+    if (this.#state === unknown || this.#state === initialising || front === unknown) return this.#retire();
     try {
       await this.#follow(front);
     } catch (error) {
@@ -184,20 +221,21 @@ export class GuestBackend {
           await this.#retire();
         return;
       case initialising:
-        // A front end that comes back after closing (D-X12).
-        if (this.#state === closed) await this.#restart();
+        // A front end that comes back after closing (D-X12), even if its Closed passed between two looks.
+        if (this.#state === closed || this.#connection !== undefined) await this.#restart();
         break;
       case reconfiguring:
         if (this.#state === reconfiguring) {
           await this.#reconcile('marked');
           await this.#switch(reconfigured);
         }
-        return;
+        break;
       case connected:
         // D-X3: only an end that is attached can be connected.
         if (this.#state === reconfigured && this.#connection !== undefined) await this.#switch(connected);
-        return;
+        break;
     }
+    // Whatever the front end says meanwhile.
     if (this.#state === initWait) {
       await this.#reconcile('all');
       await this.#switch(initialised);
@@ -220,7 +258,9 @@ export class GuestBackend {
   async #attach(): Promise<void> {
     const { platform, frontend, guest, hooks, log } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
+    await this.#disconnect();
     this.#connection = new Connection(platform, guest.domain, keys, this.#dispatcher);
+    this.#showView();
     await this.#switch(connected);
     log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');
     hooks.call('guestConnected', guest);
@@ -229,8 +269,9 @@ export class GuestBackend {
   async #disconnect(): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined) return;
-    this.#connection = undefined;
+    // Until it is closed it is the one that hears how a slow request ended: close waits for that.
     await connection.close();
+    this.#connection = undefined;
     const { guest, hooks, log } = this.#terms;
     this.#released.unmapped++;
     this.#released.unbound++;
@@ -239,6 +280,8 @@ export class GuestBackend {
   }
 
   async #restart(): Promise<void> {
+    await this.#disconnect();
+    await this.#switch(closed);
     await this.#exports.giveBackAll();
     await this.#switch(initWait);
   }
@@ -259,12 +302,18 @@ export class GuestBackend {
     await platform.xenstore.write(`${node}/error`, `22 ${text}`.slice(0, 1024));
   }
 
-  /** Changes the own state, unless the directory is gone: a vanished guest is not resurrected. */
+  /**
+   * Changes the own state, unless the directory is gone or another one: a vanished guest is not resurrected. A state
+   * that the toolstack wrote meanwhile stays, except at the end: what it asks for is done at the next look.
+   */
   async #switch(next: number): Promise<void> {
     const { platform, directory, log, guest } = this.#terms;
+    const seen = this.#state;
     const previous = await platform.xenstore.transaction(async (view) => {
       const current = decimal(await view.read(`${directory}/state`));
-      if (current !== undefined && current !== next) await view.write(`${directory}/state`, String(next));
+      if (current === undefined || (current === initialising && next !== initWait)) return undefined;
+      if (current !== seen && next !== closing && next !== closed) return undefined;
+      if (current !== next) await view.write(`${directory}/state`, String(next));
       return current;
     });
     if (previous === undefined) return;

@@ -2,7 +2,7 @@
 
 import { type Bdf, parseBdf } from '../bdf.ts';
 import { fail, isPcibackError } from '../errors/index.ts';
-import type { StoreView } from '../platform/index.ts';
+import type { StoreView, Xenstore } from '../platform/index.ts';
 
 /** States of either end, as their `state` nodes hold them. */
 export const XenbusState = {
@@ -70,6 +70,26 @@ export const requireBdf = async (view: StoreView, path: string): Promise<Bdf> =>
     return fail('STORE_REFUSED', { operation: 'read', path, error: error.message }, error);
   }
 };
+
+/**
+ * Runs a change of a back end's directory in a transaction, and only while the directory is the one that this back end
+ * serves: one that is gone is not made anew, and one in state Initialising is new and belongs to the next back end.
+ *
+ * @throws PcibackError `STORE_REFUSED` when it is not; nothing is written then
+ */
+export const changeDirectory = <T>(
+  xenstore: Xenstore,
+  directory: string,
+  work: (view: StoreView) => Promise<T>,
+): Promise<T> =>
+  xenstore.transaction(async (view) => {
+    const path = `${directory}/state`;
+    const state = await view.read(path);
+    if (state === undefined || decimal(state) === XenbusState.initialising) {
+      fail('STORE_REFUSED', { operation: 'write', path: directory, error: 'the directory is not served any more' });
+    }
+    return work(view);
+  });
 
 /** Names of the children that are decimal numbers. */
 export const numberedChildren = async (view: StoreView, path: string): Promise<number[]> =>

@@ -16,6 +16,8 @@ interface Port {
   readonly port: number;
   readonly remoteDomain: number;
   readonly listener: () => void;
+  /** Of a port that a PIRQ is bound to. */
+  readonly pirq?: PirqPort;
   peer: Port | undefined;
   /** Set by `bindInterdomain`: this end is the one that the ledger lists. */
   readonly binder: boolean;
@@ -25,11 +27,21 @@ interface Port {
   closed: boolean;
 }
 
+/** What a port that a PIRQ is bound to tells. */
+export interface PirqPort {
+  /** The domain has dealt with the interrupt. */
+  eoi(): void;
+  /** The port was closed. */
+  unbound(): void;
+}
+
 /** The domain end of the tables of ports. */
 export interface DomainPorts {
   /** A port that `remoteDomain` may bind to. */
   allocUnbound(remoteDomain: number, listener: () => void): EventChannel;
   bindInterdomain(remoteDomain: number, remotePort: number, listener: () => void): EventChannel;
+  /** A port for a PIRQ; `raise` delivers an interrupt to it, `unmask` of the channel is the EOI. */
+  bindPirq(pirq: PirqPort, listener: () => void): { readonly channel: EventChannel; readonly raise: () => void };
   closeAll(): void;
 }
 
@@ -73,6 +85,10 @@ export class Channels {
         this.#raise(local);
         return this.#handle(local);
       },
+      bindPirq: (pirq, listener) => {
+        const port = this.#open({ domain, remoteDomain: domain, listener, binder: false, pirq });
+        return { channel: this.#handle(port), raise: () => this.#raise(port) };
+      },
       closeAll: () => {
         for (const port of [...(this.#domains.get(domain)?.values() ?? [])]) this.#close(port);
       },
@@ -89,7 +105,7 @@ export class Channels {
     return lines;
   }
 
-  #open(facts: Pick<Port, 'domain' | 'remoteDomain' | 'listener' | 'binder'>): Port {
+  #open(facts: Pick<Port, 'domain' | 'remoteDomain' | 'listener' | 'binder' | 'pirq'>): Port {
     const number = this.#nextPort.get(facts.domain) ?? 1;
     this.#nextPort.set(facts.domain, number + 1);
     const port: Port = {
@@ -111,16 +127,29 @@ export class Channels {
     return {
       port: port.port,
       notify: () => {
+        if (port.closed) this.#breach(port, 'notify after close');
         if (port.closed) throw new HostError('notify', Errno.ENOTCONN, `port ${port.port}`);
         if (port.peer) this.#raise(port.peer);
       },
       unmask: () => {
-        if (port.closed || !port.masked) return;
+        if (port.closed || !port.masked) {
+          this.#breach(port, port.closed ? 'unmask after close' : 'unmask without a delivery');
+          return;
+        }
         port.masked = false;
+        port.pirq?.eoi();
         if (port.pending) this.#enqueue(port);
       },
-      close: () => this.#close(port),
+      close: () => {
+        if (port.closed) this.#breach(port, 'close twice');
+        this.#close(port);
+      },
     };
+  }
+
+  /** Only the end that bound the channel is the host's; a guest may do what it likes. */
+  #breach(port: Port, what: string): void {
+    if (port.binder) this.#journal.breach(`evtchn d${port.domain} port ${port.port}: ${what}`);
   }
 
   #raise(port: Port): void {
@@ -174,6 +203,7 @@ export class Channels {
     if (port.peer) port.peer.peer = undefined;
     port.peer = undefined;
     this.#domains.get(port.domain)?.delete(port.port);
+    port.pirq?.unbound();
     this.#journal.add(`evtchn close d${port.domain} port ${port.port}`);
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '../../../core/platform/index.ts';
 import { type Behaviour, behaviourOf, CommandBit } from './behaviour.ts';
 import { CapabilityId, type DeviceImage, put, u16, u32 } from './image.ts';
+import type { LineSource } from './lines.ts';
 import type { HostFunction } from './pirqs.ts';
 import { createVpd, type Vpd } from './vpd.ts';
 
@@ -27,7 +28,12 @@ export interface ModelEvents {
   /** A call that breaks an obligation of the platform interfaces. */
   illegal(line: string): void;
   note(line: string): void;
+  /** The function may drive its interrupt line from now on. */
+  line?(model: PciModel): void;
 }
+
+/** Status register: Interrupt Status, which tells of a request for service even where INTX_DISABLE keeps the line free. */
+const interruptStatus = 0x08;
 
 const silent: ModelEvents = { illegal: () => undefined, note: () => undefined };
 
@@ -50,7 +56,7 @@ interface Fault {
  * on hardware, the VPD window works. Xen's own rule is applied on top: of an MSI-X capability only the control word can
  * be written, by a 16-bit write, and of a maskable MSI capability in use only control and mask.
  */
-export class PciModel implements HostFunction {
+export class PciModel implements HostFunction, LineSource {
   readonly identity: PciIdentity;
   readonly image: DeviceImage;
   readonly resources: readonly PciResource[];
@@ -115,8 +121,21 @@ export class PciModel implements HostFunction {
     this.counters.writes += 1;
     this.#check('write', offset, size);
     this.#checkInterruptCapabilities(offset, size);
-    const effects = this.#effectAt[offset] || this.#effectAt[offset + size - 1] ? this.#effectsIn(offset, size) : [];
+    if (!this.#effectAt[offset] && !this.#effectAt[offset + size - 1]) {
+      this.#store(offset, size, value);
+      return;
+    }
+    const effects = this.#effectsIn(offset, size);
     const before = effects.map((one) => this.peek(one.offset, one.size));
+    this.#store(offset, size, value);
+    effects.forEach((one, index) => {
+      const shift = 8 * (offset - one.offset);
+      one.run(before[index] ?? 0, shift >= 0 ? value << shift : value >>> -shift);
+    });
+  }
+
+  /** Changes the bits that a write reaches. */
+  #store(offset: number, size: number, value: number): void {
     const { write, clear } = this.#behaviour;
     for (let i = 0; i < size; i += 1) {
       const here = offset + i;
@@ -124,10 +143,6 @@ export class PciModel implements HostFunction {
       const mask = write[here] ?? 0;
       this.#config[here] = ((this.#config[here] ?? 0) & ~mask & ~((clear[here] ?? 0) & byte)) | (byte & mask);
     }
-    effects.forEach((one, index) => {
-      const shift = 8 * (offset - one.offset);
-      one.run(before[index] ?? 0, shift >= 0 ? value << shift : value >>> -shift);
-    });
   }
 
   async reset(): Promise<ResetOutcome> {
@@ -143,6 +158,24 @@ export class PciModel implements HostFunction {
     this.#events.note(`reset ${formatBdf(this.bdf)} ${method}`);
     this.#loseState();
     return { ok: true, method };
+  }
+
+  /** A reset of the link above the function. @returns whether the function came back */
+  hotReset(): boolean {
+    this.counters.resets += 1;
+    const failed = this.#takeFault('reset') !== undefined;
+    this.#events.note(`reset ${formatBdf(this.bdf)} ${failed ? 'link: failed' : 'link'}`);
+    if (!failed) this.#loseState();
+    return !failed;
+  }
+
+  /** Where a capability is; `undefined` for one that the function does not have. */
+  capability(id: number): number | undefined {
+    return this.#behaviour.capabilities.find((one) => one.id === id)?.offset;
+  }
+
+  extendedCapability(id: number): number | undefined {
+    return this.#behaviour.extended.find((one) => one.id === id)?.offset;
   }
 
   /** `flr`, `af_flr` or `pm`, as the host's `reset_method` file names them; `undefined` when there is none. */
@@ -191,6 +224,27 @@ export class PciModel implements HostFunction {
   memoryDecode(): boolean {
     if (this.image.virtualFunction) return this.physical?.memoryDecode() ?? true;
     return (this.peek(0x04, 2) & CommandBit.memory) !== 0;
+  }
+
+  /** The device asks for service, by its line if it may. */
+  raiseLine(): void {
+    this.poke(0x06, 1, this.peek(0x06, 1) | interruptStatus);
+    this.#events.line?.(this);
+  }
+
+  /** The device has been served. */
+  lowerLine(): void {
+    this.poke(0x06, 1, this.peek(0x06, 1) & ~interruptStatus);
+  }
+
+  get drivesLine(): boolean {
+    const asks = (this.peek(0x06, 1) & interruptStatus) !== 0 && this.peek(0x3d, 1) !== 0;
+    return asks && (this.peek(0x04, 2) & CommandBit.intxDisable) === 0 && !this.#sendsMessages;
+  }
+
+  get #sendsMessages(): boolean {
+    const [msi, msix] = [this.#msiAt, this.#msixAt];
+    return (msi !== 0 && (this.peek(msi + 2, 2) & 1) !== 0) || (msix !== 0 && (this.peek(msix + 2, 2) & 0x8000) !== 0);
   }
 
   #check(kind: 'read' | 'write', offset: number, size: number): void {
@@ -251,6 +305,7 @@ export class PciModel implements HostFunction {
         effects.push({ offset: offset + 2, size: 2, run: () => vpd.addressWritten() });
       }
     }
+    effects.push({ offset: 0x04, size: 2, run: () => this.#events.line?.(this) });
     // A self test that ends at once, without a failure code.
     if ((config[0x0f] ?? 0) & 0x80) effects.push({ offset: 0x0f, size: 1, run: () => put(config, 0x0f, 1, 0x80) });
     return effects;
@@ -276,6 +331,7 @@ export class PciModel implements HostFunction {
   /** What a function-level reset and the way out of D3hot do to config space. */
   #loseState(): void {
     const { write, clear, initial, sticky } = this.#behaviour;
+    this.lowerLine();
     for (let i = 0; i < this.#config.length; i += 1) {
       const state = ((write[i] ?? 0) | (clear[i] ?? 0)) & ~(sticky[i] ?? 0);
       this.#config[i] = ((this.#config[i] ?? 0) & ~state) | ((initial[i] ?? 0) & state);

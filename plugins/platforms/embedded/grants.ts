@@ -91,7 +91,10 @@ export class Grants {
         const page: MappedPage = {
           memory: grant.memory,
           unmap: () => {
-            if (!this.#mappings.delete(record)) return;
+            if (!this.#mappings.delete(record)) {
+              this.#journal.breach(`grant unmap d${domain} ref ${reference}, which is not mapped`);
+              return;
+            }
             own.delete(page);
             grant.mappings -= 1;
             this.#journal.add(`grant unmap d${domain} ref ${reference}`);

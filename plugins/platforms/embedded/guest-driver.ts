@@ -3,6 +3,7 @@
 import { Command, Status, statusName } from '../../../core/ring/layout.ts';
 import { CommandBit } from './behaviour.ts';
 import type { DriverOutcome, GuestConfig, GuestDevice } from './guest-device.ts';
+import type { GuestLines } from './guest-lines.ts';
 import { CapabilityId, ExtendedId } from './image.ts';
 
 /** MSI-X vectors that the driver asks for, where the function has as many. */
@@ -15,11 +16,13 @@ const tg3Registers = [0x68, 0x78, 0x80] as const;
 export class GuestDriver {
   readonly #config: GuestConfig;
   readonly #device: GuestDevice;
+  readonly #lines: GuestLines;
   readonly #outcome: DriverOutcome = { interrupts: 'none', vectors: [], refused: [], writes: [] };
 
-  constructor(config: GuestConfig, device: GuestDevice) {
+  constructor(config: GuestConfig, device: GuestDevice, lines: GuestLines) {
     this.#config = config;
     this.#device = device;
+    this.#lines = lines;
     device.driver = this.#outcome;
   }
 
@@ -45,6 +48,10 @@ export class GuestDriver {
       await this.#config.command(this.#device, kind === 'msix' ? Command.disableMsix : Command.disableMsi);
       this.#outcome.interrupts = 'none';
     }
+    if (kind === 'line') {
+      this.#lines.release(this.#device.interruptLine);
+      this.#outcome.interrupts = 'none';
+    }
     await this.#modify('command', 0x04, 2, (old) => old & ~CommandBit.master);
   }
 
@@ -68,6 +75,11 @@ export class GuestDriver {
     if (await this.#msix()) return;
     if (await this.#msi()) return;
     if (this.#device.interruptPin === 0 || this.#device.interruptLine === 0) return;
+    const refused = this.#lines.take(this.#device.interruptLine);
+    if (refused !== undefined) {
+      this.#outcome.refused.push(refused);
+      return;
+    }
     this.#outcome.interrupts = 'line';
     this.#outcome.vectors = [this.#device.interruptLine];
   }

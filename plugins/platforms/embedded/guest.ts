@@ -5,6 +5,7 @@ import { commandNames, PROTOCOL_MAGIC, Verdict } from '../../../core/ring/layout
 import { XenbusState } from '../../../core/xenbus/nodes.ts';
 import { GuestConfig, type GuestDevice, type GuestRefusal, type Place } from './guest-device.ts';
 import { GuestDriver } from './guest-driver.ts';
+import { GuestLines } from './guest-lines.ts';
 import { type AerHandler, type AerRequest, FrontRing, type GuestAnswer, type GuestRequest } from './guest-ring.ts';
 import { scanRoot } from './guest-scan.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -29,6 +30,8 @@ export interface GuestReport {
   /** Requests by command name. */
   readonly requests: Readonly<Record<string, number>>;
   readonly refusals: readonly GuestRefusal[];
+  /** Line interrupts that were received, by line. */
+  readonly lines: Readonly<Record<number, number>>;
   /** Error requests that were received. */
   readonly aer: readonly AerRequest[];
 }
@@ -72,6 +75,7 @@ class Guest implements IncludedGuest {
   readonly #front: string;
   readonly #devices = new Map<string, GuestDevice>();
   readonly #drivers = new Map<GuestDevice, GuestDriver>();
+  readonly #lines: GuestLines;
   readonly #aerSeen: AerRequest[] = [];
   readonly #waiters: { state: number; resolve: (report: GuestReport) => void; reject: (error: Error) => void }[] = [];
   #roots: { segment: number; bus: number }[] = [];
@@ -91,6 +95,7 @@ class Guest implements IncludedGuest {
     this.#parties = parties;
     this.#options = options;
     this.domain = options.domain;
+    this.#lines = new GuestLines(parties.hypervisor, options.domain);
     this.#store = parties.store.connect(options.domain);
     this.#front = `/local/domain/${options.domain}/device/pci/0`;
   }
@@ -115,6 +120,7 @@ class Guest implements IncludedGuest {
       devices: [...this.#devices.values()],
       requests: Object.fromEntries(counts),
       refusals: [...(this.#config?.refusals ?? [])],
+      lines: this.#lines.received,
       aer: [...this.#aerSeen],
     };
   }
@@ -155,6 +161,7 @@ class Guest implements IncludedGuest {
     if (this.#ended) return;
     this.#ended = why;
     this.#ring?.halt();
+    this.#lines.halt();
     this.#store.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(why);
   }
@@ -239,7 +246,7 @@ class Guest implements IncludedGuest {
     if (this.#options.driver === 'none') return;
     for (const device of found) {
       if (device.headerType !== 0) continue;
-      const driver = new GuestDriver(config, device);
+      const driver = new GuestDriver(config, device, this.#lines);
       this.#drivers.set(device, driver);
       await driver.start();
     }
@@ -285,6 +292,7 @@ class Guest implements IncludedGuest {
     if (this.#own === XenbusState.unknown) return;
     this.#devices.clear();
     this.#drivers.clear();
+    this.#lines.releaseAll();
     this.#dropRing();
     this.#own = XenbusState.unknown;
     this.#settle();

@@ -3,14 +3,16 @@
 import type { Bdf } from '../../../core/bdf.ts';
 import {
   Errno,
+  type EventChannel,
   type EventChannels,
   type GrantTable,
   HostError,
   type InterruptMapper,
 } from '../../../core/platform/index.ts';
-import { Channels, type DomainPorts, type LedgerChannel } from './channels.ts';
+import { Channels, type DomainPorts, type LedgerChannel, type PirqPort } from './channels.ts';
 import { Grants, type LedgerMapping, pageBytes } from './grants.ts';
-import { Journal } from './journal.ts';
+import { type Duties, Journal } from './journal.ts';
+import { type LineSharing, Lines } from './lines.ts';
 import { type HostFunction, type LedgerPirq, Pirqs } from './pirqs.ts';
 
 export type { HostFunction } from './pirqs.ts';
@@ -37,17 +39,25 @@ export interface DomainHandle {
   allocatePage(): SharedArrayBuffer;
   grantAccess(to: number, page: SharedArrayBuffer): number;
   endAccess(reference: number): boolean;
+  /**
+   * Takes the interrupts of a line that the toolstack mapped (EVTCHNOP_bind_pirq); `unmask` of the channel is the EOI.
+   *
+   * @throws HostError `EINVAL` for a PIRQ that is no line of this domain, `EEXIST`, `EBUSY` where one side does not share
+   */
+  bindPirq(pirq: number, sharing: LineSharing, listener: () => void): EventChannel;
   /** Unmaps and unbinds everything this domain has. */
   release(): void;
 }
 
 /** The hypervisor of the embedded platform. Domain 0 exists from the start. */
 export class Hypervisor {
-  readonly #journal = new Journal();
-  readonly #grants = new Grants(this.#journal);
-  readonly #channels = new Channels(this.#journal);
+  readonly #journal: Journal;
+  readonly #grants: Grants;
+  readonly #channels: Channels;
   readonly #domains = new Map<number, DomainHandle>();
-  readonly #pirqs = new Pirqs(this.#journal, (domain) => this.#domains.has(domain));
+  readonly #pirqs: Pirqs;
+  /** Line interrupts: the host's half of them, and what the other parties do to a line. */
+  readonly lines: Lines;
   #nextDomain = 1;
 
   /** PIRQs and the MSI rules, as domain 0 asks for them. */
@@ -61,13 +71,23 @@ export class Hypervisor {
         this.#pirqs.unmap(domain, pirq);
       } catch (error) {
         // The guest's end took its PIRQs with it.
-        if (!(error instanceof HostError) || error.errno !== Errno.ESRCH) throw error;
+        if (!(error instanceof HostError) || error.errno !== Errno.ESRCH) {
+          this.#journal.breach(`unmap_pirq ${pirq} d${domain}, which is not mapped`);
+          throw error;
+        }
       }
     },
     linePirq: (device) => this.#pirqs.lineOf(device.identity.bdf),
   };
 
-  constructor() {
+  /** @param judgeAfter interrupts after which the host shuts off a line that hardly anybody there claims */
+  constructor(duties?: Duties, judgeAfter?: number) {
+    const journal = new Journal(duties);
+    this.#journal = journal;
+    this.#grants = new Grants(journal);
+    this.#channels = new Channels(journal);
+    this.lines = new Lines(journal, judgeAfter);
+    this.#pirqs = new Pirqs(journal, (domain) => this.#domains.has(domain));
     this.#domains.set(0, this.#makeHandle(0));
   }
 
@@ -127,6 +147,7 @@ export class Hypervisor {
 
   unmapPirq(domain: number, pirq: number): void {
     this.#pirqs.unmap(domain, pirq);
+    this.lines.unbind(domain, pirq);
   }
 
   /** What is mapped, bound, assigned at this moment. */
@@ -162,6 +183,25 @@ export class Hypervisor {
     this.#journal.add(line);
   }
 
+  #bindPirq(ports: DomainPorts, domain: number, pirq: number, sharing: LineSharing, listener: () => void) {
+    if (!this.#pirqs.hasLine(domain, pirq)) {
+      throw new HostError('bind_pirq', Errno.EINVAL, `PIRQ ${pirq} is no line of domain ${domain}`);
+    }
+    // The line may raise the port as soon as it is bound, so each has to know the other before.
+    let binding: PirqPort | undefined;
+    const { channel, raise } = ports.bindPirq(
+      { eoi: () => binding?.eoi(), unbound: () => binding?.unbound() },
+      listener,
+    );
+    try {
+      binding = this.lines.bind(domain, pirq, sharing, raise);
+      return channel;
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+  }
+
   #makeHandle(domain: number): DomainHandle {
     const grants = this.#grants.forDomain(domain);
     const ports = this.#channels.forDomain(domain);
@@ -173,6 +213,7 @@ export class Hypervisor {
       allocatePage: () => new SharedArrayBuffer(pageBytes),
       grantAccess: (to, page) => this.#grants.grant(domain, to, page),
       endAccess: (reference) => this.#grants.end(domain, reference),
+      bindPirq: (pirq, sharing, listener) => this.#bindPirq(ports, domain, pirq, sharing, listener),
       release: () => {
         ports.closeAll();
         grants.unmapAll();

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-import type { Clock, Platform } from '../../../core/platform/index.ts';
+import type { Clock, HostErrors, Platform } from '../../../core/platform/index.ts';
 import { createBus, type EmbeddedBus } from './bus.ts';
 import { realClock } from './clock.ts';
+import { createErrors } from './errors.ts';
 import { type GuestOptions, type IncludedGuest, startGuest } from './guest.ts';
 import { Hypervisor } from './hypervisor.ts';
 import type { DeviceImage } from './image.ts';
+import type { Duties } from './journal.ts';
+import type { Lines } from './lines.ts';
 import { createStore, type EmbeddedStore, type StoreConnection } from './store.ts';
 import { createToolstack, type Toolstack } from './toolstack.ts';
 
@@ -16,6 +19,8 @@ export type { GuestBar, GuestDevice, GuestRefusal, GuestWrite } from './guest-de
 export type { AerHandler, AerRequest, GuestAnswer, GuestRequest } from './guest-ring.ts';
 export type { Hypervisor, Ledger } from './hypervisor.ts';
 export type { DeviceImage } from './image.ts';
+export type { Duties } from './journal.ts';
+export type { LineReport, Lines } from './lines.ts';
 export * from './sources.ts';
 export type { DomainOptions, Toolstack } from './toolstack.ts';
 
@@ -24,15 +29,21 @@ export interface EmbeddedOptions {
   readonly devices: readonly DeviceImage[];
   /** Default: the real one. */
   readonly clock?: Clock;
+  /** Default: lenient, as a real host is. */
+  readonly duties?: Duties;
+  /** Interrupts after which the host shuts off a line that hardly anybody there claims. Default: 100,000, as Linux. */
+  readonly nobodyCaresAfter?: number;
 }
 
 /** Xen in this process: a platform, and the other parties that a real Xen would have. */
 export interface EmbeddedPlatform extends Platform {
+  readonly lines: Lines;
   readonly xenstore: StoreConnection;
   readonly pci: EmbeddedBus;
   readonly hypervisor: Hypervisor;
   readonly store: EmbeddedStore;
   readonly toolstack: Toolstack;
+  readonly errors: Required<Omit<HostErrors, 'watch'>>;
   /** Boots the included guest in a domain that the toolstack has made. */
   startGuest(options: GuestOptions): Promise<IncludedGuest>;
 }
@@ -44,14 +55,19 @@ export interface EmbeddedPlatform extends Platform {
  */
 export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatform => {
   const clock = options.clock ?? realClock;
-  const hypervisor = new Hypervisor();
+  const hypervisor = new Hypervisor(options.duties, options.nobodyCaresAfter);
   const store = createStore();
   const pci = createBus(options.devices, {
     illegal: (line) => hypervisor.noteIllegal(line),
     note: (line) => hypervisor.note(line),
+    line: (model) => hypervisor.lines.follow(model),
   });
-  for (const model of pci.models()) hypervisor.addFunction(model);
+  for (const model of pci.models()) {
+    hypervisor.addFunction(model);
+    hypervisor.lines.connect(model);
+  }
   const host = hypervisor.domain(0);
+  const toolstack = createToolstack({ hypervisor, store, pci, clock });
   const xenstore = store.connect(0);
   return {
     name: 'embedded',
@@ -61,10 +77,13 @@ export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatfo
     events: host.events,
     pci,
     interrupts: hypervisor.interrupts,
+    lines: hypervisor.lines,
     clock,
     hypervisor,
     store,
-    toolstack: createToolstack({ hypervisor, store, pci, clock }),
+    toolstack,
+    errors: createErrors(pci, (line) => hypervisor.note(line)),
+    domains: { destroy: (domain) => toolstack.destroy(domain) },
     startGuest: (guest) => startGuest({ hypervisor, store, clock }, guest),
     close: async () => {
       host.release();

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
 
+/**
+ * What becomes of a host call that is harmless but shows a mistake of the caller, such as unmapping a page twice:
+ * nothing, or it is illegal and throws.
+ */
+export type Duties = 'lenient' | 'enforced';
+
 /** What was asked of the host, in order; not the notifications and config accesses, which are counted elsewhere. */
 export class Journal {
   readonly #limit: number;
+  readonly #duties: Duties;
   readonly #illegal: string[] = [];
   #trace: string[] = [];
 
   /** @param limit host calls that are kept at least; twice as many at most */
-  constructor(limit = 4096) {
+  constructor(duties: Duties = 'lenient', limit = 4096) {
+    this.#duties = duties;
     this.#limit = limit;
   }
 
@@ -29,5 +37,12 @@ export class Journal {
   addIllegal(line: string): void {
     this.add(`ILLEGAL ${line}`);
     if (this.#illegal.length < this.#limit) this.#illegal.push(line);
+  }
+
+  /** A call that a real host forgives. @throws Error when duties are enforced; it is listed as illegal then. */
+  breach(line: string): void {
+    if (this.#duties === 'lenient') return;
+    this.addIllegal(line);
+    throw new Error(`illegal host call: ${line}`);
   }
 }

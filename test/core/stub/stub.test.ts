@@ -55,6 +55,8 @@ let nic: FakeFunction;
 let stub: Stub;
 let address: Bdf;
 let gone: boolean;
+/** Functions whose errors are looked for. */
+let watched: Bdf[];
 let hooks: Hooks;
 let policy: { -readonly [Key in keyof StubPolicy]: StubPolicy[Key] };
 
@@ -62,6 +64,7 @@ beforeEach(() => {
   trace = [];
   outcome = done;
   gone = false;
+  watched = [];
   nic = nicWith(trace, () => outcome);
   address = nic.identity.bdf;
   let next = 50;
@@ -77,6 +80,13 @@ beforeEach(() => {
         return Promise.resolve();
       },
       bridgesAbove: () => Promise.resolve([]),
+    },
+    errors: {
+      subscribe: () => () => {},
+      watch: (one: Bdf) => {
+        watched.push(one);
+        return () => void watched.splice(watched.indexOf(one), 1);
+      },
     },
     interrupts: {
       prepareMsix: () => void trace.push('prepare'),
@@ -96,7 +106,9 @@ beforeEach(() => {
   policy = {
     onReset: { failed: 'quarantine', unsupported: 'allow' },
     permissive: () => false,
-    interruptPolicy: () => strict,
+    allowInterruptControl: () => false,
+    interruptPolicy: () => 'strict',
+    interruptPolicyNamed: () => strict,
     contributions: () => [],
   };
   hooks = new Hooks(() => {});
@@ -154,9 +166,62 @@ describe('seizing (seed cd9db80e52)', () => {
     expect(trace).toEqual(['give to host']);
   });
 
+  it('takes the preparation back when it fails after it', async () => {
+    hooks.point('deviceSeized').tap('test', {}, () => {
+      throw new Error('not this one');
+    });
+    await expect(stub.seize(address)).rejects.toThrow();
+    expect(trace).toEqual(['hold', 'prepare', 'reset', 'unprepare', 'give to host']);
+    expect(stub.devices).toEqual([]);
+  });
+
   it('is done once for two callers', async () => {
     expect(await Promise.all([stub.seize(address), stub.seize(address)]).then(([a, b]) => a === b)).toBe(true);
     expect(trace.filter((line) => line === 'hold')).toHaveLength(1);
+  });
+});
+
+describe('the device lock (seed e8801a7418)', () => {
+  /** Counts how often the lock is taken; taking it while it is held would wait for ever. */
+  const counted = async (work: () => Promise<unknown>): Promise<number> => {
+    const device = await stub.seize(address);
+    const run = device.lock.run.bind(device.lock);
+    let taken = 0;
+    device.lock.run = (task) => {
+      taken++;
+      return run(task);
+    };
+    await work();
+    return taken;
+  };
+  const back = async (): Promise<void> => {
+    const [device] = stub.devices;
+    if (device !== undefined) await stub.giveBack(device);
+  };
+
+  it('is taken once for a device that is unbound unused', async () => {
+    expect(await counted(() => stub.release(address))).toBe(1);
+  });
+
+  it('is taken once for the unbinding of a used one, which is refused', async () => {
+    await enableMsix(1);
+    expect(await counted(() => expect(stub.release(address)).rejects.toMatchObject({ code: 'DEVICE_IN_USE' }))).toBe(1);
+  });
+
+  it('is taken once for a device that comes back, by hot unplug or because its guest died', async () => {
+    await enableMsix(1);
+    expect(await counted(back)).toBe(1);
+    await enableMsix(2);
+    gone = true;
+    expect(await counted(back)).toBe(1);
+    expect(await counted(back)).toBe(1);
+  });
+
+  it('makes unbind, return and the next guest wait for each other, and none for itself', async () => {
+    await enableMsix(1);
+    const results = await Promise.allSettled([back(), stub.release(address), back(), stub.assign(address, tenant(2))]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled']);
+    expect(stub.devices[0]?.assignment?.tenant.domain).toBe(2);
   });
 });
 
@@ -189,6 +254,30 @@ describe('taking a device back (S-7)', () => {
     await back();
     expect(trace).toEqual(order);
     expect(stub.devices[0]?.assignment).toBeUndefined();
+  });
+
+  it('a device that does not answer is quarantined, its PIRQs are unmapped all the same (XSA-360)', async () => {
+    await use();
+    const [device] = stub.devices;
+    nic.readConfig = () => {
+      throw new HostError('config read', Errno.EIO);
+    };
+    await back();
+    expect(trace).toEqual(['unmap 50']);
+    expect(device?.quarantine).toContain('EIO');
+    expect(device?.assignment).toBeUndefined();
+  });
+
+  it('its errors are looked for as long as a guest has it, no longer', async () => {
+    await stub.seize(address);
+    expect(watched).toEqual([]);
+    await use();
+    expect(watched).toEqual([address]);
+    await back();
+    expect(watched).toEqual([]);
+    hooks.deviceAssigned.tapPromise('test', () => Promise.reject(new HostError('no', Errno.EIO)));
+    await expect(stub.assign(address, tenant(2))).rejects.toThrow('no');
+    expect(watched).toEqual([]);
   });
 
   it('twice is once', async () => {
@@ -246,8 +335,30 @@ describe('release', () => {
     await stub.seize(address);
     trace.length = 0;
     await stub.release(address);
-    expect(trace).toEqual(['unprepare', 'give to host']);
+    expect(trace).toEqual(['reset', 'unprepare', 'give to host']);
     expect(stub.devices).toEqual([]);
+  });
+
+  it('resets and restores first: the host’s driver finds the device as it was (seed cd9db80e52)', async () => {
+    await stub.seize(address);
+    nic.put(0x10, 4, 0xdead0000);
+    trace.length = 0;
+    await stub.release(address);
+    expect(trace).toEqual(['reset', 'restore BAR 0', 'unprepare', 'give to host']);
+    expect(nic.get(0x10, 4)).toBe(0xfe000000);
+  });
+
+  it('twice at the same time is once, and an assignment that waited for it gets the device anew', async () => {
+    await stub.seize(address);
+    trace.length = 0;
+    const results = await Promise.allSettled([
+      stub.release(address),
+      stub.release(address),
+      stub.assign(address, tenant(3)),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(trace.filter((line) => line === 'give to host' || line === 'hold')).toEqual(['give to host', 'hold']);
+    expect(stub.devices[0]?.assignment?.tenant.domain).toBe(3);
   });
 
   it('names a device that is not seized', async () => {

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf } from '../bdf.ts';
+import { describeError } from '../errors/index.ts';
+import type { Hooks } from '../hooks/index.ts';
+import type { InterruptPolicySource } from '../interrupts.ts';
+import type { Logger } from '../log.ts';
+import type { Platform } from '../platform/index.ts';
+import type { Contribution } from '../space/compile.ts';
+import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
+import { InterruptControl } from './interrupt-control.ts';
+import { LineHandler, type SharedLines } from './line-handler.ts';
+import type { SeizedDevice } from './seized-device.ts';
+import { Vectors } from './vectors.ts';
+
+/** Decisions of the operator that the stub carries out. */
+export interface StubPolicy {
+  /** What becomes of a device whose reset failed, and of one that has no reset method (D-S8, S-16). */
+  readonly onReset: { readonly failed: 'quarantine' | 'allow'; readonly unsupported: 'quarantine' | 'allow' };
+  /** What becomes of a line that the host's drivers use, where it cannot be claimed; missing: `refuse`. */
+  readonly sharedLines?: SharedLines;
+  /** Whether the administrator made writes without a field pass for this device and guest. */
+  permissive(device: SeizedDevice, guest: Tenant): boolean;
+  /** Whether the administrator lets this guest, a device model, switch interrupts of the device by config writes. */
+  allowInterruptControl(device: SeizedDevice, guest: Tenant): boolean;
+  /** Name of the guest's interrupt policy. */
+  interruptPolicy(guest: Tenant): string;
+  /** @throws PcibackError `CHOICE_UNKNOWN` */
+  interruptPolicyNamed(name: string): InterruptPolicySource;
+  /** Field sets and quirks for this device, fields first. */
+  contributions(device: SeizedDevice): Contribution[];
+}
+
+/** What assignments are made with. */
+export interface AssignerTerms {
+  readonly platform: Platform;
+  readonly hooks: Hooks;
+  readonly policy: StubPolicy;
+  readonly log: Logger;
+  /** Resets the function while its guest has it; the status to answer. */
+  readonly reset: (device: SeizedDevice) => Promise<number>;
+}
+
+/** Makes what a guest gets with a device: its rules, its interrupts, its line. */
+export class Assigner {
+  readonly #terms: AssignerTerms;
+
+  constructor(terms: AssignerTerms) {
+    this.#terms = terms;
+  }
+
+  assign(device: SeizedDevice, tenant: Tenant): Assignment {
+    const { operations, bdf } = device;
+    const rules = this.rules(device, tenant);
+    if (rules.unhandled === 'permissive') this.tellPermissive(device, tenant);
+    const name = formatBdf(bdf);
+    const warn = (what: string, why: string): void => {
+      if (tenant.limit.allows())
+        this.#terms.log.warn({ bdf: name, guest: tenant.domain, what, why }, 'interrupt request refused');
+    };
+    const line = this.#lineHandler(device, tenant);
+    const vectors = new Vectors({
+      domain: tenant.domain,
+      operations,
+      mapper: this.#terms.platform.interrupts,
+      refuses: (kind, vectors) => {
+        const answer = this.#terms.hooks.call('interruptControl', { kind, device, guest: tenant });
+        return answer?.refused ?? operations.refusesRequest(kind, vectors);
+      },
+      warn,
+      switched: (state) => (state === 'on' ? line.messagesOn() : line.messagesOff()),
+    });
+    return new Assignment({
+      bdf,
+      operations,
+      tenant,
+      rules,
+      interrupts: vectors,
+      control: this.#interruptControl(device, tenant, rules),
+      line,
+      reset: () => this.#terms.reset(device),
+      skipped: (set, why) => this.#terms.log.warn({ bdf: name, set, why }, 'field set left out'),
+    });
+  }
+
+  /** Nothing of it outlives the assignment, the permission neither (S-4, seed 476878e4b2). */
+  #interruptControl(device: SeizedDevice, tenant: Tenant, rules: AccessRules): InterruptControl {
+    const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
+    const allowed = this.#terms.policy.allowInterruptControl(device, tenant);
+    if (allowed) this.#terms.log.warn(facts, 'interrupt control: this guest may switch interrupts by config writes');
+    const terms = {
+      device,
+      guest: tenant,
+      clock: this.#terms.platform.clock,
+      allowed,
+      limits: this.#terms.hooks.call('interruptLimits', device) ?? {},
+      find: (name: string) => this.#terms.policy.interruptPolicyNamed(name),
+      failed: (policy: string, error: unknown) => {
+        if (tenant.limit.allows())
+          this.#terms.log.error({ ...facts, policy, error: describeError(error) }, 'interrupt policy failed: refused');
+      },
+    };
+    return new InterruptControl(terms, rules.policy);
+  }
+
+  #lineHandler(device: SeizedDevice, tenant: Tenant): LineHandler {
+    const { operations } = device;
+    const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
+    return new LineHandler({
+      operations,
+      lines: this.#terms.platform.lines,
+      sharedLines: this.#terms.policy.sharedLines ?? 'refuse',
+      warn: (more, message) => {
+        if (tenant.limit.allows()) this.#terms.log.warn({ ...facts, ...more }, message);
+      },
+      refused: (why) => {
+        const next =
+          'use MSI or MSI-X in the guest, move the device to a slot with a line of its own, or set sharedLines: "allow"';
+        // With messages the guest may never miss its line.
+        const level = operations.msi === undefined && operations.msix === undefined ? 'warn' : 'info';
+        this.#terms.log[level]({ ...facts, why, next }, 'line interrupt refused');
+      },
+    });
+  }
+
+  /** What plugins and operator say at this moment. */
+  rules(device: SeizedDevice, tenant: Tenant): AccessRules {
+    const answer = this.#terms.hooks.call('unhandledWrite', device, tenant);
+    const { unhandled, recorder = undefined } = typeof answer === 'object' ? answer : { unhandled: answer };
+    const policy = this.#terms.policy.interruptPolicy(tenant);
+    return {
+      unhandled: unhandled ?? (this.#terms.policy.permissive(device, tenant) ? 'permissive' : 'drop'),
+      recorder,
+      policy: { name: policy, source: this.#terms.policy.interruptPolicyNamed(policy) },
+      contributions: this.#terms.policy.contributions(device),
+    };
+  }
+
+  tellPermissive(device: SeizedDevice, tenant: Tenant): void {
+    this.#terms.log.warn(
+      { bdf: formatBdf(device.bdf), guest: tenant.domain },
+      'permissive: writes without a field reach the device',
+    );
+  }
+}
