@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { DeviceInterrupts } from '../interrupts.ts';
+import type { GuestView } from '../lane/shared.ts';
 import { Command, commandNames, Status, statusName } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
 import { PENDING } from '../space/behaviour.ts';
@@ -8,7 +9,16 @@ import type { ConfigSpace } from '../space/config-space.ts';
 
 /** A device as the dispatcher needs it; without an assignment no guest has it at this moment. */
 export interface Target {
-  readonly assignment: { readonly space: ConfigSpace; readonly interrupts: DeviceInterrupts } | undefined;
+  readonly assignment:
+    | {
+        readonly space: ConfigSpace;
+        readonly interrupts: DeviceInterrupts;
+        /** Why the device was cut off from its guest; every request for it fails then. */
+        readonly fenced?: string | undefined;
+        /** Told after each successful write: the guest may have switched the device on or off. */
+        readonly line?: { follow(): void };
+      }
+    | undefined;
 }
 
 /** Finds the device at a guest's address. Allocates nothing, throws never. */
@@ -28,8 +38,9 @@ const OTHER = 6;
 export class Dispatcher {
   readonly #targets: TargetLookup;
   readonly #failed: (error: unknown) => void;
-  readonly #requests = new Float64Array(UNKNOWN + 1);
-  readonly #statuses = new Float64Array(OTHER + 1);
+  /** In shared memory, because a lane counts what it answers here too. */
+  readonly #requests = new Float64Array(new SharedArrayBuffer(8 * (UNKNOWN + 1)));
+  readonly #statuses = new Float64Array(new SharedArrayBuffer(8 * (OTHER + 1)));
 
   /** @param failed told about anything thrown while a request was worked on */
   constructor(targets: TargetLookup, failed: (error: unknown) => void) {
@@ -44,7 +55,7 @@ export class Dispatcher {
    */
   dispatch(request: Request): boolean {
     const command = request.cmd;
-    const counter = Math.min(command, UNKNOWN);
+    const counter = command < UNKNOWN ? command : UNKNOWN;
     this.#requests[counter] = (this.#requests[counter] as number) + 1;
     let status: number;
     try {
@@ -71,14 +82,15 @@ export class Dispatcher {
     if (segment > 0xffff || bus > 0xff || devfn > 0xff) return Status.devNotFound;
     const target = this.#targets.lookup(segment, bus, devfn)?.assignment;
     if (target === undefined) return Status.devNotFound;
+    if (target.fenced !== undefined) return Status.opFailed;
     switch (command) {
       case Command.confRead: {
         const status = target.space.read(request.offset, request.size);
-        request.value = target.space.value;
+        request.value = target.space.bits;
         return status;
       }
       case Command.confWrite:
-        return target.space.write(request.offset, request.size, request.value);
+        return write(target, request);
       case Command.enableMsi:
         return target.interrupts.enableMsi(request);
       case Command.disableMsi:
@@ -92,6 +104,11 @@ export class Dispatcher {
     }
   }
 
+  /** The counters themselves. */
+  get counters(): Pick<GuestView, 'requests' | 'statuses'> {
+    return { requests: this.#requests, statuses: this.#statuses };
+  }
+
   /** Requests so far, by the name of the command; only those that occurred. */
   requests(): Record<string, number> {
     return named(this.#requests, (index) => commandNames[index] ?? 'unknown');
@@ -102,6 +119,13 @@ export class Dispatcher {
     return named(this.#statuses, (index) => (index === OTHER ? 'other errno' : statusName(-index)));
   }
 }
+
+/** Apart from the rest, which the compiler then keeps in one piece for reads. */
+const write = (target: NonNullable<Target['assignment']>, request: Request): number => {
+  const status = target.space.write(request.offset, request.size, request.bits);
+  if (status === Status.success) target.line?.follow();
+  return status;
+};
 
 const named = (counters: Float64Array, name: (index: number) => string): Record<string, number> => {
   const result: Record<string, number> = {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { MAX_VECTORS, OP_BYTES, OP_START, Page } from './layout.ts';
+import { Command, MAX_VECTORS, OP_BYTES, OP_START, Page } from './layout.ts';
 
 const word = (pageOffset: number): number => (pageOffset - OP_START) >> 2;
 const CMD = word(Page.cmd);
@@ -11,7 +11,11 @@ const DEVFN = word(Page.devfn);
 const OFFSET = word(Page.offset);
 const SIZE = word(Page.size);
 const VALUE = word(Page.value);
-const ENTRIES = (Page.msixEntries - OP_START) >> 1;
+/** Index of the request's first word among those of the page. */
+const FIRST = OP_START >> 2;
+/** Index of the MSI-X list among the words, and among the halves. */
+const LIST = word(Page.msixEntries);
+const ENTRIES = 2 * LIST;
 
 /**
  * The private copy of one request and, in the same place, its answer.
@@ -26,7 +30,22 @@ export class Request {
   /** `value` as sent, kept because the answer replaces `value`: it bounds the vectors that are copied back. */
   count = 0;
 
-  /** Called by the ring after the copy. */
+  /**
+   * Copies a request out of the shared page, each word once; of the MSI-X list nothing unless the copied command has
+   * one. A loop, because a block copy out of memory that others write to takes several times as long.
+   *
+   * @param page the words of the shared page
+   */
+  copy(page: Int32Array): void {
+    const words = this.#words;
+    for (let i = 0; i < LIST; i++) words[i] = page[FIRST + i] as number;
+    if (words[CMD] === Command.enableMsix) {
+      for (let i = LIST; i < words.length; i++) words[i] = page[FIRST + i] as number;
+    }
+    this.sealed();
+  }
+
+  /** Called after the copy. */
   sealed(): void {
     this.count = this.value;
   }
@@ -51,6 +70,10 @@ export class Request {
   /** Signed, as sent. */
   get size(): number {
     return this.#words[SIZE] as number;
+  }
+  /** `value` as a signed bit pattern: unlike an unsigned number it is never an object on the heap. */
+  get bits(): number {
+    return this.#words[VALUE] as number;
   }
   /** Unsigned 32 bits. */
   get value(): number {

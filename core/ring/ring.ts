@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { Command, Flag, MAX_VECTORS, OP_BYTES, OP_START, Page, Status, Verdict } from './layout.ts';
+import { Command, Flag, type GuestVerdict, isVerdict, MAX_VECTORS, Page, Status, Verdict } from './layout.ts';
 import { Request } from './request.ts';
 
 const FLAGS = Page.flags >> 2;
@@ -24,7 +24,6 @@ export class Ring {
   readonly request = new Request();
   readonly #words: Int32Array;
   readonly #halves: Uint16Array;
-  readonly #op: Uint8Array;
 
   /** @param memory the mapped page, 4096 bytes */
   constructor(memory: ArrayBufferLike) {
@@ -32,7 +31,6 @@ export class Ring {
       throw new RangeError(`a shared page has ${Page.bytes} bytes, not ${memory.byteLength}`);
     this.#words = new Int32Array(memory, 0, Page.bytes >> 2);
     this.#halves = new Uint16Array(memory, 0, Page.bytes >> 1);
-    this.#op = new Uint8Array(memory, OP_START, OP_BYTES);
   }
 
   /** Whether a request is pending: one load of the flags. */
@@ -40,10 +38,9 @@ export class Ring {
     return (Atomics.load(this.#words, FLAGS) & Flag.frontActive) !== 0;
   }
 
-  /** Copies the pending request, whole and once, into {@link request}. */
+  /** Copies the pending request, once, into {@link request}: each word of the page is read at most one time. */
   snapshot(): Request {
-    this.request.bytes.set(this.#op);
-    this.request.sealed();
+    this.request.copy(this.#words);
     return this.request;
   }
 
@@ -60,7 +57,7 @@ export class Ring {
     if (!this.pending) return false;
     const request = this.request;
     this.#words[ERR] = request.err;
-    this.#words[VALUE] = request.value;
+    this.#words[VALUE] = request.bits;
     if (request.cmd === Command.enableMsix && request.err === Status.success) {
       const count = Math.min(request.count, MAX_VECTORS);
       for (let i = 0; i < count; i++) this.#halves[ENTRIES + 2 * i] = request.vector(i);
@@ -96,14 +93,19 @@ export class Ring {
   }
 
   /** The guest's verdict, read once; anything outside 1..6 counts as "disconnect" (D-P5). */
-  aerVerdict(): number {
+  aerVerdict(): GuestVerdict {
     const verdict = Atomics.load(this.#words, AER_ERR);
-    return verdict >= Verdict.none && verdict <= Verdict.noDriver ? verdict : Verdict.disconnect;
+    return isVerdict(verdict) ? verdict : Verdict.disconnect;
   }
 
-  /** Takes an unanswered AER request back. */
-  withdrawAer(): void {
-    Atomics.and(this.#words, FLAGS, ~Flag.backActive);
-    this.#words[AER_ERR] = Verdict.none;
+  /**
+   * Takes an AER request back.
+   *
+   * @returns whether it was unanswered; an answer that came first stays in the page, see {@link aerVerdict}
+   */
+  withdrawAer(): boolean {
+    const unanswered = (Atomics.and(this.#words, FLAGS, ~Flag.backActive) & Flag.backActive) !== 0;
+    if (unanswered) this.#words[AER_ERR] = Verdict.none;
+    return unanswered;
   }
 }

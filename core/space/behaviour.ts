@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { InterruptType } from '../interrupts.ts';
+import type { InterruptType, IntxAnswer, IntxState } from '../interrupts.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import type { CapabilityLists } from './capabilities.ts';
 
@@ -41,6 +41,8 @@ export interface DeviceOperations {
   readonly interruptType: InterruptType;
   /** Asks the interrupt policy whether a change of a control word is allowed. */
   allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean;
+  /** Asks the interrupt policy what becomes of a change of INTX_DISABLE; not for an unchanged one. */
+  decidesIntx(old: IntxState, next: IntxState): IntxAnswer;
   setIntxDisabled(state: 'on' | 'off'): void;
 }
 
@@ -78,6 +80,11 @@ export interface Behaviour {
   attach?(at: RegisterAccess): void;
   /** The whole register as the guest sees it. Missing: hardware. */
   read?(at: RegisterAccess): number;
+  /**
+   * What `read` gives changes by nothing but a guest's write to this very dword and the end of an operation that
+   * answered {@link PENDING}. It is then read once after each of those, and guests are answered from memory.
+   */
+  readonly steady?: boolean;
   /**
    * A guest's write, already merged to the whole register.
    *

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { AccessRecorder } from '../hooks/table.ts';
+import type { DeviceView } from '../lane/shared.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import { PENDING } from './behaviour.ts';
@@ -11,9 +12,11 @@ export interface AccessSink {
   /** The host refused an access, or a behaviour threw; the guest was answered op_failed. */
   failed(offset: number, error: unknown): void;
   /**
+   * Bit patterns are signed 32-bit numbers: an unsigned one above 0x7fffffff would be an object on the heap.
+   *
    * @param offset of the access
-   * @param value as written, `size` bytes, unsigned
-   * @param mask refused bits of `value`, unsigned
+   * @param value bit pattern as written, `size` bytes
+   * @param mask bit pattern of the refused bits of `value`
    * @param why a constant text for a behaviour's rule; `undefined`: the policy of the bits tells
    * @param owner of a behaviour; `undefined`: ask the table
    */
@@ -49,11 +52,11 @@ const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xfff
 /**
  * A guest's view of one device's config space.
  *
- * `read` and `write` are the hot path: no allocation, no hook, no search. Results are left in `value`.
+ * `read` and `write` are the hot path: no allocation, no hook, no search. Results are left in `bits`.
  */
 export class ConfigSpace {
-  /** Result of the last successful read: `size` bytes, unsigned; 0 after a failure. */
-  value = 0;
+  /** Result of the last successful read as a signed 32-bit pattern, `size` bytes from bit 0; 0 after a failure. */
+  bits = 0;
   readonly counts: AccessCounts;
   readonly #hardware: PciFunction;
   readonly #sink: AccessSink;
@@ -65,14 +68,22 @@ export class ConfigSpace {
   #refused = 0;
   #offset = 0;
   #size: 1 | 2 | 4 = 4;
+  /** Bit pattern of the write that runs now. */
   #written = 0;
 
   constructor(hardware: PciFunction, table: CompiledSpace, sink: AccessSink) {
-    const bytes = () => new Uint32Array(hardware.identity.configSize);
-    this.counts = { reads: bytes(), writes: bytes(), denied: bytes() };
+    const { configSize } = hardware.identity;
+    const bytes = () => new Uint32Array(configSize);
+    const reads = new Uint32Array(new SharedArrayBuffer(4 * configSize));
+    this.counts = { reads, writes: bytes(), denied: bytes() };
     this.#hardware = hardware;
     this.#table = table;
     this.#sink = sink;
+  }
+
+  /** {@link bits}, unsigned. */
+  get value(): number {
+    return this.bits >>> 0;
   }
 
   get table(): CompiledSpace {
@@ -109,27 +120,32 @@ export class ConfigSpace {
    * @returns a protocol status
    */
   read(offset: number, size: number): number {
-    this.value = 0;
+    this.bits = 0;
     if (!this.#accepts(offset, size)) return Status.invalidOffset;
     countBytes(this.counts.reads, offset, size);
-    const status = this.#read(offset, size);
-    this.#recorder?.access('read', offset, size, this.value, status, 0, 0);
-    return status;
-  }
-
-  #read(offset: number, size: 1 | 2 | 4): number {
     const at = offset >> 2;
     const shift = (offset & 3) << 3;
     const lane = sizeMask(size) << shift;
+    const table = this.#table;
+    // What the table answers alone can neither fail nor be waited for; it is what drivers read most.
+    if (((table.shadowed[at] as number) & lane) === lane) {
+      this.bits = (((table.shadow[at] as number) & lane) >>> shift) | 0;
+      if (this.#recorder === undefined) return Status.success;
+    }
+    return this.#readAll(at, offset, size, shift, lane);
+  }
+
+  #readAll(at: number, offset: number, size: 1 | 2 | 4, shift: number, lane: number): number {
+    let status: number = Status.success;
     try {
-      const view = this.#view(at, offset, size, shift, lane);
-      this.value = ((view & lane) >>> shift) >>> 0;
-      return Status.success;
+      this.bits = ((this.#view(at, offset, size, shift, lane) & lane) >>> shift) | 0;
     } catch (error) {
       // D-C16: the guest gets the error and zero.
       this.#sink.failed(offset, error);
-      return Status.opFailed;
+      status = Status.opFailed;
     }
+    this.#recorder?.access('read', offset, size, this.value, status, 0, 0);
+    return status;
   }
 
   /** The bits of `lane` as the guest sees them, in their place in the dword. */
@@ -144,7 +160,8 @@ export class ConfigSpace {
       for (let i = 0; i < registers.length; i++) {
         const register = registers[i] as NonNullable<(typeof registers)[0]>;
         const mask = (register.mask << register.shift) & lane;
-        if (mask === 0 || register.behaviour.read === undefined) continue;
+        // What is steady came from the shadow.
+        if (mask === 0 || register.behaviour.read === undefined || (shadowed & mask) === mask) continue;
         view = (view & ~mask) | ((register.behaviour.read(register) << register.shift) & mask);
       }
     }
@@ -155,7 +172,7 @@ export class ConfigSpace {
    * Writes as the guest does: each bit goes where its owner says, whatever the width of the access. Bytes in which no
    * bit is writable are never written (XSA-128).
    *
-   * @param value as the guest sent it; bits above `size` are ignored
+   * @param value as the guest sent it, signed or unsigned; bits above `size` are ignored
    * @returns a protocol status (the first error of several registers, D-C7), or `PENDING`
    */
   write(offset: number, size: number, value: number): number {
@@ -165,7 +182,7 @@ export class ConfigSpace {
     const wanted = this.#wanted(offset, size, value);
     this.#refused = 0;
     const status = this.#write(offset, size, value);
-    this.#recorder.access('write', offset, size, this.#written, status, this.#refused >>> 0, wanted);
+    this.#recorder.access('write', offset, size, this.#written >>> 0, status, this.#refused >>> 0, wanted);
     return status;
   }
 
@@ -191,7 +208,7 @@ export class ConfigSpace {
     const written = (value << shift) & lane;
     this.#offset = offset;
     this.#size = size;
-    this.#written = ((written >>> shift) & sizeMask(size)) >>> 0;
+    this.#written = (written >>> shift) & sizeMask(size);
     try {
       const ones = (table.ones[at] as number) & lane;
       const through = (table.writable[at] as number) & lane;
@@ -200,7 +217,7 @@ export class ConfigSpace {
       const settled = through | ones | own | coded | ((table.reserved[at] as number) & lane);
       if (settled !== lane) {
         const refused = (written ^ this.#view(at, offset, size, shift, lane)) & lane & ~settled;
-        if (refused !== 0) this.#deny((refused >>> shift) >>> 0, undefined, undefined);
+        if (refused !== 0) this.#deny((refused >>> shift) | 0, undefined, undefined);
       }
       if (own !== 0) table.shadow[at] = ((table.shadow[at] as number) & ~own) | (written & own);
       if ((through | ones) !== 0) this.#through(offset, size, shift, written, through, ones);
@@ -208,7 +225,38 @@ export class ConfigSpace {
     } catch (error) {
       this.#sink.failed(offset, error);
       return Status.opFailed;
+    } finally {
+      if (table.registers[at] !== undefined) this.refresh(at);
     }
+  }
+
+  /**
+   * Reads steady registers again: those of one dword after a write to it, all after the device was changed otherwise.
+   *
+   * @param at index of the dword; missing: all
+   */
+  refresh(at?: number): void {
+    const { steady, shadow, shadowed } = this.#table;
+    for (let i = 0; i < steady.length; i++) {
+      const one = steady[i] as (typeof steady)[0];
+      const place = one.offset >> 2;
+      if (at !== undefined && place !== at) continue;
+      const bits = one.mask << one.shift;
+      try {
+        shadow[place] = ((shadow[place] as number) & ~bits) | ((one.view() << one.shift) & bits);
+      } catch (error) {
+        // From now on it is read each time, so that the guest gets the error as long as there is one.
+        shadowed[place] = (shadowed[place] as number) & ~bits;
+        this.#sink.failed(one.offset, error);
+      }
+    }
+  }
+
+  /** What another thread needs to answer reads; `null` while every access is taken down. */
+  get deviceView(): DeviceView | null {
+    if (this.#recorder !== undefined) return null;
+    const { size, shadowed, shadow, answered } = this.#table;
+    return { size, shadowed, shadow, answered, reads: this.counts.reads, file: this.#hardware.configFile ?? -1 };
   }
 
   /** Passes writable bits on, in the largest accesses that touch only bytes with a writable bit. */
@@ -267,7 +315,7 @@ export class ConfigSpace {
   refusedByBehaviour(registerOffset: number, mask: number, owner: string, why: string): void {
     const up = (registerOffset - this.#offset) << 3;
     const moved = up >= 0 ? mask << up : mask >>> -up;
-    this.#deny((moved & sizeMask(this.#size)) >>> 0, why, owner);
+    this.#deny(moved & sizeMask(this.#size), why, owner);
   }
 
   #deny(mask: number, why: string | undefined, owner: string | undefined): void {

@@ -35,6 +35,9 @@ export class DenialRecord {
   readonly #entries: { -readonly [Key in keyof Denial]: Denial[Key] }[] = [];
   /** The behaviour's rule of each entry. */
   readonly #rules: (string | undefined)[] = [];
+  /** Bit patterns of each entry's refused bits, and of the value that was written last. */
+  readonly #masks: Int32Array;
+  readonly #values: Int32Array;
   /** Index of the first entry of each hash bucket, and of the next one per entry; -1 ends a chain. */
   readonly #buckets: Int32Array;
   readonly #next: Int32Array;
@@ -43,6 +46,8 @@ export class DenialRecord {
     this.#guest = guest;
     this.#explain = explain;
     this.#capacity = capacity;
+    this.#masks = new Int32Array(capacity);
+    this.#values = new Int32Array(capacity);
     this.#buckets = new Int32Array(512).fill(-1);
     this.#next = new Int32Array(capacity).fill(-1);
   }
@@ -50,6 +55,8 @@ export class DenialRecord {
   /**
    * Records one refusal.
    *
+   * @param value bit pattern as written, signed or unsigned
+   * @param mask bit pattern of the refused bits
    * @param rule the behaviour's rule, or `undefined` for the policy of the bits
    * @returns the entry when it is new
    */
@@ -71,11 +78,11 @@ export class DenialRecord {
         entry.bdf === device &&
         entry.offset === offset &&
         entry.size === size &&
-        entry.mask === mask &&
+        this.#masks[index] === (mask | 0) &&
         this.#rules[index] === rule
       ) {
         entry.count++;
-        entry.value = value;
+        this.#values[index] = value;
         return undefined;
       }
     }
@@ -88,13 +95,15 @@ export class DenialRecord {
       guest: this.#guest,
       offset,
       size,
-      value,
-      mask,
-      ...this.#explain(device, offset, mask, rule, owner),
+      value: value >>> 0,
+      mask: mask >>> 0,
+      ...this.#explain(device, offset, mask >>> 0, rule, owner),
       count: 1,
     };
     const index = this.#entries.push(entry) - 1;
     this.#rules.push(rule);
+    this.#masks[index] = mask;
+    this.#values[index] = value;
     this.#next[index] = this.#buckets[bucket] ?? -1;
     this.#buckets[bucket] = index;
     return entry;
@@ -102,6 +111,6 @@ export class DenialRecord {
 
   /** Copies, in the order of first occurrence. */
   list(): Denial[] {
-    return this.#entries.map((entry) => ({ ...entry }));
+    return this.#entries.map((entry, index) => ({ ...entry, value: (this.#values[index] ?? 0) >>> 0 }));
   }
 }

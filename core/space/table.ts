@@ -2,6 +2,7 @@
 
 import { fail } from '../errors/index.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess, SharedWords } from './behaviour.ts';
+import { constantBits } from './constants.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
@@ -84,7 +85,10 @@ export interface CompiledSpace {
   readonly writable: Int32Array;
   /** Bits of which a one goes to hardware. */
   readonly ones: Int32Array;
-  /** Bits that a read takes from elsewhere than hardware: `shadowed`, and those a behaviour reads. */
+  /**
+   * Bits that a read takes from elsewhere than hardware: `shadowed`, and those a behaviour reads. This array and the two
+   * that follow lie in shared memory: a thread of its own can answer from them.
+   */
   readonly answered: Int32Array;
   /** Bits that a read takes from `shadow`. */
   readonly shadowed: Int32Array;
@@ -97,6 +101,8 @@ export interface CompiledSpace {
   readonly coded: Int32Array;
   /** Registers with a behaviour, per dword. */
   readonly registers: readonly (readonly PlacedRegister[] | undefined)[];
+  /** Those of them whose content is kept in `shadow`. */
+  readonly steady: readonly PlacedRegister[];
   /** State words of all behaviours, in one place. */
   readonly words: Uint32Array;
   /** Who owns which bit; bits in no claim have no field. */
@@ -162,11 +168,12 @@ export class TableBuilder {
     this.#device = device;
     this.#deny = deny;
     this.#size = size;
+    const shared = () => new Int32Array(new SharedArrayBuffer(size & ~3));
     this.#writable = table();
     this.#ones = table();
-    this.#answered = table();
-    this.#shadowed = table();
-    this.#shadow = table();
+    this.#answered = shared();
+    this.#shadowed = shared();
+    this.#shadow = shared();
     this.#own = table();
     this.#reserved = table();
     this.#coded = table();
@@ -281,6 +288,9 @@ export class TableBuilder {
       else one.words.set(before.words);
     }
     if (previous !== undefined) this.#carryOver(previous);
+    if (unhandled !== 'permissive') this.#keepConstants();
+    const steady = coded.filter(({ behaviour }) => behaviour.steady === true && behaviour.read !== undefined);
+    for (const one of steady) this.#keepSteady(one);
     return {
       size: this.#size,
       writable: this.#writable,
@@ -292,6 +302,7 @@ export class TableBuilder {
       reserved: this.#reserved,
       coded: this.#coded,
       registers: this.#registers,
+      steady,
       words,
       claims: this.#claims,
     };
@@ -301,6 +312,27 @@ export class TableBuilder {
     const claimed = new Int32Array(this.#size >> 2);
     for (const { dword, mask } of this.#claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
     for (let at = 0; at < claimed.length; at++) this.#writable[at] = (this.#writable[at] ?? 0) | ~(claimed[at] ?? 0);
+  }
+
+  /** Bits that cannot change are asked of hardware now, and never again. */
+  #keepConstants(): void {
+    const { hardware, lists } = this.#device;
+    for (const { dword, mask } of constantBits(hardware.identity.headerType, lists, this.#size)) {
+      const at = dword >> 2;
+      const free = mask & ~((this.#writable[at] ?? 0) | (this.#ones[at] ?? 0) | (this.#answered[at] ?? 0));
+      const kept = free & ~(this.#coded[at] ?? 0);
+      if (kept === 0) continue;
+      this.#shadow[at] = (this.#shadow[at] ?? 0) | (hardware.readConfig(dword, 4) & kept);
+      this.#shadowed[at] = (this.#shadowed[at] ?? 0) | kept;
+      this.#answered[at] = (this.#answered[at] ?? 0) | kept;
+    }
+  }
+
+  #keepSteady(one: PlacedRegister): void {
+    const at = one.offset >> 2;
+    const bits = one.mask << one.shift;
+    this.#shadowed[at] = (this.#shadowed[at] ?? 0) | bits;
+    this.#shadow[at] = ((this.#shadow[at] ?? 0) & ~bits) | ((one.view() << one.shift) & bits);
   }
 
   #carryOver(previous: CompiledSpace): void {

@@ -40,6 +40,7 @@ export const baseAddress = (index: number): Behaviour => ({
     write: 'all ones ask for the size; the right address is restored in hardware if lost; any other is refused',
   },
   words: 4,
+  steady: true,
   attach: (at) => {
     const { resources } = at.device.hardware;
     const resource = resources[index];

@@ -29,6 +29,8 @@ export interface ForeignFunctions<Handle> {
   errno(): number;
   /** The memory itself. The caller keeps it mapped for as long as the result is used. */
   view(pointer: NativePointer, length: number): ArrayBuffer;
+  address(pointer: NativePointer): bigint;
+  pointer(address: bigint): NativePointer;
 }
 
 /** C reports failure by a negative number, a null pointer or false; of other results the caller knows. */
@@ -46,7 +48,7 @@ const maybeFailed = (type: CType, result: unknown): boolean => {
 };
 
 /** Makes the loader of the contract from the part that a package does. */
-export const makeLoader = <Handle>(name: string, foreign: ForeignFunctions<Handle>): NativeLoader => {
+export const makeLoader = <Handle>(name: string, module: string, foreign: ForeignFunctions<Handle>): NativeLoader => {
   let lastErrno = 0;
 
   const wrap = (raw: RawFunction, [result, types]: Signature): RawFunction => {
@@ -85,6 +87,7 @@ export const makeLoader = <Handle>(name: string, foreign: ForeignFunctions<Handl
 
   return {
     name,
+    module,
     bind<Functions extends Record<string, Signature>>(declaration: LibraryDeclaration<Functions>): Bound<Functions> {
       const { handle, file } = open(declaration);
       const bound: Record<string, RawFunction> = {};
@@ -104,6 +107,8 @@ export const makeLoader = <Handle>(name: string, foreign: ForeignFunctions<Handl
     },
     errno: () => lastErrno,
     view: (pointer, length) => foreign.view(pointer, length),
+    address: (pointer) => foreign.address(pointer),
+    pointer: (address) => foreign.pointer(address),
   };
 };
 

@@ -19,6 +19,9 @@ interface RefNapi {
   readonly types: { readonly void: unknown };
   refType(type: unknown): unknown;
   isNull(pointer: Buffer): boolean;
+  /** In hexadecimal. */
+  hexAddress(pointer: Buffer, offset: number): string;
+  readPointer(from: Buffer, offset: number, length: number): Buffer;
   reinterpret(pointer: Buffer, length: number, offset: number): Buffer;
 }
 
@@ -92,7 +95,7 @@ export const createLoader = async (): Promise<NativeLoader> => {
     return memory as ArrayBuffer;
   };
 
-  return makeLoader('ffi-napi', {
+  return makeLoader('ffi-napi', import.meta.url, {
     open: (name) => new ffi.DynamicLibrary(name, ffi.DynamicLibrary.FLAGS.RTLD_NOW),
     resolve: (handle, symbol, [result, parameters]) =>
       ffi.ForeignFunction(handle.get(symbol), typeOf(result), parameters.map(typeOf)),
@@ -100,5 +103,11 @@ export const createLoader = async (): Promise<NativeLoader> => {
     decoder,
     errno: () => ffi.errno(),
     view,
+    address: (pointer) => BigInt(`0x${ref.hexAddress(pointer as unknown as Buffer, 0)}`),
+    pointer: (address) => {
+      const cell = Buffer.alloc(8);
+      cell.writeBigUInt64LE(address);
+      return ref.readPointer(cell, 0, 0) as unknown as NativePointer;
+    },
   });
 };

@@ -47,7 +47,7 @@ const decoder = (type: CType): Conversion | undefined => {
  */
 export const createLoader = async (): Promise<NativeLoader> => {
   const koffi = (await importOptional('koffi', 'koffi')) as Koffi;
-  return makeLoader('koffi', {
+  return makeLoader('koffi', import.meta.url, {
     open: (name) => koffi.load(name),
     resolve: (handle, symbol, [result, parameters]) =>
       handle.func(
@@ -59,5 +59,8 @@ export const createLoader = async (): Promise<NativeLoader> => {
     decoder,
     errno: () => koffi.errno(),
     view: (pointer: NativePointer, length) => koffi.view(pointer, length),
+    // A pointer is its address here.
+    address: (pointer) => pointer as unknown as bigint,
+    pointer: (address) => address as unknown as NativePointer,
   });
 };

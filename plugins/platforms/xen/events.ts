@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import { read } from 'node:fs';
 import {
   Errno,
   type EventChannel,
@@ -9,6 +8,7 @@ import {
   library,
   type NativeLoader,
 } from '../../../core/platform/index.ts';
+import { type EventReader, poolReader, RESET_REQUEST, type ReaderTerms } from './event-reader.ts';
 import { libxenevtchn } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 
@@ -18,19 +18,13 @@ export interface XenEvents extends EventChannels {
   close(): Promise<void>;
 }
 
-/** Reads pending ports; replaceable, because only Xen has the device. Same contract as `fs.read` without position. */
-export type ReadEvents = (
-  fd: number,
-  into: Buffer,
-  done: (error: NodeJS.ErrnoException | null, bytes: number) => void,
-) => void;
-
 export interface EventOptions {
   /** This process's own domain, to which the channel that ends the reader is bound. */
   readonly domain: number;
   /** Called when events cannot be read any more. No guest can be heard then. */
   readonly onFailure: (error: Error) => void;
-  readonly read?: ReadEvents;
+  /** Who reads the event device; a thread of the pool if not given. */
+  readonly reader?: (terms: ReaderTerms) => EventReader;
 }
 
 interface Bound {
@@ -39,17 +33,11 @@ interface Bound {
   open: boolean;
 }
 
-/** The device gives at most a page of ports, 4 bytes each. */
-const bufferSize = 4096;
-/** IOCTL_EVTCHN_RESET: `_IOC(NONE, 'E', 5, 0)`; empties the queue after an overflow. No library function does it. */
-const resetRequest = 0x4505n;
 const libc = library({
   names: ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'],
   package: 'libc6',
   functions: { ioctl: ['int', ['int', 'ulong', 'ulong']] },
 });
-
-const readDevice: ReadEvents = (fd, into, done) => read(fd, into, 0, into.length, null, done);
 
 /**
  * Event channels over libxenevtchn: one handle, one reader for all channels.
@@ -65,31 +53,24 @@ const readDevice: ReadEvents = (fd, into, done) => read(fd, into, 0, into.length
  */
 export const createEvents = (native: NativeLoader, options: EventOptions): XenEvents => {
   const evtchn = native.bind(libxenevtchn);
-  const readEvents = options.read ?? readDevice;
   const handle = opened(native, 'xenevtchn_open', evtchn.xenevtchn_open(null, 0));
   const channels = new Map<number, Bound>();
-  const buffer = Buffer.alloc(bufferSize);
   let stopping = false;
-  let finished: () => void;
-  const idle = new Promise<void>((resolve) => {
-    finished = resolve;
-  });
 
-  const prepare = (): { fd: number; far: number } => {
+  const prepare = (): { fd: number; near: number; far: number } => {
     try {
       const fd = checked(native, 'xenevtchn_fd', evtchn.xenevtchn_fd(handle));
       const near = evtchn.xenevtchn_bind_unbound_port(handle, options.domain);
       checked(native, 'xenevtchn_bind_unbound_port', near);
       const far = evtchn.xenevtchn_bind_interdomain(handle, options.domain, near);
-      return { fd, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${options.domain}`) };
+      return { fd, near, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${options.domain}`) };
     } catch (error) {
       evtchn.xenevtchn_close(handle);
       throw error;
     }
   };
-  const { fd, far } = prepare();
-  const wakeReader = (): void => {
-    stopping = true;
+  const { fd, near, far } = prepare();
+  const wake = (): void => {
     checked(native, 'xenevtchn_notify', evtchn.xenevtchn_notify(handle, far));
   };
 
@@ -99,37 +80,30 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
       if (channel.open) channel.listener();
     });
   };
-  const takeEvents = (bytes: number): void => {
-    for (let offset = 0; offset + 4 <= bytes; offset += 4) {
-      const channel = channels.get(buffer.readUInt32LE(offset));
-      if (channel !== undefined) deliver(channel);
-    }
-  };
-  const recoverFromOverflow = (): void => {
-    checked(native, 'reset of the event queue', native.bind(libc).ioctl(fd, resetRequest, 0n));
+  const deliverAll = (): void => {
     // Nobody knows whose events were lost. The listeners look for work and end their delivery by unmasking.
     for (const channel of channels.values()) deliver(channel);
   };
-  const stop = (): void => {
-    process.off('exit', wakeReader);
-    finished();
-  };
-  const next = (): void => {
-    readEvents(fd, buffer, (error, bytes) => {
-      if (stopping) return stop();
-      try {
-        if (error === null) takeEvents(bytes);
-        else if (error.code === 'EFBIG') recoverFromOverflow();
-        else if (error.code !== 'EINTR' && error.code !== 'EAGAIN') {
-          throw new HostError('read of events', Math.abs(error.errno ?? Errno.EIO));
-        }
-        return next();
-      } catch (failure) {
-        stop();
-        options.onFailure(failure instanceof Error ? failure : new Error(String(failure)));
-      }
-    });
-  };
+  const reader = (options.reader ?? poolReader)({
+    fd,
+    wakePort: near,
+    wakeFrom: far,
+    deliver(port) {
+      const channel = channels.get(port);
+      if (channel !== undefined) deliver(channel);
+    },
+    overflowed() {
+      checked(native, 'reset of the event queue', native.bind(libc).ioctl(fd, RESET_REQUEST, 0n));
+      deliverAll();
+    },
+    failed(error) {
+      process.off('exit', endReader);
+      options.onFailure(error);
+    },
+    wake,
+  });
+  // The end of the process would wait for the read that waits.
+  const endReader = (): void => reader.stop();
 
   const bind = (domain: number, remotePort: number, listener: () => void): EventChannel => {
     if (stopping) throw new HostError('bind of an event channel', Errno.ENODEV, 'the platform is closed');
@@ -160,20 +134,21 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
     };
   };
 
-  process.on('exit', wakeReader);
-  next();
+  process.on('exit', endReader);
 
   return {
     bindInterdomain: bind,
     async close() {
       if (!stopping) {
+        stopping = true;
         for (const channel of channels.values()) channel.open = false;
         channels.clear();
-        wakeReader();
-        await idle;
+        process.off('exit', endReader);
+        reader.stop();
+        await reader.ended;
         checked(native, 'xenevtchn_close', evtchn.xenevtchn_close(handle));
       }
-      await idle;
+      await reader.ended;
     },
   };
 };

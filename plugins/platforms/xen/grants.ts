@@ -54,6 +54,7 @@ export const createGrants = (native: NativeLoader): XenGrants => {
       }
       const page: MappedPage = {
         memory,
+        reference: native.address(address),
         unmap() {
           if (!mapped.delete(page)) return;
           detach(memory);

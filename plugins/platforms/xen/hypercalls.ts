@@ -13,6 +13,12 @@ import { checked, opened } from './native-call.ts';
 
 /** Interrupt hypercalls that can be given up as a whole. */
 export interface XenInterrupts extends InterruptMapper {
+  /**
+   * Whether several domains have bound this domain's PIRQ (PHYSDEVOP_irq_status_query).
+   *
+   * @throws HostError with the errno of the hypervisor
+   */
+  isShared(pirq: number): boolean;
   close(): void;
 }
 
@@ -28,8 +34,12 @@ export interface InterruptOptions {
 
 /** `physdev_op`, and its commands that no library function makes. Source: Xen public header physdev.h. */
 const physdevOp = 33;
+const irqStatusQuery = 5n;
 const prepareMsix = 30n;
 const releaseMsix = 31n;
+
+/** `flags` of irq_status_query: bound by several domains (1: needs an EOI). */
+const sharedFlag = 2;
 
 const statusRegister = 0x06;
 const hasCapabilities = 0x10;
@@ -140,6 +150,15 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
       }
     },
     linePirq: (device) => device.line,
+    isShared(asked) {
+      const call = 'PHYSDEVOP_irq_status_query';
+      checkOpen(call);
+      // In: 0: u32 irq; out: 4: u32 flags.
+      memory.setUint32(0, asked, true);
+      memory.setUint32(4, 0, true);
+      checked(native, call, calls.xencall2(handle, physdevOp, irqStatusQuery, argument), `PIRQ ${asked}`);
+      return (memory.getUint32(4, true) & sharedFlag) !== 0;
+    },
     close() {
       if (closed) return;
       closed = true;

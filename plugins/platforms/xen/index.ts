@@ -3,12 +3,19 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { fail } from '../../../core/errors/index.ts';
+import type { Lane, WatchPolicy } from '../../../core/lane/index.ts';
+import { type Logger, silent } from '../../../core/log.ts';
 import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
+import { createDomains } from './domains.ts';
+import { createErrors } from './errors.ts';
+import { poolReader } from './event-reader.ts';
 import { createEvents } from './events.ts';
 import { createGrants } from './grants.ts';
 import { kernelStubHolder, pciStubHolder } from './holders.ts';
 import { createInterrupts } from './hypercalls.ts';
+import { startLane } from './lane-reader.ts';
 import { controlNames } from './libraries.ts';
+import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
 import { createSysfsBus } from './sysfs-bus.ts';
 import { createWriter, readText } from './sysfs-files.ts';
@@ -16,6 +23,7 @@ import { createXenstoreClient, openXenstore, type StoreAddresses, storeAddresses
 import { openDevice } from './xenstore-transport.ts';
 
 export { type DiagnoseOptions, diagnoseXen, type Finding } from './diagnose.ts';
+export { sharedLine } from './lines.ts';
 export { openXenstore, storeAddresses, type XenstoreClient } from './xenstore-client.ts';
 
 /**
@@ -33,8 +41,12 @@ export interface XenPlatformOptions {
   readonly deviceRoot?: string;
   /** Where the store is looked for; the usual places if not given. */
   readonly store?: StoreAddresses;
+  /** How long the lane watches for requests; without it there is no lane and this thread answers everything. */
+  readonly watch?: WatchPolicy;
   /** Own domain id; asked of the store if not given. */
   readonly domain?: number;
+  /** Missing: says nothing. */
+  readonly log?: Logger;
 }
 
 const clock: Clock = {
@@ -107,7 +119,7 @@ const runningRelease = async (sysfs: string): Promise<string | undefined> => {
  * `NATIVE_LIBRARY_MISSING`, `NATIVE_SYMBOL_MISSING`
  */
 export const createXenPlatform = async (options: XenPlatformOptions): Promise<Platform> => {
-  const { native, mode, sysfsRoot = '/sys', deviceRoot = '/dev/xen' } = options;
+  const { native, mode, sysfsRoot = '/sys', deviceRoot = '/dev/xen', log = silent } = options;
   await checkDevices(deviceRoot);
   const closers: (() => void | Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -129,9 +141,10 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
   try {
     const domain = options.domain ?? (await askDomain(`${deviceRoot}/xenbus`));
     const xenstore = keep(await openXenstore(options.store ?? storeAddresses()));
+    const names = controlNames(await runningRelease(sysfsRoot));
     const interrupts = keep(
       createInterrupts(native, {
-        controlNames: controlNames(await runningRelease(sysfsRoot)),
+        controlNames: names,
         msixPreparedBy: mode === 'drop-in' ? 'kernel' : 'this-process',
       }),
     );
@@ -140,10 +153,23 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     const failed = new Promise<Error>((resolve) => {
       deaf = resolve;
     });
-    const events = keep(createEvents(native, { domain, onFailure: (error) => deaf(error) }));
+    let lane: Lane | undefined;
+    const events = keep(
+      createEvents(native, {
+        domain,
+        onFailure: (error) => deaf(error),
+        reader: (terms) => {
+          const started = options.watch === undefined ? undefined : startLane(terms, native, options.watch);
+          lane = started?.lane;
+          return started ?? poolReader(terms);
+        },
+      }),
+    );
     const write = createWriter();
     const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
     const pci = keep(createSysfsBus(sysfsRoot, holder, write));
+    const domains = keep(createDomains(native, names));
+    const errors = keep(createErrors({ sysfsRoot, clock, log, bridgesAbove: (address) => pci.bridgesAbove(address) }));
     return {
       name: 'xen',
       domain,
@@ -152,8 +178,12 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       events,
       pci,
       interrupts,
+      lines: createLines(sysfsRoot, (pirq) => interrupts.isShared(pirq)),
       clock,
+      errors,
+      domains,
       guests: 'beside',
+      ...(lane === undefined ? {} : { lane }),
       failed,
       close: closeAll,
     };

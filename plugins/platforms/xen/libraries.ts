@@ -142,3 +142,17 @@ export const libxenctrlToolstack = (names: readonly string[]) =>
       xc_deassign_device: ['int', ['pointer', 'uint32', 'uint32']],
     },
   });
+
+/** What stops a guest that is not to be trusted with its device any more. These calls belong to one release of Xen. */
+export const libxenctrlDomains = (names: readonly string[]) =>
+  library({
+    names,
+    package: 'libxenmisc4.17 (or the one of your Xen release)',
+    functions: {
+      xc_interface_open: ['pointer', ['pointer', 'pointer', 'uint32']],
+      xc_interface_close: ['int', ['pointer']],
+      xc_domain_pause: ['int', ['pointer', 'uint32']],
+      /** handle, domain, reason. */
+      xc_domain_shutdown: ['int', ['pointer', 'uint32', 'int']],
+    },
+  });

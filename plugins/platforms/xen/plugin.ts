@@ -3,9 +3,10 @@
 import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.ts';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
-const create: PlatformFactory = async ({ native, options }) => {
+const create: PlatformFactory = async ({ native, watch, log, options }) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
-  return createXenPlatform({ native: loader, mode: options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in' });
+  const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
+  return createXenPlatform({ native: loader, mode, log, ...(options.lane === false ? {} : { watch }) });
 };
 
 /** A real dom0. */

@@ -40,7 +40,7 @@ export const parseResources = (text: string): PciResource[] => {
 };
 
 /** A line number above 254 means "not connected" to firmware and toolstack alike. */
-const usableLine = (irq: number): number => (irq > 0 && irq < 255 ? irq : 0);
+export const usableLine = (irq: number): number => (irq > 0 && irq < 255 ? irq : 0);
 
 /** A function that this process holds, over its files in sysfs. */
 export interface SysfsFunction extends PciFunction {
@@ -49,7 +49,7 @@ export interface SysfsFunction extends PciFunction {
 }
 
 /** Config space over one file: each access is one system call of exactly its size, which sysfs makes one bus access. */
-const openConfig = (path: string): Pick<SysfsFunction, 'readConfig' | 'writeConfig' | 'close'> => {
+const openConfig = (path: string): Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> => {
   const buffer = Buffer.alloc(4);
   let fd: number | undefined;
   try {
@@ -70,6 +70,7 @@ const openConfig = (path: string): Pick<SysfsFunction, 'readConfig' | 'writeConf
     if (done !== size) throw new HostError(call, Errno.EIO, `${done} of ${size} bytes at 0x${offset.toString(16)}`);
   };
   return {
+    configFile: fd,
     readConfig(offset, size) {
       access('read of config space', offset, (file) => readSync(file, buffer, 0, size, offset), size);
       return buffer.readUIntLE(0, size);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+
+/**
+ * Who may touch a guest's page and its answer at this moment. Whoever is not the owner does not even look at the page:
+ * it may be unmapped by then.
+ */
+export const Owner = {
+  /** Free: the lane takes it for each look, the control thread when it has something to change. */
+  nobody: 0,
+  lane: 1,
+  /** The control thread, from the hand-over of a request (or its own {@link SeatWord}) until it gives the seat back. */
+  control: 2,
+} as const;
+
+/** Words that lane and control thread share about one guest; changed by atomic operations only. */
+export const SeatWord = {
+  /** One of {@link Owner}. */
+  owner: 0,
+  /** 1: a delivery whose unmask is still to come. Whoever swaps it to 0 unmasks: one unmask for each delivery. */
+  owed: 1,
+  /** 1: an event came while the control thread had the seat, so the page has to be looked at afterwards. */
+  missed: 2,
+  /** Counts up with each new {@link GuestView}. */
+  version: 3,
+  /** Requests that the lane has answered, modulo 2^32. */
+  served: 4,
+  /** 1: the control thread waits for the guest's answer to an error report, so no event may pass unseen. */
+  awaits: 5,
+  words: 8,
+} as const;
+
+/** Words that belong to the lane as a whole. */
+export const LaneWord = {
+  /** 1: the lane is awake and will look at every seat once more before it sleeps. */
+  awake: 0,
+  /** Counts up with each message to the lane. */
+  inbox: 1,
+  /** 1: the lane ends. */
+  stop: 2,
+  words: 4,
+} as const;
+
+/** What watching costs and brings, as 64-bit floats. */
+export const LaneCount = {
+  /** Milliseconds spent looking at pages without finding a request. */
+  watched: 0,
+  /** Requests found by looking, without an event. */
+  found: 1,
+  /** Times that watching ended without having found one. */
+  inVain: 2,
+  wakes: 3,
+  counts: 4,
+} as const;
+
+/** One device as the lane sees it: the arrays of its compiled table, in shared memory. One element per aligned dword. */
+export interface DeviceView {
+  /** Bytes of config space. */
+  readonly size: number;
+  /** Bits that a read takes from {@link shadow}. */
+  readonly shadowed: Int32Array;
+  readonly shadow: Int32Array;
+  /** Bits that hardware does not answer. Those of them that are not shadowed need code. */
+  readonly answered: Int32Array;
+  /** Reads so far, per byte. */
+  readonly reads: Uint32Array;
+  /** File descriptor of the function's config space in this process; -1: hardware is left to the control thread. */
+  readonly file: number;
+}
+
+/** All that the lane knows about a guest. */
+export interface GuestView {
+  /** Virtual addresses, `segment << 16 | bus << 8 | devfn`, as signed 32 bits. */
+  readonly addresses: Int32Array;
+  /** The device at each address; `null`: the control thread answers for it. */
+  readonly devices: readonly (DeviceView | null)[];
+  /** Requests so far by command number, as the dispatcher counts them. */
+  readonly requests: Float64Array;
+  /** Answers so far by negated status. */
+  readonly statuses: Float64Array;
+}
+
+/** How a mapped page gets to another thread: its address in this process, or the shared memory itself. */
+export type PageReference = bigint | SharedArrayBuffer;
+
+/** What the control thread tells the lane. */
+export type LaneMessage =
+  | { readonly what: 'seat'; readonly port: number; readonly page: PageReference; readonly words: SharedArrayBuffer }
+  | { readonly what: 'view'; readonly port: number; readonly view: GuestView }
+  | { readonly what: 'leave'; readonly port: number };
+
+/** How long the lane looks at the pages for a next request before it sleeps. Milliseconds. */
+export interface WatchPolicy {
+  /** Longest watch; 0: never. */
+  readonly longest: number;
+  /** A watch after several in vain. */
+  readonly shortest: number;
+  /** Watches in vain after which they are cut short. */
+  readonly patience: number;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { LaneStart } from './lane.ts';
+import { type Bell, LaneLoop } from './loop.ts';
+import type { LaneMessage } from './shared.ts';
+
+/** Runs the lane in this thread, until it is told to stop. @param makeBell from what the platform gave the thread */
+export const runLane = async <Own>(makeBell: (own: Own) => Bell | Promise<Bell>): Promise<void> => {
+  const { words, counts, policy, inbox, own } = workerData as LaneStart<Own>;
+  const control = parentPort;
+  if (control === null) throw new Error('a lane runs in a thread of its own');
+  const loop = new LaneLoop({
+    bell: await makeBell(own),
+    words,
+    counts,
+    policy,
+    inbox: () => receiveMessageOnPort(inbox)?.message as LaneMessage | undefined,
+    tell: (port) => control.postMessage(port),
+    now: () => performance.now(),
+  });
+  control.postMessage('ready');
+  loop.run();
+  // An open port would keep the thread.
+  inbox.close();
+};

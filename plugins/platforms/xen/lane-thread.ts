@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+
+import { readSync, writeSync } from 'node:fs';
+import type { Bell } from '../../../core/lane/index.ts';
+import { runLane } from '../../../core/lane/thread.ts';
+import { Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
+import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
+import type { XenLaneStart } from './lane-reader.ts';
+
+const PAGE_BYTES = 4096;
+
+/** What the lane calls directly, because Node has no function for it or one that allocates. */
+const libc = library({
+  names: ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'],
+  package: 'libc6',
+  functions: {
+    ioctl: ['int', ['int', 'ulong', 'buffer']],
+    /** The result is at most 4 here, so the declared `int` holds it. */
+    pread: ['int', ['int', 'buffer', 'size', 'size']],
+  },
+});
+
+/** The port as the event device takes it. */
+const portBytes = (port: number): Uint8Array => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(port);
+  return bytes;
+};
+
+/** Values that calls take as bigint, made once: none is made for a request. */
+const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
+const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
+
+/** The lane's bell over the event device. */
+const makeBell = (native: NativeLoader, { fd, wakePort, wakeFrom }: XenLaneStart): Bell => {
+  const { ioctl, pread } = native.bind(libc);
+  const ports = new Uint32Array(EVENT_BYTES / 4);
+  const events = Buffer.from(ports.buffer);
+  const known = new Map<number, Uint8Array>();
+  const config = Buffer.alloc(4);
+  const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
+  const bytesOf = (port: number): Uint8Array => {
+    let bytes = known.get(port);
+    if (bytes === undefined) {
+      bytes = portBytes(port);
+      known.set(port, bytes);
+    }
+    return bytes;
+  };
+  const notify = (port: number): void => {
+    // A guest that is gone is noticed elsewhere.
+    if (ioctl(fd, NOTIFY_REQUEST, bytesOf(port)) < 0 && native.errno() !== Errno.ENOTCONN) {
+      throw new HostError('notify', native.errno(), `port ${port}`);
+    }
+  };
+  const unmask = (port: number): void => {
+    writeSync(fd, bytesOf(port), 0, 4, null);
+  };
+  /** Takes the port of the bell itself out of what was read. */
+  const withoutOwn = (count: number): number => {
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const port = ports[i] as number;
+      if (port === wakePort) unmask(port);
+      else ports[kept++] = port;
+    }
+    return kept;
+  };
+  return {
+    ports,
+    sleep() {
+      try {
+        return withoutOwn(readSync(fd, events, 0, EVENT_BYTES, null) >> 2);
+      } catch (error) {
+        const { code, errno } = error as NodeJS.ErrnoException;
+        if (code === 'EINTR' || code === 'EAGAIN') return 0;
+        if (code !== 'EFBIG') throw new HostError('read of events', Math.abs(errno ?? Errno.EIO));
+        unmask(wakePort);
+        return -1;
+      }
+    },
+    ring: () => notify(wakeFrom),
+    notify,
+    unmask,
+    readHardware(file, offset, size) {
+      if (pread(file, config, sizes[size], offsets[offset] as bigint) !== size) {
+        throw new HostError('read of config space', native.errno());
+      }
+      return configWords[0] as number;
+    },
+    page(reference) {
+      if (typeof reference !== 'bigint') return reference;
+      return native.view(native.pointer(reference), PAGE_BYTES);
+    },
+  };
+};
+
+await runLane(async (start: XenLaneStart) => {
+  const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
+  return makeBell(await createLoader(), start);
+});

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+
+import { Dispatcher } from '../../../core/dispatcher/index.ts';
+import { type DeviceView, type GuestView, Seat, type WatchPolicy } from '../../../core/lane/index.ts';
+import { type Bell, LaneLoop } from '../../../core/lane/loop.ts';
+import { LaneCount, type LaneMessage, LaneWord } from '../../../core/lane/shared.ts';
+import type { Platform } from '../../../core/platform/index.ts';
+import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
+import { Connection } from '../../../core/xenbus/connection.ts';
+import { createManualClock } from '../../kit/index.ts';
+
+const PORT = 5;
+
+/** What a guest's request does when the control thread gets it. */
+export interface SlowDevice {
+  read(offset: number): number;
+}
+
+/** A table of one dword at offset 0 in memory, one at 4 in hardware, one at 8 that needs code. */
+export const deviceView = (value: number, file = -1): DeviceView => {
+  const words = (...list: number[]): Int32Array => Int32Array.from(list);
+  return {
+    size: 12,
+    shadowed: words(-1, 0xffff, 0),
+    shadow: words(value, 0x1234, 0),
+    answered: words(-1, 0xffff, -1),
+    reads: new Uint32Array(12),
+    file,
+  };
+};
+
+/** One guest, its lane and its control thread, all moved by hand in this thread. */
+export const laneWorld = (policy: WatchPolicy = { longest: 0, shortest: 0, patience: 0 }) => {
+  const page = new SharedArrayBuffer(4096);
+  const flags = new Int32Array(page);
+  const op = new Int32Array(page, OP_START, 9);
+  const clock = createManualClock();
+  const laneWords = new SharedArrayBuffer(4 * LaneWord.words);
+  const messages: LaneMessage[] = [];
+  const told: number[] = [];
+  const trace: string[] = [];
+  const ports = new Uint32Array(8);
+  const state = { masked: false, pending: false, rung: false, hardware: 0xabcd0000, now: 0 };
+  const unmask = (): void => {
+    trace.push('unmask');
+    state.masked = false;
+  };
+  const bell: Bell = {
+    ports,
+    sleep: () => 0,
+    ring: () => {
+      state.rung = true;
+    },
+    notify: () => trace.push('notify'),
+    unmask,
+    readHardware: (file) => {
+      trace.push(`read of file ${file}`);
+      return state.hardware;
+    },
+    page: (reference) => reference as SharedArrayBuffer,
+  };
+  const loop = new LaneLoop({
+    bell,
+    words: laneWords,
+    counts: new SharedArrayBuffer(8 * LaneCount.counts),
+    policy,
+    inbox: () => messages.shift(),
+    tell: (port) => told.push(port),
+    // Every look at the clock takes a while, so that watching ends.
+    now: () => (state.now += 0.01),
+  });
+  const dispatched: number[] = [];
+  const dispatcher = new Dispatcher(
+    {
+      lookup: () => {
+        dispatched.push(op[(Page.offset - OP_START) >> 2] as number);
+        return undefined;
+      },
+    },
+    (error) => {
+      throw error;
+    },
+  );
+  let seat: Seat | undefined;
+  let listener: () => void = () => undefined;
+  const words = new Int32Array(laneWords);
+  const platform = {
+    clock,
+    grants: { map: () => ({ memory: page, reference: page, unmap: () => trace.push('unmap') }) },
+    events: {
+      bindInterdomain: (_domain: number, _port: number, heard: () => void) => {
+        listener = heard;
+        const close = () => trace.push('close');
+        return { port: PORT, notify: () => trace.push('notify'), unmask, close };
+      },
+    },
+    lane: {
+      seat: (channel: Seat) => {
+        const send = (message: LaneMessage): void => {
+          messages.push(message);
+          Atomics.add(words, LaneWord.inbox, 1);
+        };
+        seat = new Seat({ channel, lane: words, send, ring: bell.ring, left: () => trace.push('left') });
+        send({ what: 'seat', port: PORT, page, words: seat.memory });
+        return seat;
+      },
+      report: () => ({ guests: 1, watchedMs: 0, found: 0, inVain: 0, wakes: 0 }),
+    },
+  } as unknown as Platform;
+  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher);
+  if (seat === undefined) throw new Error('the connection took no seat');
+  const taken: Seat = seat;
+
+  const world = {
+    PORT,
+    clock,
+    connection,
+    seat: taken,
+    dispatcher,
+    /** Offsets of the requests that came to the dispatcher. */
+    dispatched,
+    told,
+    trace,
+    state,
+    show: (devices: readonly (DeviceView | null)[], addresses = devices.map((_, index) => index)): void => {
+      const view: GuestView = { addresses: Int32Array.from(addresses), devices, ...dispatcher.counters };
+      connection.show(() => view);
+    },
+    /** Puts a read into the page and sends the event. */
+    ask: (offset: number, devfn = 0, size = 4, cmd = 0): void => {
+      op.fill(0);
+      op[(Page.cmd - OP_START) >> 2] = cmd;
+      op[(Page.devfn - OP_START) >> 2] = devfn;
+      op[(Page.offset - OP_START) >> 2] = offset;
+      op[(Page.size - OP_START) >> 2] = size;
+      Atomics.or(flags, 0, Flag.frontActive);
+      state.pending = true;
+    },
+    /** An event without a request. */
+    nudge: (): void => {
+      state.pending = true;
+    },
+    /** Whether the request in the page is answered. */
+    get answered() {
+      return (Atomics.load(flags, 0) & Flag.frontActive) === 0;
+    },
+    get err() {
+      return op[(Page.err - OP_START) >> 2];
+    },
+    get value() {
+      return (op[(Page.value - OP_START) >> 2] as number) >>> 0;
+    },
+    /** The lane hears what there is to hear. @returns whether it was woken */
+    lane: (): boolean => {
+      const event = state.pending && !state.masked;
+      if (!event && !state.rung) return false;
+      state.rung = false;
+      if (event) {
+        state.pending = false;
+        state.masked = true;
+        trace.push('event');
+      }
+      ports[0] = PORT;
+      loop.wake(event ? 1 : 0);
+      return true;
+    },
+    /** The control thread hears the lane. */
+    control: (): boolean => {
+      const port = told.shift();
+      if (port === undefined) return false;
+      if (port > 0) listener();
+      else taken.missed();
+      return true;
+    },
+    /** Until nobody has anything to do. */
+    settle: (): void => {
+      for (let steps = 0; world.lane() || world.control(); steps++) {
+        if (steps > 1000) throw new Error('never settles');
+      }
+    },
+  };
+  return world;
+};
