@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-import { formatBdf } from './bdf.ts';
+import { type Bdf, formatBdf } from './bdf.ts';
 import type { Config } from './config/schema.ts';
-import { describeError } from './errors/index.ts';
+import { describeError, fail } from './errors/index.ts';
 import type { Hooks } from './hooks/index.ts';
 import type { Logger } from './log.ts';
-import type { Platform } from './platform/index.ts';
+import type { ErrorSeverity, Platform, RecoveryReport } from './platform/index.ts';
 import type { ChangeListener } from './plugin/changes.ts';
 import type { Registries } from './plugin/registries.ts';
+import { Fence, GuestErrors } from './recovery/index.ts';
 import type { Contribution } from './space/compile.ts';
 import { isFor } from './space/limited-quirk.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
@@ -47,10 +48,15 @@ export class Pciback {
   readonly stub: Stub;
   readonly #settings: PcibackSettings;
   readonly #discovery: Discovery;
+  readonly #errors: GuestErrors;
   #stopping: Promise<Ledger> | undefined;
   #deaf: (() => void) | undefined;
+  #heedless: (() => void) | undefined;
 
-  /** @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings. */
+  /**
+   * @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings,
+   * `FENCE_UNSUPPORTED` when the platform cannot do what `errors.onFailure` asks for
+   */
   constructor(settings: PcibackSettings) {
     const { platform, plugins, config, log } = settings;
     const { registries, hooks } = plugins;
@@ -65,11 +71,15 @@ export class Pciback {
     }
     const policy = {
       onReset: config.onReset,
+      sharedLines: config.sharedLines,
       permissive: (device: SeizedDevice, guest: Tenant): boolean =>
         config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.permissive ??
         config.permissive.some((pattern) => pattern.matches(device.bdf)),
-      interruptPolicy: (guest: Tenant) =>
-        registries.interrupts.get(config.guests[guest.name]?.interrupts ?? config.interrupts),
+      allowInterruptControl: (device: SeizedDevice, guest: Tenant): boolean =>
+        config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.allowInterruptControl ??
+        config.allowInterruptControl.some((pattern) => pattern.matches(device.bdf)),
+      interruptPolicy: (guest: Tenant) => config.guests[guest.name]?.interrupts ?? config.interrupts,
+      interruptPolicyNamed: (name: string) => registries.interrupts.get(name),
       contributions: (device: SeizedDevice) => contributionsFor(device, registries),
     };
     this.stub = new Stub(platform, hooks, policy, log);
@@ -80,11 +90,22 @@ export class Pciback {
       log,
       mapper: (guest) => registries.slots.get(config.guests[guest]?.slots ?? config.slots),
     });
+    this.#errors = new GuestErrors({
+      stub: this.stub,
+      fence: new Fence({ platform, hooks, log, onFailure: config.errors.onFailure }),
+      log,
+      patience: config.errors.deadlineSeconds * 1000,
+      guestOf: (device, { tenant }) => {
+        const guests = this.#discovery.guests.filter((one) => one.guest.domain === tenant.domain);
+        return guests.find((one) => one.has(device)) ?? guests[0];
+      },
+    });
   }
 
   /** Seizes what the rc file hides, then finds and serves guests until {@link stop}. */
   async start(): Promise<void> {
     const { platform, plugins, config, log } = this.#settings;
+    this.#heedless = platform.errors?.subscribe(this.#errors.handle);
     this.#deaf = plugins.onChange?.((change) => this.stub.prepareChange(change));
     if (config.hide.length > 0) {
       for (const one of await platform.pci.list()) {
@@ -97,6 +118,20 @@ export class Pciback {
       }
     }
     await this.#discovery.start();
+  }
+
+  /**
+   * Rehearses an error: the function raises it, the host recovers, the guest is asked as it would be on hardware.
+   *
+   * @throws PcibackError `ERRORS_NOT_INJECTED` on a platform that cannot, `DEVICE_NOT_FOUND`
+   */
+  async injectError(address: Bdf, severity: ErrorSeverity): Promise<RecoveryReport> {
+    const { errors, name } = this.#settings.platform;
+    if (errors?.inject !== undefined) return errors.inject(address, severity);
+    return fail('ERRORS_NOT_INJECTED', {
+      bdf: formatBdf(address),
+      why: `platform ${name} cannot make functions fail`,
+    });
   }
 
   guests(): GuestReport[] {
@@ -115,6 +150,7 @@ export class Pciback {
   async #stop(): Promise<Ledger> {
     await this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
     this.#deaf?.();
+    this.#heedless?.();
     return this.ledger();
   }
 

@@ -76,3 +76,16 @@ describe('the table of config-space defects', () => {
     checkRows(rows);
   });
 });
+
+describe('the table of xenstore defects', () => {
+  const rows = rowsOf('reference/xenstore-defects.md', /^\| `D-X\d+` \|/);
+
+  it('has every defect once', () => {
+    const numbers = rows.map((row) => Number(/D-X(\d+)/.exec(row)?.[1]));
+    expect(numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  it('names only tests that exist, or says "not yet"', () => {
+    checkRows(rows);
+  });
+});

@@ -49,6 +49,7 @@ export const defaultConfig = (): Config => ({
   quirks: [],
   hide: [],
   permissive: [],
+  allowInterruptControl: [],
   onReset: { ...defaults.onReset },
   log: { ...defaults.log },
   embedded: { devices: [...defaults.embedded.devices] },

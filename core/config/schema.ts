@@ -66,6 +66,10 @@ const guestDevice = z.strictObject({
     .boolean()
     .optional()
     .describe('Overrides the list `permissive` for this device in this guest, both ways.'),
+  allowInterruptControl: z
+    .boolean()
+    .optional()
+    .describe('Overrides the list `allowInterruptControl` for this device in this guest, both ways.'),
 });
 
 /** Keys by canonical address, so that a device is found under `formatBdf` of its address. */
@@ -124,11 +128,32 @@ export const configSchema = z.strictObject({
   slots: word
     .default(defaults.slots)
     .describe('Slot mapper: `vpci` packs devices on bus 0, `passthrough` keeps host addresses.'),
-  interrupts: word.default(defaults.interrupts).describe('Interrupt policy: who may switch MSI and MSI-X.'),
+  watch: word
+    .default(defaults.watch)
+    .describe(
+      'How long the answering thread of platform `xen` looks at guests’ pages for the next request: `adaptive`, `eager`, `never`, or what a plugin brings.',
+    ),
+  interrupts: word
+    .default(defaults.interrupts)
+    .describe(
+      'Interrupt policy: who may switch MSI, MSI-X and INTx; docs/reference/interrupt-policies.md has the rules of each.',
+    ),
   permissive: z
     .array(bdfPattern)
     .default([])
     .describe('Addresses whose guests may write registers that no field describes. Only for guests you trust.'),
+  allowInterruptControl: z
+    .array(bdfPattern)
+    .default([])
+    .describe(
+      'Addresses whose guests may switch MSI, MSI-X and INTx by config writes, as the interrupt policy rules. Only for device models in stub domains; PV guests have requests for it.',
+    ),
+  sharedLines: z
+    .enum(['refuse', 'allow'])
+    .default(defaults.sharedLines)
+    .describe(
+      'A device whose interrupt line a driver of the host uses too, where the host cannot be given a handler for it (platform `xen`): `refuse` keeps the device from its line, so that it works with MSI or MSI-X only; `allow` lets it use the line, at the risk that the host shuts the line down.',
+    ),
   onReset: z
     .strictObject({
       failed: outcome
@@ -144,6 +169,23 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('What becomes of a device that could not be reset when it came back from a guest.'),
+  errors: z
+    .strictObject({
+      deadlineSeconds: z
+        .number()
+        .min(1)
+        .max(300)
+        .default(defaults.errors.deadlineSeconds)
+        .describe('Seconds that a guest gets to answer each question about an error of a device.'),
+      onFailure: z
+        .enum(['fence', 'pause', 'destroy'])
+        .default(defaults.errors.onFailure)
+        .describe(
+          'What becomes of a guest whose device was cut off: `fence` nothing more, `pause` stops it for a look, `destroy` ends it as a crash.',
+        ),
+    })
+    .prefault({})
+    .describe('PCI Express errors: a guest that does not answer or gives up loses the device.'),
   shutdownSeconds: z
     .number()
     .min(0)
@@ -176,6 +218,10 @@ export const configSchema = z.strictObject({
     .describe('Settings of platform `embedded`.'),
   xen: z
     .strictObject({
+      lane: z
+        .boolean()
+        .default(defaults.xen.lane)
+        .describe('Whether a thread of its own answers what needs no code; `false`: one thread does everything.'),
       mode: z
         .enum(['drop-in'])
         .default(defaults.xen.mode)

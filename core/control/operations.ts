@@ -3,11 +3,14 @@
 import { type Bdf, formatBdf, hex, parseBdf } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { Denial } from '../hooks/table.ts';
+import type { LaneReport } from '../lane/index.ts';
 import type { GuestReport, Pciback } from '../pciback.ts';
+import type { ErrorSeverity } from '../platform/index.ts';
 import { type ChangeEffect, noEffect } from '../plugin/changes.ts';
 import type { PluginHost } from '../plugin/loader.ts';
 import { nearest } from '../plugin/nearest.ts';
 import { resolvePlugin } from '../plugin/resolve.ts';
+import { channelName, verdictName } from '../ring/layout.ts';
 import { type ExplainedSpace, explainBytes, explainMap, explainRegisters } from '../space/explain.ts';
 import { isFor, limitTo } from '../space/limited-quirk.ts';
 import type { Quirk } from '../space/quirk.ts';
@@ -17,6 +20,8 @@ import type {
   DenialReport,
   DenialsReport,
   ExplainReport,
+  InjectedError,
+  IrqHandlerStatus,
   Operation,
   Operations,
   QuirkChange,
@@ -27,7 +32,9 @@ import type {
 /** What the operations work on. */
 export interface ControlTerms {
   readonly platform: string;
-  readonly pciback: Pick<Pciback, 'stub' | 'guests'>;
+  /** The platform's answering thread. */
+  readonly lane?: { report(): LaneReport } | undefined;
+  readonly pciback: Pick<Pciback, 'stub' | 'guests' | 'injectError'>;
   readonly plugins: PluginHost;
 }
 
@@ -48,10 +55,11 @@ export class Control implements Handlers {
   }
 
   readonly status = (): StatusReport => {
-    const { pciback, platform } = this.#terms;
+    const { pciback, platform, lane } = this.#terms;
     return {
       pid: process.pid,
       platform,
+      ...(lane === undefined ? {} : { lane: lane.report() }),
       guests: pciback.guests().map(({ domain, name, state, devices, requests, denied }) => ({
         domain,
         name,
@@ -64,8 +72,17 @@ export class Control implements Handlers {
         bdf: formatBdf(bdf),
         vendor: identity.vendor,
         device: identity.device,
-        ...(assignment === undefined ? {} : { guest: assignment.tenant.domain, unhandled: assignment.rules.unhandled }),
+        ...(assignment === undefined
+          ? {}
+          : {
+              guest: assignment.tenant.domain,
+              unhandled: assignment.rules.unhandled,
+              interrupts: assignment.control.policy,
+              ...(assignment.control.allowed ? { allowInterruptControl: true as const } : {}),
+              ...(assignment.fenced === undefined ? {} : { fenced: assignment.fenced }),
+            }),
         ...(quarantine === undefined ? {} : { quarantine }),
+        ...(assignment?.line.state.refused === undefined ? {} : { lineRefused: assignment.line.state.refused }),
       })),
     };
   };
@@ -76,11 +93,14 @@ export class Control implements Handlers {
     return found ?? fail('DEVICE_NOT_SEIZED', { bdf: formatBdf(address) });
   }
 
-  #assigned(text: string): { readonly device: SeizedDevice; readonly assignment: Assignment } {
+  #assigned(
+    text: string,
+    nothing = 'there is nothing to explain yet',
+  ): { readonly device: SeizedDevice; readonly assignment: Assignment } {
     const device = this.#seized(text);
     const { assignment } = device;
     if (assignment !== undefined) return { device, assignment };
-    const what = `${formatBdf(device.bdf)} is seized, but no guest has it: there is nothing to explain yet`;
+    const what = `${formatBdf(device.bdf)} is seized, but no guest has it: ${nothing}`;
     return fail('USAGE', { what, nearest: undefined });
   }
 
@@ -91,7 +111,7 @@ export class Control implements Handlers {
   readonly explain = ({ bdf, offset, size = 1, map }: Operations['explain']['asks']): ExplainReport => {
     const { device, assignment } = this.#assigned(bdf);
     const { registries } = this.#terms.plugins;
-    const { space, tenant, rules } = assignment;
+    const { space, tenant, rules, control } = assignment;
     const subject: ExplainedSpace = {
       space,
       contributions: rules.contributions,
@@ -112,6 +132,8 @@ export class Control implements Handlers {
       device: device.identity.device,
       guest: { domain: tenant.domain, name: tenant.name },
       unhandled: rules.unhandled,
+      interrupts: control.policy,
+      allowInterruptControl: control.allowed,
       size: end,
       denials,
       ...(offset === undefined ? {} : { parts: explainBytes(subject, offset, size) }),
@@ -196,7 +218,65 @@ export class Control implements Handlers {
       })),
     };
   };
+
+  readonly 'inject-error' = async ({ bdf, severity }: Operations['inject-error']['asks']): Promise<InjectedError> => {
+    if (!isSeverity(severity)) {
+      const what = `"${severity}" is not one of ${severities.join(', ')}`;
+      return fail('USAGE', { what, nearest: nearest(severity, severities) });
+    }
+    const { pciback } = this.#terms;
+    const report = await within(LONGEST_WAIT, pciback.injectError(parseBdf(bdf), severity));
+    return {
+      outcome: report?.outcome ?? 'under way',
+      steps: (report?.steps ?? []).map((step) => ({
+        bdf: formatBdf(step.bdf),
+        stage: step.stage,
+        channel: channelName(step.channel),
+        verdict: verdictName(step.verdict),
+      })),
+      fenced: pciback.stub.devices.flatMap(({ bdf: address, assignment }) =>
+        assignment?.fenced === undefined ? [] : [{ bdf: formatBdf(address), reason: assignment.fenced }],
+      ),
+    };
+  };
+
+  readonly 'irq-handlers' = (): { readonly handlers: readonly IrqHandlerStatus[] } => ({
+    handlers: this.#terms.pciback.stub.devices.flatMap(({ bdf, assignment }) =>
+      assignment === undefined ? [] : [handlerOf(bdf, assignment)],
+    ),
+  });
+
+  readonly 'irq-toggle' = ({ bdf }: Operations['irq-toggle']['asks']): IrqHandlerStatus => {
+    const { device, assignment } = this.#assigned(bdf, 'its line has no handler');
+    assignment.line.toggle();
+    return handlerOf(device.bdf, assignment);
+  };
 }
+
+/** Milliseconds after which an answer is given without the end of a recovery: a client waits 10 s. */
+const LONGEST_WAIT = 5000;
+
+const severities: readonly ErrorSeverity[] = ['correctable', 'nonfatal', 'fatal'];
+const isSeverity = (text: string): text is ErrorSeverity => severities.some((one) => one === text);
+
+/** The result, or `undefined` when it is not there in time. */
+const within = async <Result>(milliseconds: number, work: Promise<Result>): Promise<Result | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+const handlerOf = (bdf: Bdf, { tenant, line }: Assignment): IrqHandlerStatus => ({
+  bdf: formatBdf(bdf),
+  guest: tenant.domain,
+  ...line.state,
+});
 
 const sumOf = (effects: readonly ChangeEffect[]): ChangeEffect =>
   effects.reduce(

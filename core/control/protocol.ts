@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import type { Denial } from '../hooks/table.ts';
+import type { Denial, FenceReason } from '../hooks/table.ts';
+import type { LaneReport } from '../lane/index.ts';
+import type { RecoveryReport, RecoveryStage } from '../platform/index.ts';
 import type { ChangeEffect } from '../plugin/changes.ts';
 import type { ExplainedMap, ExplainedPart, ExplainedRegister } from '../space/explain.ts';
 import type { Unhandled } from '../space/table.ts';
+import type { LineState } from '../stub/line-handler.ts';
 
 /** Longest request, in bytes of its line. */
 export const LONGEST_REQUEST = 16_384;
@@ -20,7 +23,22 @@ export interface DeviceStatus {
   /** Domain that has it. */
   readonly guest?: number;
   readonly unhandled?: Unhandled;
+  /** Name of the interrupt policy in force. */
+  readonly interrupts?: string;
+  /** The guest may switch interrupts by config writes. */
+  readonly allowInterruptControl?: true;
   readonly quarantine?: string;
+  /** Why it was cut off from its guest after an error. */
+  readonly fenced?: FenceReason;
+  /** Why the guest gets no line interrupt of the device. */
+  readonly lineRefused?: string;
+}
+
+/** The handler on the line of one device, as `irq_handlers` of the kernel's back end shows it. */
+export interface IrqHandlerStatus extends LineState {
+  readonly bdf: string;
+  /** Domain that has the device. */
+  readonly guest: number;
 }
 
 export interface StatusReport {
@@ -35,6 +53,8 @@ export interface StatusReport {
     readonly denied: { readonly total: number; readonly unrecorded: number };
   }[];
   readonly devices: readonly DeviceStatus[];
+  /** The answering thread, where there is one. */
+  readonly lane?: LaneReport;
 }
 
 /** What a guest can do with config space of one device. */
@@ -44,6 +64,8 @@ export interface ExplainReport {
   readonly device: number;
   readonly guest: { readonly domain: number; readonly name: string };
   readonly unhandled: Unhandled;
+  readonly interrupts: string;
+  readonly allowInterruptControl: boolean;
   /** Bytes of config space that the guest reaches. */
   readonly size: number;
   /** With an offset: its bytes, bit by bit. */
@@ -95,6 +117,31 @@ export interface Operations {
     readonly asks: Readonly<Record<string, never>>;
     readonly answers: { readonly quirks: readonly QuirkStatus[] };
   };
+  /** Of every device that a guest has. */
+  readonly 'irq-handlers': {
+    readonly asks: Readonly<Record<string, never>>;
+    readonly answers: { readonly handlers: readonly IrqHandlerStatus[] };
+  };
+  /** Takes the handler off the line, or puts it on; answers how it is then. */
+  readonly 'irq-toggle': { readonly asks: { readonly bdf: string }; readonly answers: IrqHandlerStatus };
+  /** `severity`: correctable, nonfatal or fatal. */
+  readonly 'inject-error': {
+    readonly asks: { readonly bdf: string; readonly severity: string };
+    readonly answers: InjectedError;
+  };
+}
+
+/** What became of an injected error, with words for numbers. `under way`: a guest takes its time; the log says the rest. */
+export interface InjectedError {
+  readonly outcome: RecoveryReport['outcome'] | 'under way';
+  readonly steps: readonly {
+    readonly bdf: string;
+    readonly stage: RecoveryStage;
+    readonly channel: string;
+    readonly verdict: string;
+  }[];
+  /** Functions of guests that are cut off now. */
+  readonly fenced: readonly { readonly bdf: string; readonly reason: FenceReason }[];
 }
 
 export type Operation = keyof Operations;
@@ -123,6 +170,9 @@ const argumentsOf: { readonly [Name in Operation]: Readonly<Record<string, Kind>
   'quirk-text': { text: 'text' },
   'quirk-unload': { name: 'text' },
   'quirk-list': {},
+  'irq-handlers': {},
+  'irq-toggle': { bdf: 'text' },
+  'inject-error': { bdf: 'text', severity: 'text' },
 };
 
 export const operationNames = Object.keys(argumentsOf) as readonly Operation[];

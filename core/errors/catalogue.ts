@@ -49,6 +49,17 @@ export const catalogue = {
     (f: { bdf: string; reason: string }) => `${f.bdf} is quarantined: ${f.reason}`,
     () => 'Make it unassignable and assignable again (xl pci-assignable-remove, -add), or power-cycle the host.',
   ),
+  LINE_SHARED: entry(
+    (f: { bdf: string; why: string }) =>
+      `${f.bdf} cannot be kept from its interrupt line (it has no INTX_DISABLE), and ${f.why}`,
+    () =>
+      'Put the device into a slot with a line of its own or unbind the host’s driver; or set `sharedLines: "allow"`, at the risk that the host shuts the line down.',
+  ),
+  LINE_HANDLER: entry(
+    (f: { bdf: string; why: string }) => `${f.bdf} gets no handler on its interrupt line: ${f.why}`,
+    () =>
+      'Only a device that a guest has, and uses with a line interrupt, has a handler; `pciback irq list` shows them.',
+  ),
   DEVICE_NOT_SEIZED: entry(
     (f: { bdf: string }) => `${f.bdf} is not seized`,
     () => 'Make it assignable first: `xl pci-assignable-add` in drop-in mode, `hide` in the rc file otherwise.',
@@ -132,6 +143,10 @@ export const catalogue = {
       `plugin ${f.plugin} failed in hook ${f.hook}${f.device === '' ? '' : ` for ${f.device}`}${f.offset === '' ? '' : ` at offset ${f.offset}`}: ${f.why}`,
     () => 'Only this device is affected. Unload the plugin or report it to its author.',
   ),
+  POLICY_FAILED: entry(
+    (f: { policy: string; why: string }) => `interrupt policy "${f.policy}" cannot be used: ${f.why}`,
+    () => 'The device is not given to the guest. Choose another policy with `interrupts`, or report it to its author.',
+  ),
   CHOICE_UNKNOWN: entry(
     (f: { kind: string; name: string; nearest: string | undefined; known: readonly string[] }) =>
       `there is no ${f.kind} "${f.name}".${perhaps(f.nearest)} Known: ${list(f.known)}`,
@@ -186,6 +201,15 @@ export const catalogue = {
   PLATFORM_UNAVAILABLE: entry(
     (f: { platform: string; missing: string; next: string }) => `platform ${f.platform} is not available: ${f.missing}`,
     (f) => f.next,
+  ),
+  FENCE_UNSUPPORTED: entry(
+    (f: { platform: string; action: string }) => `platform ${f.platform} cannot ${f.action} guests`,
+    (f) =>
+      `Set errors.onFailure to "fence" in the rc file; on platform xen, install the libxenctrl of the running Xen release to ${f.action} guests.`,
+  ),
+  ERRORS_NOT_INJECTED: entry(
+    (f: { bdf: string; why: string }) => `no error can be injected into ${f.bdf}: ${f.why}`,
+    () => 'Rehearse on platform embedded, with a PCI Express function (`pciback serve --platform embedded`).',
   ),
   DUMP_INVALID: entry(
     (f: { file: string; line: number; why: string }) => `${f.file}, line ${f.line}: ${f.why}`,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../bdf.ts';
+import type { InterruptLimits } from '../interrupts.ts';
 import type { PciIdentity, ResetOutcome } from '../platform/pci.ts';
 
 /** A device, as taps see it: facts, no handles. */
@@ -57,6 +58,20 @@ export type UnhandledAnswer =
   | 'permissive'
   | { readonly unhandled?: 'drop' | 'permissive'; readonly recorder: AccessRecorder };
 
+/**
+ * Why a device was cut off from its guest. `no ring`: the guest is not connected, or is HVM; `no handler`: it does not
+ * understand questions about errors; `no address`: it has no virtual address of the device; `not reset`: the device
+ * itself did not come back.
+ */
+export type FenceReason =
+  | 'no ring'
+  | 'no handler'
+  | 'no address'
+  | 'no answer'
+  | 'guest gave up'
+  | 'not reset'
+  | 'host gave up';
+
 /** The arguments of every hook. */
 export interface HookArguments {
   deviceSeized: [device: DeviceFacts];
@@ -65,10 +80,12 @@ export interface HookArguments {
   deviceReleased: [device: DeviceFacts];
   resetDevice: [device: DeviceFacts];
   unhandledWrite: [device: DeviceFacts, guest: GuestFacts];
+  interruptLimits: [device: DeviceFacts];
   interruptControl: [
     request: { readonly kind: 'msi' | 'msix'; readonly device: DeviceFacts; readonly guest: GuestFacts },
   ];
   deniedWrite: [denial: Denial];
+  deviceFenced: [device: DeviceFacts, guest: GuestFacts, reason: FenceReason];
   guestConnected: [guest: GuestFacts];
   guestDisconnected: [guest: GuestFacts];
 }
@@ -81,8 +98,10 @@ export interface HookResults {
   deviceReleased: undefined;
   resetDevice: ResetOutcome | undefined;
   unhandledWrite: UnhandledAnswer | undefined;
+  interruptLimits: InterruptLimits | undefined;
   interruptControl: { readonly refused: string } | undefined;
   deniedWrite: undefined;
+  deviceFenced: undefined;
   guestConnected: undefined;
   guestDisconnected: undefined;
 }
@@ -118,13 +137,20 @@ export const hookTable: Readonly<Record<HookName, HookDescription>> = {
     arguments: ['device', 'guest'],
     doc: 'When a device is given to a guest and its table is compiled, and again when plugins come or go under a running guest: what becomes of writes to bits without a field, and who takes the accesses down. No answer: as `permissive` in the rc file says, else drop. The answer counts for this guest only.',
     previous: 'deviceSeized',
+    next: 'interruptLimits',
+  },
+  interruptLimits: {
+    kind: 'syncBail',
+    arguments: ['device'],
+    doc: 'When a device is given to a guest: what is special about its line interrupt, `disableStopsMessages` and `maskingBroken`. The plugin `interrupts/line-limits` answers for the devices it knows; a vendor’s tap answers for others.',
+    previous: 'unhandledWrite',
     next: 'deviceAssigned',
   },
   deviceAssigned: {
     kind: 'asyncSeries',
     arguments: ['device', 'guest'],
     doc: 'After a device was given to a guest, before its address is published. A throw takes the device back.',
-    previous: 'unhandledWrite',
+    previous: 'interruptLimits',
     next: 'guestConnected',
   },
   guestConnected: {
@@ -146,13 +172,20 @@ export const hookTable: Readonly<Record<HookName, HookDescription>> = {
     arguments: ['denial'],
     doc: 'A refused write was seen for the first time. Called outside of the request, so it delays no answer.',
     previous: 'interruptControl',
+    next: 'deviceFenced',
+  },
+  deviceFenced: {
+    kind: 'observe',
+    arguments: ['device', 'guest', 'reason'],
+    doc: 'A PCI Express error of the device was not survived, and the device was cut off from its guest: no bus master, no interrupts, every request fails. It stays with the guest until it is taken back.',
+    previous: 'deniedWrite',
     next: 'guestDisconnected',
   },
   guestDisconnected: {
     kind: 'observe',
     arguments: ['guest'],
     doc: 'The channel is closed and the page unmapped.',
-    previous: 'deniedWrite',
+    previous: 'deviceFenced',
     next: 'resetDevice',
   },
   resetDevice: {

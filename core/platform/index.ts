@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 
+import type { Lane } from '../lane/lane.ts';
+import type { DomainControl, HostErrors } from './errors.ts';
 import type { InterruptMapper } from './interrupts.ts';
+import type { LineInterrupts } from './lines.ts';
 import type { Clock, EventChannels, GrantTable } from './memory.ts';
 import type { PciBus } from './pci.ts';
 import type { Xenstore } from './xenstore.ts';
 
+export type * from './errors.ts';
 export type * from './interrupts.ts';
+export type * from './lines.ts';
 export type * from './memory.ts';
 export * from './native.ts';
 export * from './pci.ts';
@@ -21,9 +26,16 @@ export interface Platform {
   readonly events: EventChannels;
   readonly pci: PciBus;
   readonly interrupts: InterruptMapper;
+  readonly lines: LineInterrupts;
   readonly clock: Clock;
+  /** PCI Express errors of the functions. Missing: the platform does not hear of them. */
+  readonly errors?: HostErrors;
+  /** What can be done with a guest as a whole. Missing: nothing. */
+  readonly domains?: DomainControl;
   /** Whether guests go on while this process's thread runs (`beside`), or only in its pauses. Missing: `in turn`. */
   readonly guests?: 'beside' | 'in turn';
+  /** The thread that answers what needs no code. Missing: this thread answers everything. */
+  readonly lane?: Pick<Lane, 'seat' | 'report'>;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
   readonly failed?: Promise<Error>;
   /** Releases every handle. Pages still mapped and channels still bound are released too. */

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 
+import type { PageReference } from '../lane/shared.ts';
+
 /** One granted page of a guest, mapped read-write. */
 export interface MappedPage {
   /** Exactly 4096 bytes, the guest's own memory: it can change at any time, between any two loads. */
   readonly memory: ArrayBufferLike;
+  /** How another thread of this process gets at the same memory. Missing: it cannot. */
+  readonly reference?: PageReference;
   /** Gives the page back. The memory must not be touched afterwards. Calling it twice is harmless. */
   unmap(): void;
 }
@@ -26,6 +30,10 @@ export interface EventChannel {
   notify(): void;
   /** Ends the delivery that is owed: the channel was masked when its event was delivered. */
   unmask(): void;
+  /**
+   * Whether an answer to an error report is waited for, whose event must reach the listener. Missing: every event does.
+   */
+  awaitsAnswer?(state: 'yes' | 'no'): void;
   /** Unbinds. After it returns the listener is never called again. Calling it twice is harmless. */
   close(): void;
 }

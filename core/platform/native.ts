@@ -63,10 +63,15 @@ export type Bound<Functions extends Record<string, Signature>> = {
  */
 export interface NativeLoader {
   readonly name: string;
+  /** Its module, which exports `createLoader`: another thread makes a loader of its own with it. Missing: none can. */
+  readonly module?: string;
   /** @throws PcibackError `NATIVE_LIBRARY_MISSING` with all names tried, `NATIVE_SYMBOL_MISSING`. */
   bind<Functions extends Record<string, Signature>>(library: LibraryDeclaration<Functions>): Bound<Functions>;
   errno(): number;
   view(pointer: NativePointer, length: number): ArrayBuffer;
+  /** The address as a number, for another thread; {@link pointer} makes it a pointer of that thread's loader. */
+  address(pointer: NativePointer): bigint;
+  pointer(address: bigint): NativePointer;
 }
 
 /** Keeps the literal types of a declaration. */

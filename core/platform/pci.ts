@@ -59,6 +59,8 @@ export interface PciFunction {
   /** Number of the legacy line interrupt (the GSI on a PV dom0); 0: none. Recorded when the function was seized. */
   readonly line: number;
   readConfig(offset: number, size: 1 | 2 | 4): number;
+  /** File descriptor of its config space, for reads by another thread of this process. Missing: there is none. */
+  readonly configFile?: number;
   writeConfig(offset: number, size: 1 | 2 | 4, value: number): void;
   /** For a virtual function: config reads of its physical function, whose MEMORY decode governs both. */
   readonly physical?: Pick<PciFunction, 'readConfig'>;

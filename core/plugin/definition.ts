@@ -3,7 +3,8 @@
 import type { z } from 'zod';
 import { fail } from '../errors/index.ts';
 import type { HookName, Tap, TapOptions } from '../hooks/index.ts';
-import type { InterruptPolicy } from '../interrupts.ts';
+import type { InterruptPolicySource } from '../interrupts.ts';
+import type { WatchPolicy } from '../lane/index.ts';
 import type { Logger } from '../log.ts';
 import type { NativeLoader, Platform } from '../platform/index.ts';
 import type { SlotMapper } from '../slots.ts';
@@ -20,6 +21,8 @@ export interface PlatformSettings {
   /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
   readonly native: () => Promise<NativeLoader>;
   readonly log: Logger;
+  /** How long a lane watches guests' pages, where the platform has one. */
+  readonly watch: WatchPolicy;
   /** The platform's own section of the rc file, checked by the platform. */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -48,7 +51,10 @@ export interface Host {
   /** Changes of the shape of every device's config space; for single devices there are quirks. All of them apply. */
   readonly surgery: Choices<Surgery>;
   readonly slots: Choices<SlotMapper>;
-  readonly interrupts: Choices<InterruptPolicy>;
+  /** Policies: one for all devices, or a factory called once for each device in the hands of each guest. */
+  readonly interrupts: Choices<InterruptPolicySource>;
+  /** How long a thread that answers guests looks at their pages for the next request. */
+  readonly watches: Choices<WatchPolicy>;
   readonly platforms: Choices<PlatformFactory>;
   readonly natives: Choices<NativeFactory>;
   readonly commands: { add(command: CommandDefinition): Undo };

@@ -84,6 +84,7 @@ export const makeFacade = (parts: FacadeParts): Host => {
     quirks: { add: (...quirks) => scope.register(() => parts.addQuirks(plugin, quirks)) },
     surgery: choices(registries.surgery),
     slots: choices(registries.slots),
+    watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
     platforms: choices(registries.platforms),
     natives: choices(registries.natives),

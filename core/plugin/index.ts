@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: MIT
 
 export { fail, PcibackError, problem } from '../errors/index.ts';
-export type { ControlWordQuestion, InterruptPolicy, InterruptType } from '../interrupts.ts';
+export type {
+  ControlWordQuestion,
+  InterruptLimits,
+  InterruptPolicy,
+  InterruptPolicyFactory,
+  InterruptPolicySource,
+  InterruptType,
+  IntxAnswer,
+  IntxQuestion,
+  IntxState,
+  MessageKind,
+  PolicyFacts,
+  RequestQuestion,
+} from '../interrupts.ts';
 export { type PciFunction, type PciIdentity, type PciResource, ResourceFlag } from '../platform/pci.ts';
 export { Status } from '../ring/layout.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { fail } from '../errors/index.ts';
-import type { InterruptPolicy } from '../interrupts.ts';
+import type { InterruptPolicySource } from '../interrupts.ts';
+import type { WatchPolicy } from '../lane/index.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Quirk } from '../space/quirk.ts';
@@ -64,7 +65,8 @@ export class Registries {
   readonly quirks = new Registry<Quirk>('quirk');
   readonly surgery = new Registry<Surgery>('surgery');
   readonly slots = new Registry<SlotMapper>('slot mapper');
-  readonly interrupts = new Registry<InterruptPolicy>('interrupt policy');
+  readonly interrupts = new Registry<InterruptPolicySource>('interrupt policy');
+  readonly watches = new Registry<WatchPolicy>('watch policy');
   readonly platforms = new Registry<PlatformFactory>('platform');
   readonly natives = new Registry<NativeFactory>('foreign-function loader');
   readonly commands = new Registry<CommandDefinition>('command');

@@ -167,14 +167,17 @@ export const resolvePlugin = async (name: string, asker: Asker): Promise<Resolve
   return fromPackage(name, asker);
 };
 
-/**
- * Finds a plugin by name and loads what its module brings.
- *
- * @param options as the rc file has them; `undefined`: none
- * @throws PcibackError as {@link resolvePlugin} and `PluginHost.load`
- */
-export const loadByName = async (host: PluginHost, name: string, options: unknown, asker: Asker): Promise<void> => {
-  const { origin, things } = await resolvePlugin(name, asker);
+/** A plugin that is to be loaded. */
+export interface WantedPlugin {
+  readonly name: string;
+  /** As the rc file has them; `undefined`: none. */
+  readonly options: unknown;
+  readonly asker: Asker;
+}
+
+const putInForce = async (host: PluginHost, wanted: WantedPlugin, found: ResolvedPlugin): Promise<void> => {
+  const { name, options } = wanted;
+  const { origin, things } = found;
   if (options !== undefined && things.length > 1) {
     fail('PLUGIN_OPTIONS', {
       name,
@@ -185,3 +188,25 @@ export const loadByName = async (host: PluginHost, name: string, options: unknow
   }
   for (const thing of things) await host.load(thing, options, origin);
 };
+
+/**
+ * Finds plugins by name and loads what their modules bring, in this order. All are looked for at the same time: reading
+ * a module is mostly waiting.
+ *
+ * @throws PcibackError as {@link resolvePlugin} and `PluginHost.load`, of the first that fails in this order
+ */
+export const loadAllByName = async (host: PluginHost, wanted: readonly WantedPlugin[]): Promise<void> => {
+  const searches = wanted.map((one) => ({ one, found: resolvePlugin(one.name, one.asker) }));
+  // Each is awaited in its turn below; until then its failure is not an unhandled one.
+  for (const { found } of searches) found.catch(() => undefined);
+  for (const { one, found } of searches) await putInForce(host, one, await found);
+};
+
+/**
+ * Finds a plugin by name and loads what its module brings.
+ *
+ * @param options as the rc file has them; `undefined`: none
+ * @throws PcibackError as {@link resolvePlugin} and `PluginHost.load`
+ */
+export const loadByName = (host: PluginHost, name: string, options: unknown, asker: Asker): Promise<void> =>
+  loadAllByName(host, [{ name, options, asker }]);

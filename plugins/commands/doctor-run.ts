@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
-import type { LoadedConfig } from '../../core/config/index.ts';
+import type { Config, LoadedConfig } from '../../core/config/index.ts';
 import { defaultConfig } from '../../core/config/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
@@ -107,21 +107,36 @@ const describeDevice = (device: PciListing): string =>
     device.seizable ? 'can be seized' : device.holder === 'free' ? 'no driver has it' : `held by ${device.holder}`
   }`;
 
+/** The host's driver would be cut off together with the guest, so the guest gets no line interrupt. */
+const describeSharing = (
+  device: string,
+  { line, users }: { readonly line: number; readonly users: readonly string[] },
+): { readonly detail: string; readonly next: string } => ({
+  detail: `${device}; interrupts a guest by MSI or MSI-X only: line ${line} is also used by ${users.join(', ')}`,
+  next: 'For a device without MSI: move it to a slot with a line of its own, or set sharedLines: "allow" in the rc file.',
+});
+
 /** Functions of the host, as the drop-in mode sees them; only listed. */
-const checkDevices = async (): Promise<Check[]> => {
+export const checkDevices = async (sharedLines: Config['sharedLines'], sysfs = '/sys'): Promise<Check[]> => {
   const section = 'devices';
   try {
-    const { listFunctions } = await import('../platforms/xen/index.ts');
-    const listings = await listFunctions();
+    const { listFunctions, sharedLine } = await import('../platforms/xen/index.ts');
+    const listings = await listFunctions(sysfs);
     if (listings.length === 0) {
       return [{ section, what: 'PCI functions', verdict: 'warning', detail: 'this host has none' }];
     }
-    return listings.map((device) => ({
-      section,
-      what: formatBdf(device.bdf),
-      verdict: 'ok',
-      detail: describeDevice(device),
-    }));
+    const checks = listings.map(async (device): Promise<Check> => {
+      const what = formatBdf(device.bdf);
+      const detail = describeDevice(device);
+      try {
+        const shared = device.seizable && sharedLines === 'refuse' ? await sharedLine(device.bdf, sysfs) : undefined;
+        if (shared === undefined) return { section, what, verdict: 'ok', detail };
+        return { section, what, verdict: 'warning', ...describeSharing(detail, shared) };
+      } catch (error) {
+        return failed(section, what, 'warning', error);
+      }
+    });
+    return await Promise.all(checks);
   } catch (error) {
     return [failed(section, 'PCI functions', 'warning', error)];
   }
@@ -159,7 +174,7 @@ export const runDoctor = async (context: CommandContext): Promise<number> => {
     ...fromRc.checks,
     await checkEmbedded(plugins),
     ...(await checkXen(plugins, wanted === 'xen' ? 'required' : 'optional')),
-    ...(await checkDevices()),
+    ...(await checkDevices(loaded.config.sharedLines)),
   ];
   plugins.close();
   const usable = !checks.some((check) => check.section === `platform ${wanted}` && check.verdict === 'missing');

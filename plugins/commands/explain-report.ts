@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util';
 import { hex } from '../../core/bdf.ts';
+import { defaults } from '../../core/config/defaults.ts';
 import type { DenialReport, DenialsReport, ExplainReport } from '../../core/control/index.ts';
 import type { ExplainedMap, ExplainedPart } from '../../core/space/explain.ts';
 import { columns } from './columns.ts';
@@ -32,9 +33,24 @@ export const painter = (mode: 'colours' | 'plain'): Paint => {
   };
 };
 
-const titleOf = ({ bdf, vendor, device, guest, unhandled, size }: ExplainReport): string =>
+/** Said only where it is not what every guest has. */
+const interruptsOf = (policy: string, allowed: boolean): string => {
+  if (policy === defaults.interrupts && !allowed) return '';
+  return `, interrupts: ${policy}${allowed ? ', also by config writes' : ''}`;
+};
+
+const titleOf = ({
+  bdf,
+  vendor,
+  device,
+  guest,
+  unhandled,
+  interrupts,
+  allowInterruptControl,
+  size,
+}: ExplainReport): string =>
   `${bdf}  ${hex(vendor, 4)}:${hex(device, 4)}  guest ${guest.domain} (${guest.name}), ${size} bytes, ` +
-  `writes without a field: ${unhandled}`;
+  `writes without a field: ${unhandled}${interruptsOf(interrupts, allowInterruptControl)}`;
 
 const bitsText = (high: number, low: number): string => (high === low ? `bit ${high}` : `bits ${high}:${low}`);
 const sizeText = (size: number): string => (size === 1 ? '1 byte' : `${size} bytes`);

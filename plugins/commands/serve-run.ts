@@ -77,7 +77,8 @@ export const runServe = async (context: CommandContext): Promise<number> => {
       },
       'ready',
     );
-    server = await openControl(config.control, new Control({ platform: platform.name, pciback, plugins }), log);
+    const control = new Control({ platform: platform.name, lane: platform.lane, pciback, plugins });
+    server = await openControl(config.control, control, log);
     if (platform.name === 'embedded') {
       const { runIncludedGuest } = await import('./included-guest.ts');
       await runIncludedGuest(platform, pciback, log);

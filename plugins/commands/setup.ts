@@ -6,7 +6,7 @@ import { describeError, fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { NativeLoader, Platform } from '../../core/platform/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { type Asker, type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
+import { type Asker, type BundledPlugin, loadAllByName, type WantedPlugin } from '../../core/plugin/resolve.ts';
 import { bundled } from '../bundled.ts';
 
 /** What the command line says over the rc file. */
@@ -75,19 +75,25 @@ export const loadPlugins = async (loaded: LoadedConfig, log: Logger): Promise<Pl
   const host = new PluginHost({ log });
   const asker = (asked: string): Asker => ({ asked, directory, bundled });
   const named = new Set(config.plugins.map(nameOf));
-  for (const [name, plugin] of Object.entries<BundledPlugin>(bundled)) {
-    if (!plugin.byDefault || named.has(name)) continue;
-    if (plugin.preset !== undefined && plugin.preset !== config.fields) continue;
-    await loadByName(host, name, undefined, asker('bundled'));
-  }
-  for (const [index, entry] of config.plugins.entries()) {
-    const options = typeof entry === 'string' ? undefined : entry[1];
-    await loadByName(host, nameOf(entry), options, asker(`${file}: plugins[${index}]`));
-  }
-  for (const [index, path] of config.quirks.entries()) {
+  const ours = Object.entries<BundledPlugin>(bundled).filter(
+    ([name, { byDefault, preset }]) =>
+      byDefault && !named.has(name) && (preset === undefined || preset === config.fields),
+  );
+  const wanted: WantedPlugin[] = [
+    ...ours.map(([name]) => ({ name, options: undefined, asker: asker('bundled') })),
+    ...config.plugins.map((entry, index) => ({
+      name: nameOf(entry),
+      options: typeof entry === 'string' ? undefined : entry[1],
+      asker: asker(`${file}: plugins[${index}]`),
+    })),
     // Unlike plugins, quirks are files only: "nic.json" is one without "./".
-    await loadByName(host, resolve(directory, path), undefined, asker(`${file}: quirks[${index}]`));
-  }
+    ...config.quirks.map((path, index) => ({
+      name: resolve(directory, path),
+      options: undefined,
+      asker: asker(`${file}: quirks[${index}]`),
+    })),
+  ];
+  await loadAllByName(host, wanted);
   host.seal();
   return host;
 };
@@ -121,6 +127,7 @@ export const openPlatform = async (host: PluginHost, config: Config, log: Logger
   return create({
     native: () => openNative(host, config.native),
     log,
+    watch: host.registries.watches.get(config.watch),
     options: sections[config.platform] ?? {},
   });
 };

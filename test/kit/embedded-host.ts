@@ -4,7 +4,7 @@ import type { Bdf } from '../../core/bdf.ts';
 import { type Config, type ConfigInput, configSchema } from '../../core/config/schema.ts';
 import type { Logger } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
-import type { Clock } from '../../core/platform/index.ts';
+import type { Clock, Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
@@ -40,6 +40,10 @@ export interface EmbeddedHostOptions {
   /** Beside the bundled fields, quirks, mappers and policies. */
   readonly plugins?: readonly (Plugin | Quirk)[];
   readonly clock?: Clock;
+  /** Interrupts after which the host judges a line; default: as Linux. */
+  readonly nobodyCaresAfter?: number;
+  /** What pciback gets in place of the embedded platform, for tests that stand between the two. */
+  readonly between?: (platform: EmbeddedPlatform) => Platform;
 }
 
 /** A whole host in this process: the embedded platform with pciback serving on it. */
@@ -48,6 +52,8 @@ export interface EmbeddedHost {
   readonly plugins: PluginHost;
   readonly pciback: Pciback;
   readonly config: Config;
+  readonly log: Logger;
+  /** What was logged so far. */
   readonly lines: LogLine[];
   /** Seizes these devices, makes a domain that has them and starts its guest. */
   guest(
@@ -78,15 +84,18 @@ export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Prom
   plugins.seal();
   const platform = createEmbeddedPlatform({
     devices: options.devices ?? samples(),
+    duties: 'enforced',
+    ...(options.nobodyCaresAfter === undefined ? {} : { nobodyCaresAfter: options.nobodyCaresAfter }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
-  const pciback = new Pciback({ platform, plugins, config, log });
+  const pciback = new Pciback({ platform: options.between?.(platform) ?? platform, plugins, config, log });
   await pciback.start();
   return {
     platform,
     plugins,
     pciback,
     config,
+    log,
     lines,
     guest: async (devices, { name, ...guestOptions } = {}) => {
       for (const device of devices) await pciback.stub.seize(device);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { bdf } from '../../core/bdf.ts';
-import type { InterruptType } from '../../core/interrupts.ts';
+import type { InterruptType, IntxAnswer, IntxState } from '../../core/interrupts.ts';
 import type { PciFunction, PciIdentity, PciResource, ResetOutcome } from '../../core/platform/pci.ts';
 import type { DeviceOperations, PowerState } from '../../core/space/behaviour.ts';
 import { type CapabilityLists, capabilityLists } from '../../core/space/capabilities.ts';
@@ -150,6 +150,8 @@ export class FakeDevice implements DeviceOperations {
   /** What `setPowerState` answers. */
   powerStatus = 0;
   controlWordAnswer: (kind: 'msi' | 'msix', old: number, next: number) => boolean = () => false;
+  intxAnswer: (old: IntxState, next: IntxState) => IntxAnswer = () =>
+    this.allowInterruptControl ? 'hardware' : 'virtual';
 
   constructor(hardware: FakeFunction) {
     this.hardware = hardware;
@@ -201,6 +203,10 @@ export class FakeDevice implements DeviceOperations {
   allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean {
     this.calls.push(`allowsControlWord ${kind} ${old.toString(16)} ${next.toString(16)}`);
     return this.controlWordAnswer(kind, old, next);
+  }
+
+  decidesIntx(old: IntxState, next: IntxState): IntxAnswer {
+    return this.intxAnswer(old, next);
   }
 
   setIntxDisabled(state: 'on' | 'off'): void {

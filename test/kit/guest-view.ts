@@ -50,7 +50,8 @@ export const viewOf = (device: FakeDevice, sets: readonly FieldSet[]): GuestView
   );
   const space: ConfigSpace = new ConfigSpace(hardware, table, {
     failed: (_offset, error) => failures.push(error),
-    denied: (offset, size, value, mask, why) => refused.push({ offset, size, value, mask, why }),
+    denied: (offset, size, value, mask, why) =>
+      refused.push({ offset, size, value: value >>> 0, mask: mask >>> 0, why }),
   });
   hardware.forget();
   return {

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: MIT
 
-import { HostError } from '../../core/platform/index.ts';
+import { Errno, HostError, type PciFunction } from '../../core/platform/index.ts';
 import { expectEqual, expectFailure, expectThat } from './contract.ts';
-import type { PlatformCase } from './platform-fixture.ts';
+import type { PlatformCase, PlatformFixture } from './platform-fixture.ts';
 
 /** No platform gives this number to a domain: the hypervisor keeps those from 0x7ff0 on for itself. */
 const nobody = 0x7fee;
 
-/** The obligations of an `InterruptMapper` that need no guest. */
+/** More than any host has lines. */
+const noLine = 0xfffe;
+
+/** Runs with the fixture's function seized, where it has a line. */
+const withLine = async ({ platform, device }: PlatformFixture, work: (held: PciFunction) => void): Promise<void> => {
+  const held = await platform.pci.seize(device);
+  try {
+    if (held.line !== 0) work(held);
+  } finally {
+    await platform.pci.release(held);
+  }
+};
+
+const handled = (): 'handled' => 'handled';
+
+/** The obligations of an `InterruptMapper`, and of `LineInterrupts`, that need no guest. */
 export const interruptContract: readonly PlatformCase[] = [
   {
     name: 'interrupts: a mapping for a domain that is not there is refused',
@@ -45,7 +60,108 @@ export const interruptContract: readonly PlatformCase[] = [
       await platform.pci.release(held);
     },
   },
+  {
+    name: 'lines: a handler can be installed and released, or is refused with EOPNOTSUPP where none can be had',
+    run: (fixture) =>
+      withLine(fixture, (held) => {
+        const { lines } = fixture.platform;
+        if (lines.canClaim) {
+          for (let round = 0; round < 2; round++) {
+            const claim = lines.claim(held, 'pciback-contract', handled);
+            claim.release();
+            // A second call does nothing.
+            claim.release();
+          }
+          return;
+        }
+        const error = thrownBy(() => lines.claim(held, 'pciback-contract', handled));
+        expectThat(error instanceof HostError && error.errno === Errno.EOPNOTSUPP, `EOPNOTSUPP, got ${error}`);
+      }),
+  },
+  {
+    name: 'lines: two handlers go on one line, and each is released alone',
+    run: (fixture) =>
+      withLine(fixture, (held) => {
+        const { lines } = fixture.platform;
+        if (!lines.canClaim) return;
+        const first = lines.claim(held, 'pciback-contract 1', handled);
+        const second = lines.claim(held, 'pciback-contract 2', handled);
+        first.release();
+        second.release();
+      }),
+  },
+  {
+    name: 'lines: a function without a line gets no handler',
+    run: (fixture) =>
+      withLine(fixture, (held) => {
+        const { lines } = fixture.platform;
+        const error = thrownBy(() => lines.claim(withoutLine(held), 'pciback-contract', handled));
+        expectThat(error instanceof HostError && error.errno > 0, `HostError with errno, got ${error}`);
+      }),
+  },
+  {
+    name: 'lines: no two domains share a line that no guest has bound',
+    run: (fixture) =>
+      withLine(fixture, (held) => {
+        const { lines } = fixture.platform;
+        const claim = lines.canClaim ? lines.claim(held, 'pciback-contract', handled) : undefined;
+        let answer: boolean | unknown;
+        try {
+          answer = lines.isShared(held.line);
+        } catch (error) {
+          // A hypervisor need not know a line that nobody has bound.
+          expectThat(error instanceof HostError && error.errno > 0, `HostError with errno, got ${error}`);
+          answer = false;
+        } finally {
+          claim?.release();
+        }
+        expectEqual(answer, false, 'shared');
+      }),
+  },
+  {
+    name: 'lines: what is asked about a line that is not there is refused with HostError, or answered with no',
+    async run({ platform }) {
+      let answer = false;
+      const error = thrownBy(() => {
+        answer = platform.lines.isShared(noLine);
+      });
+      expectThat(!answer && (error === undefined || error instanceof HostError), `a no or HostError, got ${error}`);
+      expectEqual(platform.lines.hostUsers(noLine).length, 0, 'drivers on it');
+    },
+  },
+  {
+    name: 'lines: handlers of pass-through are no users of the host',
+    run: (fixture) =>
+      withLine(fixture, (held) => {
+        const { lines } = fixture.platform;
+        const before = lines.hostUsers(held.line);
+        const claim = lines.canClaim ? lines.claim(held, 'xen-pciback[contract]', handled) : undefined;
+        const during = lines.hostUsers(held.line);
+        claim?.release();
+        expectEqual(during.join(), before.join(), 'users');
+        expectThat(!during.some((name) => name.startsWith('xen-pciback[')), `drivers only, got ${during.join()}`);
+      }),
+  },
 ];
+
+const thrownBy = (work: () => unknown): unknown => {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+};
+
+/** The same function as a firmware would have it that connected no line. */
+const withoutLine = (held: PciFunction): PciFunction => ({
+  identity: held.identity,
+  resources: held.resources,
+  line: 0,
+  readConfig: (offset, size) => held.readConfig(offset, size),
+  writeConfig: (offset, size, value) => held.writeConfig(offset, size, value),
+  reset: () => held.reset(),
+});
 
 const hasMsix = (held: { readConfig(offset: number, size: 1 | 2 | 4): number }): boolean => {
   let offset = (held.readConfig(6, 2) & 0x10) === 0 ? 0 : held.readConfig(0x34, 1) & 0xfc;

@@ -7,6 +7,7 @@ import { API_VERSION } from '../../core/plugin/definition.ts';
 import { quirkSchema } from '../../core/space/quirk-json.ts';
 import { bundledSets } from './bundled-sets.ts';
 import { fieldsPage } from './fields-page.ts';
+import { interruptPoliciesPage } from './interrupt-policies-page.ts';
 
 const generated = (title: string, source: string, body: string): string =>
   `# ${title}\n\n<!-- Generated from ${source} by \`npm run docs\`; edit that instead. -->\n\n${body.trim()}\n`;
@@ -92,5 +93,10 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
   'reference/errors.md': errorsPage(),
   'reference/configuration.md': configurationPage(),
   'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
+  'reference/interrupt-policies.md': generated(
+    'Interrupt policies',
+    '`plugins/interrupts/*.ts`',
+    await interruptPoliciesPage(),
+  ),
   'reference/fields.md': generated('Fields', '`plugins/fields/*.ts`', fieldsPage(await bundledSets())),
 });

@@ -22,10 +22,27 @@ describe('the bundled plugins', () => {
     for (const name of names) await loadByName(host, name, undefined, asker);
     host.seal();
     expect(host.loaded.map((one) => one.name)).toEqual(names);
-    expect(host.registries.commands.names).toEqual(['serve', 'demo', 'doctor', 'explain', 'quirk']);
+    expect(host.registries.commands.names).toEqual([
+      'serve',
+      'demo',
+      'doctor',
+      'explain',
+      'status',
+      'quirk',
+      'inject-error',
+      'irq',
+    ]);
     expect(host.registries.platforms.names).toEqual(['embedded', 'xen']);
     expect(host.registries.natives.names).toEqual(['koffi', 'ffi-napi']);
     expect(host.registries.slots.names).toEqual(['vpci', 'passthrough']);
+    expect(host.registries.interrupts.names).toEqual([
+      'strict',
+      'guest-controlled',
+      'guest-controlled-2020',
+      'intx-only',
+      'msi-only',
+      'rate-limited',
+    ]);
   });
 
   it('lie under the names of their files', () => {

@@ -72,7 +72,7 @@ const compiled = (hardware: FakeFunction, quirks: readonly Quirk[], preset: Pres
       throw error;
     },
     denied: (offset, size, _value, mask, why) => {
-      refused.push(`${hex(offset, 2)}:${size}=${hex(mask, 1)}${why === undefined ? '' : ` ${why}`}`);
+      refused.push(`${hex(offset, 2)}:${size}=${hex(mask >>> 0, 1)}${why === undefined ? '' : ` ${why}`}`);
     },
   });
   hardware.forget();

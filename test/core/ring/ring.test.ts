@@ -62,14 +62,22 @@ describe('the shared page', () => {
 describe('a snapshot', () => {
   it('holds every member of the request', () => {
     const front = frontEnd();
-    front.put({ cmd: 1, domain: -1, bus: 2, devfn: 0xfffffff8 | 0, offset: -4096, size: -4, value: -2 });
+    front.put({
+      cmd: Command.enableMsix,
+      domain: -1,
+      bus: 2,
+      devfn: 0xfffffff8 | 0,
+      offset: -4096,
+      size: -4,
+      value: -2,
+    });
     front.entry(0, 0xffff, 7);
     front.entry(127, 1, 9);
     front.send();
     const ring = new Ring(front.memory);
     expect(ring.pending).toBe(true);
     const request = ring.snapshot();
-    expect(request.cmd).toBe(1);
+    expect(request.cmd).toBe(Command.enableMsix);
     expect(request.segment).toBe(0xffffffff);
     expect(request.bus).toBe(2);
     expect(request.devfn).toBe(0xfffffff8);

@@ -2,7 +2,8 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { HostError } from '../../../../core/platform/index.ts';
-import { createEvents, type ReadEvents, type XenEvents } from '../../../../plugins/platforms/xen/events.ts';
+import { poolReader, type ReadEvents } from '../../../../plugins/platforms/xen/event-reader.ts';
+import { createEvents, type XenEvents } from '../../../../plugins/platforms/xen/events.ts';
 import { createFakeNative, type FakeNative, fakePointer } from './fake-native.ts';
 
 interface Machine {
@@ -78,7 +79,11 @@ const machine = (first = 10): Machine => {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 let events: XenEvents | undefined;
 const create = (from: Machine, failures: Error[] = []): XenEvents => {
-  events = createEvents(from.native, { domain: 0, onFailure: (error) => failures.push(error), read: from.read });
+  events = createEvents(from.native, {
+    domain: 0,
+    onFailure: (error) => failures.push(error),
+    reader: (terms) => poolReader(terms, from.read),
+  });
   return events;
 };
 afterEach(async () => {
@@ -194,9 +199,13 @@ describe('event channels of platform xen', () => {
 
   it('a handle that cannot be bound to itself is closed again', () => {
     const from = machine();
-    expect(() => createEvents(from.native, { domain: 666, onFailure: () => undefined, read: from.read })).toThrow(
-      HostError,
-    );
+    expect(() =>
+      createEvents(from.native, {
+        domain: 666,
+        onFailure: () => undefined,
+        reader: (terms) => poolReader(terms, from.read),
+      }),
+    ).toThrow(HostError);
     expect(from.native.calls.at(-1)).toBe('xenevtchn_close handle');
     expect(from.reads).toBe(0);
   });

@@ -38,6 +38,8 @@ export const createFakeNative = (answers: Record<string, Answer>): FakeNative =>
       errno = value;
     },
     errno: () => errno,
+    address: () => 0x1000n,
+    pointer: () => fakePointer(),
     view: (pointer, length) => {
       const { memory } = pointer as unknown as { memory: ArrayBuffer };
       if (memory.byteLength !== length) throw new RangeError(`the memory has ${memory.byteLength} bytes`);

@@ -25,6 +25,8 @@ interface Fixture {
   readonly argument: Uint8Array;
   result: number;
   errno: number;
+  /** Answer of irq_status_query. */
+  flags: number;
 }
 
 const create = (msixPreparedBy: 'kernel' | 'this-process' = 'this-process'): Fixture => {
@@ -46,7 +48,14 @@ const create = (msixPreparedBy: 'kernel' | 'this-process' = 'this-process'): Fix
     xc_physdev_unmap_pirq: answer,
     xencall_open: () => fakePointer(),
     xencall_close: () => 0,
-    xencall2: answer,
+    xencall2: (_handle, _hypercall, command) => {
+      if (command === 5n) {
+        // What an answer does not say must not be left over from the one before.
+        expect(new DataView(memory).getUint32(4, true)).toBe(0);
+        new DataView(memory).setUint32(4, fixture.flags, true);
+      }
+      return answer();
+    },
     xencall_alloc_buffer: () => fakePointer(memory),
     xencall_free_buffer: () => undefined,
   });
@@ -57,6 +66,7 @@ const create = (msixPreparedBy: 'kernel' | 'this-process' = 'this-process'): Fix
     argument: new Uint8Array(memory),
     result: 0,
     errno: 0,
+    flags: 0,
   };
   return fixture;
 };
@@ -138,6 +148,30 @@ describe('interrupts of platform xen', () => {
 
   it('the line is the one recorded at seizure', () => {
     expect(create().interrupts.linePirq(device({}, 16))).toBe(16);
+  });
+
+  it('asks whether a PIRQ is shared by hypercall 33, command 5: the number in, flags out', () => {
+    const fixture = create();
+    const { interrupts, native, argument } = fixture;
+    const view = new DataView(argument.buffer);
+    for (const [flags, shared] of [
+      [0, false],
+      [1, false],
+      [2, true],
+      [3, true],
+    ] as const) {
+      fixture.flags = flags;
+      expect(interrupts.isShared(0x113)).toBe(shared);
+      expect(native.calls.at(-1)).toBe('xencall2 handle 33 5 handle');
+      expect(view.getUint32(0, true)).toBe(0x113);
+    }
+    fixture.result = -1;
+    fixture.errno = 22;
+    expect(() => interrupts.isShared(19)).toThrow(
+      expect.objectContaining({ errno: 22, message: expect.stringContaining('PIRQ 19') }),
+    );
+    interrupts.close();
+    expect(() => interrupts.isShared(19)).toThrow(HostError);
   });
 
   it('nothing is called after close', () => {
