@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { spawn } from 'node:child_process';
-import { copyFileSync, createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const HERE = import.meta.dirname;
@@ -78,7 +86,16 @@ function prepareLogs({ logs, scenario, environment }) {
   const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   writeFileSync(join(logs, 'env.sh'), lines.join(''));
   writeFileSync(join(logs, 'checks'), '');
+  for (const [id, mebibytes] of scenario.disks ?? []) {
+    writeFileSync(diskFile(logs, id), '');
+    truncateSync(diskFile(logs, id), Number(mebibytes) * 2 ** 20);
+  }
 }
+
+/** A disk of the machine is a file of the log folder, so that dom0 sees what a guest wrote, as `$OUT/ID.img`. */
+const diskFile = (logs, id) => join(logs, `${id}.img`);
+const driveArguments = (logs, disks = new Map()) =>
+  [...disks.keys()].flatMap((id) => ['-drive', `if=none,id=${id},file=${diskFile(logs, id)},format=raw`]);
 
 function qemuArguments({ folder, logs, scenario, kernel }) {
   const xenWords =
@@ -93,6 +110,7 @@ function qemuArguments({ folder, logs, scenario, kernel }) {
     ...['-virtfs', 'local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap'],
     ...['-virtfs', `local,path=${logs},mount_tag=out,security_model=none`],
     ...['-device', 'intel-iommu,intremap=on'],
+    ...driveArguments(logs, scenario.disks),
     ...scenario.devices,
   ];
 }

@@ -83,7 +83,10 @@ describe('the lock', () => {
 });
 
 describe('an emulator run', () => {
-  const run = async (program: string): Promise<{ status: number; attempts: number; said: readonly string[] }> => {
+  const run = async (
+    program: string,
+    disks: ReadonlyMap<string, string> = new Map(),
+  ): Promise<{ status: number; attempts: number; said: readonly string[] }> => {
     const programs = join(folder, 'bin');
     mkdirSync(programs);
     const qemu = join(programs, 'qemu-system-x86_64');
@@ -98,7 +101,7 @@ describe('an emulator run', () => {
     const said: string[] = [];
     let attempts = 0;
     const newLogs = (): string => join(folder, `logs-${++attempts}`);
-    const scenario = { path: join(SCENARIOS, 'contract.sh'), seconds: 5, devices: [] };
+    const scenario = { path: join(SCENARIOS, 'contract.sh'), seconds: 5, devices: [], disks };
     process.env.PATH = `${programs}:${path}`;
     try {
       const call = { folder, scenario, environment: { A: "it's" }, kernel: '6', keep: false };
@@ -128,6 +131,16 @@ describe('an emulator run', () => {
     const { status, attempts } = await run('touch $OUT/up; echo "(XEN) Panic on CPU 1:"');
     expect({ status, attempts }).toEqual({ status: 1, attempts: 1 });
     expect(readFileSync(join(folder, 'logs-1/checks'), 'utf8')).toContain('not ok - the host survives');
+  });
+
+  it('has the disks of the scenario, as files of the log folder', async () => {
+    await run(
+      'echo "$*" > $OUT/arguments; stat -c %s $OUT/d0.img > $OUT/size; echo 0 > $OUT/status',
+      new Map([['d0', '2']]),
+    );
+    const read = (name: string): string => readFileSync(join(folder, 'logs-1', name), 'utf8');
+    expect(read('arguments')).toContain(`-drive if=none,id=d0,file=${join(folder, 'logs-1/d0.img')},format=raw`);
+    expect(read('size')).toBe(`${2 * 2 ** 20}\n`);
   });
 
   it('hands the environment to dom0 word for word', async () => {
@@ -204,6 +217,18 @@ describe('the helpers of scenarios', () => {
     expect(readFileSync(join(folder, 'volatile'), 'utf8')).toContain('d byte 0x04a 0x00 -> 0x21');
     expect(compare(new Map([[0x04, 0x04]]))).toBe('d byte 0x004 was 0x00 is 0x04\nstatus 1');
     expect(compare(new Map([[0x4a, 0x11]]))).toBe('d byte 0x04a was 0x00 is 0x11\nstatus 1');
+    // The message of an MSI capability with 64 bits: address and data, but not its control word.
+    const msi = new Map([
+      [0x40, 0x05],
+      [0x42, 0x80],
+    ]);
+    writeFileSync(join(folder, 'before'), device(msi));
+    const left = (at: number): string => {
+      writeFileSync(join(folder, 'pci/d/config'), device(new Map([...msi, [at, 0x98]])));
+      return dom0('config_changes d $OUT/before');
+    };
+    expect([0x44, 0x4d].map(left)).toEqual(['status 0', 'status 0']);
+    expect([0x43, 0x4e].map((at) => left(at).slice(-8))).toEqual(['status 1', 'status 1']);
   });
 
   it('read sizes of BARs and ROM from a resource file', () => {

@@ -12,6 +12,7 @@ export class UsageError extends Error {}
  * @property {string} path
  * @property {string} summary one line
  * @property {string[]} devices QEMU arguments: the machine's devices to pass through
+ * @property {Map<string, string>} disks id of a QEMU drive → its size in MiB
  * @property {Map<string, string[]>} options option name → allowed values, the first is the default
  * @property {boolean} needsBuild false (`# build: no`) when the scenario does not run this project's `dist/`
  * @property {number} seconds time limit of the job in dom0, in emulated seconds
@@ -40,7 +41,7 @@ function readScenario(path, name) {
   const header = new Map();
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     if (!line.startsWith('#')) break;
-    const found = /^# (summary|devices|options|seconds|build): ?(.*)$/.exec(line);
+    const found = /^# (summary|devices|disks|options|seconds|build): ?(.*)$/.exec(line);
     if (found) header.set(found[1], found[2].trim());
   }
   for (const word of ['summary', 'devices', 'options']) {
@@ -51,6 +52,7 @@ function readScenario(path, name) {
     path,
     summary: header.get('summary'),
     devices: header.get('devices').split(/\s+/).filter(Boolean),
+    disks: new Map([...readOptions(header.get('disks') ?? '')].map(([id, [size]]) => [id, size])),
     options: readOptions(header.get('options')),
     needsBuild: header.get('build') !== 'no',
     seconds: Number(header.get('seconds') ?? 300),

@@ -20,7 +20,7 @@ import { UsageError } from './scenarios.mjs';
 
 const HERE = import.meta.dirname;
 const DOM0_MODULES = 'virtio_pci 9pnet_virtio 9p overlay xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs pci-stub';
-const GUEST_MODULES = 'xen-pcifront xen-gntalloc xen-evtchn xenfs e1000e e1000 8139cp nvme xhci-pci ahci';
+const GUEST_MODULES = 'xen-pcifront xen-gntalloc xen-evtchn xenfs e1000e e1000 vmxnet3 8139cp nvme xhci-pci ahci';
 const PACKAGES = ['qemu-system-x86', 'xenstore-utils', 'busybox-static', 'kmod', 'cpio', 'pciutils', 'diffutils'];
 const COMPILER = ['gcc', 'libc6-dev'];
 
@@ -127,9 +127,9 @@ function unpack(folder, part, packageName, say) {
 
 /** Images are made again when anything that goes into them changed. */
 function makeImages(folder, modules, say) {
-  const sources = ['dom0/initramfs.sh', 'guest/init', 'guest/confbench.c', 'guest/confscript.c', 'setup.mjs'].map(
-    (file) => join(HERE, file),
-  );
+  const tests = readdirSync(join(HERE, 'guest/tests')).map((file) => `guest/tests/${file}`);
+  const parts = ['dom0/initramfs.sh', 'guest/init', 'guest/confbench.c', 'guest/confscript.c', 'setup.mjs', ...tests];
+  const sources = parts.map((file) => join(HERE, file));
   const hash = createHash('sha256').update(modules);
   for (const source of sources) hash.update(readFileSync(source));
   const stamp = hash.digest('hex');
@@ -149,6 +149,7 @@ function makeImages(folder, modules, say) {
     execFileSync('gcc', ['-O2', '-static', '-o', join(guest, 'bin', program), join(HERE, `guest/${program}.c`)]);
   }
   addInit(guest, join(HERE, 'guest/init'));
+  cpSync(join(HERE, 'guest/tests'), join(guest, 'tests'), { recursive: true });
   pack(guest, join(folder, 'guest.img'));
   writeFileSync(stampFile, stamp);
 }

@@ -47,12 +47,12 @@ check_program() { # text, command…: a program that prints its own checks as "o
   mv /run/program.log "/run/$(tr -c 'a-z0-9\n' '-' <<< "$text").log"
   check "$text: ends with status 0" test "$rc" = 0
 }
-within() { # seconds, command…: asks until the command succeeds; its output is shown only at the end
+within() { # seconds, command…: asks every STEP seconds until the command succeeds; its output is shown only at the end
   local end=$(($(cut -d. -f1 /proc/uptime) + $1)) said
   shift
   until said=$("$@" 2>&1); do
     [ "$(cut -d. -f1 /proc/uptime)" -lt $end ] || { echo "$said"; return 1; }
-    sleep 0.5
+    sleep "${STEP:-0.5}"
   done
 }
 
@@ -82,7 +82,7 @@ bar_sizes() { # stdin: lines "start end flags" of a sysfs resource file; BARs an
 }
 # Bits that the device or its link sets by itself, as "offset mask"; offsets of capabilities are found in the device.
 volatile_bits() { # BDF
-  local space id next express=0
+  local space id next express=0 message=0 size at
   mapfile -t space < <(config_space "$1")
   echo "6 08" # status: the interrupt line
   echo "7 f9" # status: errors seen
@@ -90,8 +90,14 @@ volatile_bits() { # BDF
   while [ $next -ge 64 ]; do
     id=${space[next]}
     [ "$id" = 10 ] && express=$next
+    [ "$id" = 05 ] && message=$next
     next=$((16#${space[next + 1]} & ~3))
   done
+  # The hypervisor's message stays in the MSI capability when MSI is off: address, its upper half, data.
+  if [ $message != 0 ]; then
+    size=$((16#${space[message + 2]} & 0x80 ? 10 : 6))
+    for ((at = message + 4; at < message + 4 + size; at++)); do echo "$at ff"; done
+  fi
   [ $express = 0 ] || echo "$((express + 10)) 2f" # PCIe device status: errors seen, transactions pending
 }
 config_changes() { # BDF, file before: prints bytes that differ outside the volatile bits, notes the others
@@ -114,7 +120,7 @@ config_changes() { # BDF, file before: prints bytes that differ outside the vola
 
 # --- guests -------------------------------------------------------------------------------------------------------
 
-guest_config() { # name, further words of the guest's kernel command line; PCI devices in PCI_LINE
+guest_config() { # name, further words of the guest's kernel command line; PCI devices in PCI_LINE, processors in VCPUS
   cat > "/run/$1.cfg" << EOC
 name="$1"
 type="pv"
@@ -122,7 +128,7 @@ kernel="$LAB/kernel/boot/vmlinuz-$KERNEL"
 ramdisk="$LAB/guest.img"
 extra="console=hvc0 quiet iommu=soft $2"
 memory=256
-vcpus=1
+vcpus=${VCPUS:-1}
 on_poweroff="destroy"
 on_crash="destroy"
 $PCI_LINE
@@ -140,6 +146,8 @@ guest_devices() { guest_log "$1" | sed -nE 's/^PCI ([0-9a-f:.]+) .*/\1/p'; }
 guest_ids() { guest_log "$1" | sed -nE 's/^PCI [0-9a-f:.]+ (.*)/\1/p'; }
 guest_bar_sizes() { guest_log "$1" | sed -nE "s/^RES $2 //p" | bar_sizes; }
 msix_vectors() { guest_log "$1" | grep -cE '^ *[0-9]+:.*pcifront-msi-x'; }
+guest_interrupts() { guest_log "$1" | grep -E "^ *[0-9]+:.*xen-pirq.* $2"; } # name, regular expression of the handler
+held_devices() { guest_log "$1" | grep '^DEVICES ' | tail -n 1; } # what a held guest has now
 
 # What every scenario with a served guest shows. guest name, then pairs: host BDF, BDF expected in the guest.
 check_guest_view() {
