@@ -34,8 +34,14 @@ export class LaneGuest {
   readonly port: number;
   /** The seat's words, for the loop. */
   readonly words: Int32Array;
-  /** Requests answered since the last unmask: their events may still come, with nothing to do. */
-  servedSinceUnmask = 0;
+  /** Requests answered since the last event without one: their events may still come, with nothing to do. */
+  servedSinceEmpty = 0;
+  /** When the lane answered it last. */
+  answeredAt = Number.NEGATIVE_INFINITY;
+  /** The last answer was not announced yet: the guest may not be asleep. */
+  unannounced = false;
+  /** Answers that are announced at once, before the next one is tried without. */
+  eager = 0;
   readonly #ring: Ring;
   readonly #readHardware: ReadHardware;
   #view: GuestView | undefined;
@@ -88,7 +94,7 @@ export class LaneGuest {
       return Look.handedOver;
     }
     this.#ring.answer();
-    this.servedSinceUnmask++;
+    this.servedSinceEmpty++;
     Atomics.add(this.words, SeatWord.served, 1);
     this.release();
     return Look.answered;

@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: MIT
 
 import { LaneGuest, Look, type ReadHardware } from './lane-guest.ts';
-import { LaneCount, type LaneMessage, LaneWord, type PageReference, SeatWord, type WatchPolicy } from './shared.ts';
+import {
+  LaneCount,
+  type LaneMessage,
+  LaneWord,
+  Owner,
+  type PageReference,
+  SeatWord,
+  USUAL_WAKE,
+  type WatchPolicy,
+} from './shared.ts';
 import { WatchWindow } from './watch-window.ts';
 
 /** Looks at all pages between two looks at the clock, which costs more, and garbage. */
 const LOOKS = 256;
+/** An answer is announced after this many typical gaps without a further request. */
+const LATE = 2;
+/** Answers that are announced at once after one that had to be announced late. */
+const EAGER = 8;
 /** Milliseconds after which the lane asks for events of guests that have no seat, however busy the others keep it. */
 const LONGEST_WAKE = 5;
 
@@ -36,7 +49,7 @@ export interface LoopTerms {
    * event without a seat, 0 that events were lost.
    */
   readonly tell: (port: number) => void;
-  /** Milliseconds that only go forward. */
+  /** Milliseconds, the same as the control thread's. */
   readonly now: () => number;
 }
 
@@ -52,12 +65,16 @@ export class LaneLoop {
   readonly #byPort = new Map<number, LaneGuest>();
   #guests: LaneGuest[] = [];
   #drained = 0;
+  #watching = false;
 
   constructor(terms: LoopTerms) {
     this.#terms = terms;
     this.#words = new Int32Array(terms.words);
     this.#counts = new Float64Array(terms.counts);
-    this.#window = new WatchWindow(terms.policy);
+    this.#window = new WatchWindow({
+      policy: terms.policy,
+      wakeMs: () => this.#counts[LaneCount.wakeMs] || USUAL_WAKE,
+    });
   }
 
   /** Runs until it is told to stop. */
@@ -69,6 +86,7 @@ export class LaneLoop {
   wake(count: number): void {
     Atomics.store(this.#words, LaneWord.awake, 1);
     this.#count(LaneCount.wakes, 1);
+    if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#drain();
     let busy = false;
     for (let i = 0; i < count; i++) busy = this.#delivered(this.#terms.bell.ports[i] as number) || busy;
@@ -76,14 +94,24 @@ export class LaneLoop {
       this.#terms.tell(0);
       for (const guest of this.#guests) busy = this.#delivered(guest.port) || busy;
     }
-    if (count <= 0) busy = this.#lookAtAll() || busy;
-    if (busy) this.#watch();
+    if (count <= 0) busy = this.#lookAtAll() === Look.answered || busy;
+    if (busy) {
+      this.#watching = true;
+      this.#watch();
+      this.#watching = false;
+    }
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
     for (let i = 0; i < this.#guests.length; i++) this.#settle(this.#guests[i] as LaneGuest);
   }
 
-  /** An event: the channel is masked now. @returns whether it brought work */
+  #measureWake(): void {
+    const least = this.#counts[LaneCount.wakeMs] || Number.POSITIVE_INFINITY;
+    this.#counts[LaneCount.wakeMs] = Math.min(least, this.#terms.now() - (this.#counts[LaneCount.rung] as number));
+    this.#counts[LaneCount.rung] = 0;
+  }
+
+  /** An event: the channel is masked now. @returns whether the lane answered */
   #delivered(port: number): boolean {
     const guest = this.#byPort.get(port);
     if (guest === undefined) {
@@ -93,54 +121,99 @@ export class LaneLoop {
     Atomics.store(guest.words, SeatWord.owed, 1);
     const look = this.#look(guest);
     if (look === Look.taken) Atomics.store(guest.words, SeatWord.missed, 1);
-    else if (look === Look.nothing) return this.#empty(guest);
-    return true;
+    else if (look === Look.nothing) this.#empty(guest);
+    // One event may have been for both, this request and the answer that the control thread waits for.
+    else if (look === Look.answered && awaitsAnswer(guest)) this.#handOver(guest);
+    return look === Look.answered;
   }
 
   /** An event without a request: one that came while its request was answered already, or one for the control thread. */
-  #empty(guest: LaneGuest): boolean {
-    if (guest.servedSinceUnmask > 0 && Atomics.load(guest.words, SeatWord.awaits) === 0) {
-      guest.servedSinceUnmask = 0;
-      return false;
+  #empty(guest: LaneGuest): void {
+    if (guest.servedSinceEmpty > 0 && !awaitsAnswer(guest)) {
+      guest.servedSinceEmpty = 0;
+      return;
     }
+    this.#handOver(guest);
+  }
+
+  /** The event is the control thread's; while that has the seat, the lane comes back to it when it settles. */
+  #handOver(guest: LaneGuest): void {
     if (guest.own()) {
       guest.handOver();
       this.#terms.tell(guest.port);
     } else Atomics.store(guest.words, SeatWord.missed, 1);
-    return false;
   }
 
   #look(guest: LaneGuest): number {
     const look = guest.look(this.#fetch);
-    if (look === Look.answered) this.#terms.bell.notify(guest.port);
-    else if (look === Look.handedOver) this.#terms.tell(guest.port);
+    if (look < Look.answered) return look;
+    // A guest that asks again has seen its last answer.
+    guest.unannounced = false;
+    if (look === Look.handedOver) this.#terms.tell(guest.port);
+    else this.#answered(guest);
     return look;
   }
 
-  #lookAtAll(): boolean {
-    let busy = false;
-    for (let i = 0; i < this.#guests.length; i++) {
-      const look = this.#look(this.#guests[i] as LaneGuest);
-      busy = look >= Look.answered || busy;
+  /**
+   * An answer to a request that an event brought is announced at once: that guest sleeps. One that was found by looking
+   * was there before the guest could fall asleep, so its event would only interrupt the guest; it is sent when no further
+   * request follows.
+   */
+  #answered(guest: LaneGuest): void {
+    const now = this.#terms.now();
+    if (!this.#watching) this.#window.came(now - guest.answeredAt);
+    guest.answeredAt = now;
+    if (this.#watching && guest.eager === 0) guest.unannounced = true;
+    else {
+      if (guest.eager > 0) guest.eager--;
+      this.#terms.bell.notify(guest.port);
     }
-    return busy;
   }
 
+  #announce(guest: LaneGuest): void {
+    guest.unannounced = false;
+    guest.eager = EAGER;
+    this.#terms.bell.notify(guest.port);
+  }
+
+  /** Announces answers after which nothing has come for longer than guests usually take. */
+  #announceLate(time: number): void {
+    const patience = this.#window.gap * LATE;
+    for (let i = 0; i < this.#guests.length; i++) {
+      const guest = this.#guests[i] as LaneGuest;
+      if (guest.unannounced && time - guest.answeredAt > patience) this.#announce(guest);
+    }
+  }
+
+  /** @returns one of {@link Look}: the most that one of them had */
+  #lookAtAll(): number {
+    let most: number = Look.taken;
+    for (let i = 0; i < this.#guests.length; i++) {
+      const look = this.#look(this.#guests[i] as LaneGuest);
+      if (look > most) most = look;
+    }
+    return most;
+  }
+
+  /** Looks for requests until none has come for a while, or all guests that asked are with the control thread. */
   #watch(): void {
     const { now } = this.#terms;
     const began = now();
     let last = began;
     let time = began;
     for (let looks = 1; time - last < this.#window.length; looks++) {
-      const busy = this.#lookAtAll();
-      if (!busy && looks % LOOKS !== 0) continue;
+      const found = this.#lookAtAll();
+      if (found < Look.answered && looks % LOOKS !== 0) continue;
       time = now();
-      if (!busy) continue;
-      this.#window.found(time - last);
+      this.#announceLate(time);
+      if (found < Look.answered) continue;
+      this.#window.came(time - last);
       this.#count(LaneCount.found, 1);
       this.#count(LaneCount.watched, time - last);
-      last = time;
       this.#drain();
+      // The control thread watches a guest that was handed over: two that spin would be one too many.
+      if (found === Look.handedOver && !this.#isBusy(time)) return;
+      last = time;
       if (time - began > LONGEST_WAKE) {
         this.#terms.bell.ring();
         return;
@@ -151,13 +224,29 @@ export class LaneLoop {
     this.#count(LaneCount.watched, time - last);
   }
 
+  /** Whether a guest that the lane still has was answered a short while ago. */
+  #isBusy(time: number): boolean {
+    for (let i = 0; i < this.#guests.length; i++) {
+      const { answeredAt, words } = this.#guests[i] as LaneGuest;
+      if (time - answeredAt < this.#window.length && Atomics.load(words, SeatWord.owner) !== Owner.control) return true;
+    }
+    return false;
+  }
+
   /** Before the lane sleeps: one last look, and the unmask that is owed. */
   #settle(guest: LaneGuest): void {
-    if (Atomics.load(guest.words, SeatWord.owed) === 0) return;
+    if (guest.unannounced) this.#announce(guest);
+    // Missed, and owed no more: the control thread, which saw the lane asleep, has unmasked in between.
+    if (Atomics.load(guest.words, SeatWord.owed) === 0 && Atomics.load(guest.words, SeatWord.missed) === 0) return;
     const look = this.#look(guest);
     // Then the control thread does the rest: it sees that the lane is not awake any more.
     if (look === Look.taken || look === Look.handedOver || !guest.own()) return;
-    Atomics.store(guest.words, SeatWord.missed, 0);
+    // What the event was for is not known: it came while the control thread had the seat.
+    if (Atomics.exchange(guest.words, SeatWord.missed, 0) === 1 && awaitsAnswer(guest)) {
+      guest.handOver();
+      this.#terms.tell(guest.port);
+      return;
+    }
     if (Atomics.exchange(guest.words, SeatWord.owed, 0) === 1) this.#terms.bell.unmask(guest.port);
     guest.release();
   }
@@ -193,3 +282,6 @@ export class LaneLoop {
     this.#counts[index] = (this.#counts[index] as number) + more;
   }
 }
+
+/** Whether the control thread waits for the guest's answer to an error report: then every event is its own. */
+const awaitsAnswer = (guest: LaneGuest): boolean => Atomics.load(guest.words, SeatWord.awaits) === 1;

@@ -47,7 +47,8 @@ export class Seat implements EventChannel {
     Atomics.store(this.#words, SeatWord.owner, Owner.nobody);
     Atomics.notify(this.#words, SeatWord.owner);
     if (Atomics.load(this.#terms.lane, LaneWord.awake) === 1) return;
-    if (Atomics.exchange(this.#words, SeatWord.missed, 0) === 1) this.#terms.ring();
+    // The word stays: the lane looks for more than a request when it is set.
+    if (Atomics.load(this.#words, SeatWord.missed) === 1) this.#terms.ring();
     else if (Atomics.exchange(this.#words, SeatWord.owed, 0) === 1) this.#terms.channel.unmask();
   }
 
@@ -99,6 +100,11 @@ export class Seat implements EventChannel {
     for (let tries = 1; ; tries++) {
       const owner = Atomics.compareExchange(this.#words, SeatWord.owner, Owner.nobody, Owner.control);
       if (owner !== Owner.lane) return owner === Owner.nobody;
+      // Nobody gives back what a lane that died has: waiting for it would never end.
+      if (Atomics.load(this.#terms.lane, LaneWord.ended) === 1) {
+        Atomics.store(this.#words, SeatWord.owner, Owner.control);
+        return true;
+      }
       if (tries > TRIES) Atomics.wait(this.#words, SeatWord.owner, Owner.lane, PAUSE);
     }
   }

@@ -37,6 +37,8 @@ export const LaneWord = {
   inbox: 1,
   /** 1: the lane ends. */
   stop: 2,
+  /** 1: the lane has ended, and may have died with a seat in its hands. */
+  ended: 3,
   words: 4,
 } as const;
 
@@ -49,7 +51,11 @@ export const LaneCount = {
   /** Times that watching ended without having found one. */
   inVain: 2,
   wakes: 3,
-  counts: 4,
+  /** Milliseconds from a ring to the lane at work, the least that was measured; 0: not measured yet. */
+  wakeMs: 4,
+  /** When the control thread has rung to measure it, in milliseconds since the epoch; 0: it has not. */
+  rung: 5,
+  counts: 6,
 } as const;
 
 /** One device as the lane sees it: the arrays of its compiled table, in shared memory. One element per aligned dword. */
@@ -88,12 +94,27 @@ export type LaneMessage =
   | { readonly what: 'view'; readonly port: number; readonly view: GuestView }
   | { readonly what: 'leave'; readonly port: number };
 
-/** How long the lane looks at the pages for a next request before it sleeps. Milliseconds. */
+/** How long pages are looked at for a next request after an answer. */
 export interface WatchPolicy {
-  /** Longest watch; 0: never. */
+  /** Longest watch in milliseconds; 0: never. */
   readonly longest: number;
-  /** A watch after several in vain. */
+  /** Longest watch in wake-ups: what the host takes from an event to the thread that it wakes, as measured at start. */
+  readonly wakeUps: number;
+  /** A watch after several in vain, in milliseconds. */
   readonly shortest: number;
   /** Watches in vain after which they are cut short. */
   readonly patience: number;
 }
+
+/** A policy and what it is measured in. */
+export interface Watch {
+  readonly policy: WatchPolicy;
+  /** Milliseconds of a wake-up on this host. */
+  readonly wakeMs: () => number;
+}
+
+/** Milliseconds of a wake-up on a host that was not measured. */
+export const USUAL_WAKE = 0.05;
+
+/** Milliseconds since the epoch, with a fine resolution: the same in all threads. */
+export const sharedNow = (): number => performance.timeOrigin + performance.now();

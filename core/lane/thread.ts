@@ -3,7 +3,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { LaneStart } from './lane.ts';
 import { type Bell, LaneLoop } from './loop.ts';
-import type { LaneMessage } from './shared.ts';
+import { type LaneMessage, LaneWord, sharedNow } from './shared.ts';
+import { warm } from './warm.ts';
 
 /** Runs the lane in this thread, until it is told to stop. @param makeBell from what the platform gave the thread */
 export const runLane = async <Own>(makeBell: (own: Own) => Bell | Promise<Bell>): Promise<void> => {
@@ -17,10 +18,15 @@ export const runLane = async <Own>(makeBell: (own: Own) => Bell | Promise<Bell>)
     policy,
     inbox: () => receiveMessageOnPort(inbox)?.message as LaneMessage | undefined,
     tell: (port) => control.postMessage(port),
-    now: () => performance.now(),
+    now: sharedNow,
   });
+  warm();
   control.postMessage('ready');
-  loop.run();
-  // An open port would keep the thread.
-  inbox.close();
+  try {
+    loop.run();
+  } finally {
+    Atomics.store(new Int32Array(words), LaneWord.ended, 1);
+    // An open port would keep the thread.
+    inbox.close();
+  }
 };

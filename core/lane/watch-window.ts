@@ -1,34 +1,49 @@
 // SPDX-License-Identifier: MIT
 
-import type { WatchPolicy } from './shared.ts';
+import type { Watch } from './shared.ts';
 
 /** A watch lasts this many typical gaps between an answer and the next request. */
 const GAPS = 4;
 /** Weight of the newest gap in the average. */
 const WEIGHT = 1 / 8;
 
-/** How long to watch next: a few times the gap that guests leave between their requests, within the policy's bounds. */
+/**
+ * How long to watch next: a few times the gap that guests leave between an answer and their next request, and never
+ * longer than a number of wake-ups would cost, so that watching is worth it. All times in milliseconds.
+ */
 export class WatchWindow {
-  readonly #policy: WatchPolicy;
-  #gap: number;
+  readonly #watch: Watch;
+  #gap = 0;
   #inVain = 0;
 
-  constructor(policy: WatchPolicy) {
-    this.#policy = policy;
-    this.#gap = policy.longest / GAPS;
+  constructor(watch: Watch) {
+    this.#watch = watch;
   }
 
-  /** Milliseconds. */
+  get #limit(): number {
+    const { longest, wakeUps } = this.#watch.policy;
+    return Math.min(longest, wakeUps * this.#watch.wakeMs());
+  }
+
   get length(): number {
-    const { longest, shortest, patience } = this.#policy;
-    if (this.#inVain > patience) return Math.min(longest, shortest);
-    return Math.min(longest, Math.max(shortest, this.#gap * GAPS));
+    const limit = this.#limit;
+    const { shortest, patience } = this.#watch.policy;
+    if (this.#inVain > patience) return Math.min(limit, shortest);
+    return this.#gap === 0 ? limit : Math.min(limit, Math.max(shortest, this.#gap * GAPS));
   }
 
-  /** A request was seen `gap` milliseconds after the one before. */
-  found(gap: number): void {
+  /** The gap that guests leave, on average; 0: not known yet. */
+  get gap(): number {
+    return this.#gap;
+  }
+
+  /** A request came `gap` after the last answer; by an event, when watching had ended before. */
+  came(gap: number): void {
+    const limit = this.#limit;
+    // A pause between bursts says nothing about the gaps inside of them.
+    if (gap > limit) return;
     this.#inVain = 0;
-    this.#gap += (Math.min(gap, this.#policy.longest) - this.#gap) * WEIGHT;
+    this.#gap = this.#gap === 0 ? gap : this.#gap + (gap - this.#gap) * WEIGHT;
   }
 
   /** A watch ended without a request. */

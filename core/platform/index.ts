@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Lane } from '../lane/lane.ts';
+import type { Watch } from '../lane/shared.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
 import type { InterruptMapper } from './interrupts.ts';
 import type { LineInterrupts } from './lines.ts';
@@ -32,8 +33,11 @@ export interface Platform {
   readonly errors?: HostErrors;
   /** What can be done with a guest as a whole. Missing: nothing. */
   readonly domains?: DomainControl;
-  /** Whether guests go on while this process's thread runs (`beside`), or only in its pauses. Missing: `in turn`. */
-  readonly guests?: 'beside' | 'in turn';
+  /**
+   * How long a page is looked at for the next request after an answer. Missing: not at all, guests go on only in the
+   * pauses of this thread.
+   */
+  readonly watch?: Watch;
   /** The thread that answers what needs no code. Missing: this thread answers everything. */
   readonly lane?: Pick<Lane, 'seat' | 'report'>;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */

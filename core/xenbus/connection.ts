@@ -51,9 +51,7 @@ export class Connection {
     try {
       const { lane } = platform;
       const { reference } = this.#page;
-      // A lane looks at the page between requests, so the worker need not.
-      const guests = lane === undefined ? (platform.guests ?? 'in turn') : 'in turn';
-      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, guests);
+      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
       this.worker = worker;
       const listener = (): void => {
         if (this.#seat?.hasServed()) worker.answeredElsewhere();
@@ -66,7 +64,7 @@ export class Connection {
       this.#page.unmap();
       throw error;
     }
-    this.worker.serve(this.#channel, this.#seat === undefined ? 'look' : 'wait');
+    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared');
   }
 
   /** What the lane may answer from. When it returns nothing older is used any more. */

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { fail } from '../../../core/errors/index.ts';
-import type { Lane, WatchPolicy } from '../../../core/lane/index.ts';
+import { type Lane, USUAL_WAKE, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
 import { createDomains } from './domains.ts';
@@ -41,8 +41,10 @@ export interface XenPlatformOptions {
   readonly deviceRoot?: string;
   /** Where the store is looked for; the usual places if not given. */
   readonly store?: StoreAddresses;
-  /** How long the lane watches for requests; without it there is no lane and this thread answers everything. */
+  /** How long pages are looked at for the next request; never if not given. */
   readonly watch?: WatchPolicy;
+  /** Whether a thread of its own answers what needs no code. */
+  readonly lane?: boolean;
   /** Own domain id; asked of the store if not given. */
   readonly domain?: number;
   /** Missing: says nothing. */
@@ -87,6 +89,9 @@ const askDomain = async (device: string): Promise<number> => {
     await client.close();
   }
 };
+
+/** What a wake-up costs here, as the lane has measured it. */
+const wakeMsOf = (lane: Lane | undefined) => (): number => lane?.report().wakeMs || USUAL_WAKE;
 
 /** A look changes nothing. */
 const refuseToWrite = async (path: string): Promise<never> => {
@@ -159,7 +164,8 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
         domain,
         onFailure: (error) => deaf(error),
         reader: (terms) => {
-          const started = options.watch === undefined ? undefined : startLane(terms, native, options.watch);
+          const never: WatchPolicy = { longest: 0, wakeUps: 0, shortest: 0, patience: 0 };
+          const started = options.lane === true ? startLane(terms, native, options.watch ?? never) : undefined;
           lane = started?.lane;
           return started ?? poolReader(terms);
         },
@@ -182,7 +188,7 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       clock,
       errors,
       domains,
-      guests: 'beside',
+      ...(options.watch === undefined ? {} : { watch: { policy: options.watch, wakeMs: wakeMsOf(lane) } }),
       ...(lane === undefined ? {} : { lane }),
       failed,
       close: closeAll,

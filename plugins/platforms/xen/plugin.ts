@@ -6,7 +6,7 @@ import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.t
 const create: PlatformFactory = async ({ native, watch, log, options }) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
   const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
-  return createXenPlatform({ native: loader, mode, log, ...(options.lane === false ? {} : { watch }) });
+  return createXenPlatform({ native: loader, mode, log, watch, lane: options.lane !== false });
 };
 
 /** A real dom0. */

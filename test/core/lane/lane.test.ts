@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { LaneWord, Owner, SeatWord } from '../../../core/lane/shared.ts';
 import { deviceView, laneWorld } from './world.ts';
 
 const events = (trace: readonly string[], what: string): number => trace.filter((line) => line === what).length;
@@ -212,12 +213,53 @@ describe('events with nothing to do', () => {
   });
 });
 
+describe('an answer to an error report', () => {
+  it('reaches the control thread although one event was for it and for a request that the lane answers', () => {
+    const world = laneWorld();
+    world.show([deviceView(1)]);
+    world.seat.awaitsAnswer('yes');
+    world.ask(0);
+    world.lane();
+    expect(world.answered).toBe(true);
+    expect(world.told).toEqual([world.PORT]);
+    world.settle();
+    expect(events(world.trace, 'unmask')).toBe(events(world.trace, 'event'));
+  });
+
+  it('reaches it although its event came while the control thread had the seat', () => {
+    const world = laneWorld();
+    world.show([deviceView(1)]);
+    world.seat.awaitsAnswer('yes');
+    // The control thread works on a request that needs code, and has let the next event in, as it does when it asks.
+    world.ask(8);
+    world.lane();
+    world.told.length = 0;
+    world.state.masked = false;
+    world.nudge();
+    world.lane();
+    world.answer();
+    world.seat.unmask();
+    world.lane();
+    expect(world.told).toEqual([world.PORT]);
+  });
+});
+
+describe('a lane that died', () => {
+  it('with a seat in its hands does not keep the control thread: the connection ends', async () => {
+    const world = laneWorld();
+    new Int32Array(world.seat.memory)[SeatWord.owner] = Owner.lane;
+    world.words[LaneWord.ended] = 1;
+    await world.connection.close();
+    expect(world.trace).toEqual(['left', 'close', 'unmap']);
+  });
+});
+
 describe('in any order', () => {
   it('every request is answered and every delivery unmasked once', () => {
     const step = fc.constantFrom('fast', 'slow', 'nudge', 'lane', 'control', 'view', 'tick');
     fc.assert(
       fc.property(fc.array(step, { minLength: 5, maxLength: 60 }), fc.boolean(), (steps, watches) => {
-        const world = laneWorld(watches ? { longest: 0.1, shortest: 0.02, patience: 2 } : undefined);
+        const world = laneWorld(watches ? { longest: 0.1, wakeUps: 1000, shortest: 0.02, patience: 2 } : undefined);
         const act: Record<string, () => void> = {
           fast: () => world.answered && world.ask(0),
           slow: () => world.answered && world.ask(8),

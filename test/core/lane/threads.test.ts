@@ -61,7 +61,10 @@ it.each(['adaptive', 'never'])('a guest, a lane and a control thread, each on it
   const lane = new Lane({
     module: source('../../kit/threads/lane-thread.ts'),
     own: events.memory,
-    policy: watch === 'never' ? { longest: 0, shortest: 0, patience: 0 } : { longest: 1, shortest: 0.05, patience: 3 },
+    policy:
+      watch === 'never'
+        ? { longest: 0, wakeUps: 1000, shortest: 0, patience: 0 }
+        : { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
     ring: () => events.ring(),
     deliver: () => listener(),
     lost: () => undefined,
@@ -93,7 +96,9 @@ it.each(['adaptive', 'never'])('a guest, a lane and a control thread, each on it
   const workerData = { page, events: events.memory, port: PORT, requests: REQUESTS };
   const guest = new Worker(source('./guest-thread.ts'), { workerData });
   // Meanwhile the view is shown again and again, as hot loads do.
+  let shown = 0;
   const shows = setInterval(() => {
+    shown++;
     connection.show(() => ({ addresses: Int32Array.of(0), devices: [space.deviceView], ...dispatcher.counters }));
   }, 2);
   const wrong = await new Promise<string[]>((resolve, reject) => {
@@ -105,7 +110,8 @@ it.each(['adaptive', 'never'])('a guest, a lane and a control thread, each on it
   const { conf_read: reads = 0, conf_write: writes = 0 } = dispatcher.requests();
   expect(reads).toBe(REQUESTS);
   expect(Math.abs(writes - slow)).toBeLessThanOrEqual(2);
-  expect(unmasked).toBeLessThanOrEqual(writes + 2);
+  // What the lane leaves undone when it sleeps: at most once each time the control thread gives the seat back.
+  expect(unmasked).toBeLessThanOrEqual(writes + shown + 2);
   await connection.close();
   await lane.close();
   expect(lane.report().guests).toBe(0);

@@ -30,7 +30,7 @@ export const deviceView = (value: number, file = -1): DeviceView => {
 };
 
 /** One guest, its lane and its control thread, all moved by hand in this thread. */
-export const laneWorld = (policy: WatchPolicy = { longest: 0, shortest: 0, patience: 0 }) => {
+export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, shortest: 0, patience: 0 }) => {
   const page = new SharedArrayBuffer(4096);
   const flags = new Int32Array(page);
   const op = new Int32Array(page, OP_START, 9);
@@ -116,6 +116,7 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, shortest: 0, patie
     clock,
     connection,
     seat: taken,
+    words,
     dispatcher,
     /** Offsets of the requests that came to the dispatcher. */
     dispatched,
@@ -140,6 +141,8 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, shortest: 0, patie
     nudge: (): void => {
       state.pending = true;
     },
+    /** Clears the request's flag, as whoever answers does. */
+    answer: (): void => void Atomics.and(flags, 0, ~Flag.frontActive),
     /** Whether the request in the page is answered. */
     get answered() {
       return (Atomics.load(flags, 0) & Flag.frontActive) === 0;
