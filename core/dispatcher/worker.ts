@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+import type { Watch } from '../lane/shared.ts';
+import { WatchWindow } from '../lane/watch-window.ts';
 import type { Clock, EventChannel } from '../platform/index.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -11,11 +13,8 @@ const BURST = 64;
 const PATIENCE = 2;
 /** Milliseconds of one guest's run, after which the others get a turn. */
 const TURN = 5;
-/** Milliseconds that the page is watched for the next request after an answer, and after several watches in vain. */
-const WATCH = 1;
-const SHORT_WATCH = 0.05;
-/** Watches in vain after which watching is cut short, until one sees a request again. */
-const WATCHES_IN_VAIN = 3;
+/** Looks at the page between two looks at the clock. */
+const LOOKS = 64;
 /** Longest delay before the channel of a guest that sends empty events is unmasked, in milliseconds. */
 const LONGEST_DELAY = 1000;
 
@@ -27,14 +26,17 @@ export class Worker {
   readonly #ring: Ring;
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
-  readonly #watches: boolean;
+  readonly #window: WatchWindow | undefined;
   readonly #errors: ErrorRequests;
-  #inVain = 0;
   #channel: EventChannel | undefined;
   /** A delivery whose unmask is still to come. */
   #owed = false;
   #emptyEvents = 0;
+  /** The next empty event does not count. */
+  #excused = false;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #closed = false;
+  #shared = false;
   /** The next step of a run comes later: a device has to settle, or the others have their turn. */
   #waiting: 'device' | 'turn' | undefined;
   #cancelUnmask: (() => void) | undefined;
@@ -43,14 +45,14 @@ export class Worker {
   lateAnswers = 0;
 
   /**
-   * @param guests `beside`: the guest goes on while this thread runs, so watching its page after an answer can see its
-   * next request without a wake-up; `in turn`: it cannot
+   * @param watch how long the page is looked at after an answer; missing: not at all, the guest goes on only in the
+   * pauses of this thread
    */
-  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock, guests: 'beside' | 'in turn') {
+  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock, watch?: Watch) {
     this.#ring = ring;
     this.#dispatcher = dispatcher;
     this.#clock = clock;
-    this.#watches = guests === 'beside';
+    this.#window = watch === undefined || watch.policy.longest === 0 ? undefined : new WatchWindow(watch);
     const sent = (): void => {
       this.#channel?.notify();
       // The answer must be able to come in while a request is being worked on.
@@ -62,12 +64,13 @@ export class Worker {
   /**
    * Starts serving.
    *
-   * @param first whether the page is looked at now, for a request from before the channel was bound; not when somebody
-   * else looks at it and hands over
+   * @param shared somebody else answers too: the page is ours from an event to its unmask only, so it is not looked at
+   * now for a request from before the channel was bound, and given back when the guest's turn is over
    */
-  serve(channel: EventChannel, first: 'look' | 'wait' = 'look'): void {
+  serve(channel: EventChannel, shared: 'shared' | 'alone' = 'alone'): void {
     this.#channel = channel;
-    if (first === 'look' && this.#ring.pending) this.#run();
+    this.#shared = shared === 'shared';
+    if (!this.#shared && this.#ring.pending) this.#run();
   }
 
   /** Requests of the guest were answered elsewhere: its events were not for nothing. */
@@ -83,11 +86,17 @@ export class Worker {
     // A run that is under way takes the request and unmasks when it ends.
     if (this.#closed || this.#waiting !== undefined) return;
     if (this.#ring.pending) {
-      this.#emptyEvents = 0;
+      this.#window?.came(this.#clock.now() - this.#answeredAt);
       this.#run();
       return;
     }
     if (answered) {
+      this.#unmask();
+      return;
+    }
+    // Requests that were found by looking leave an event behind.
+    if (this.#excused) {
+      this.#excused = false;
       this.#unmask();
       return;
     }
@@ -108,10 +117,11 @@ export class Worker {
   };
 
   #run(): void {
-    const turnEnds = this.#watches ? this.#clock.now() + TURN : Number.POSITIVE_INFINITY;
+    const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + TURN;
     for (let served = 0; !this.#closed; served++) {
       if (!this.#ring.pending && !(served > 0 && this.#watch())) break;
-      if (served === BURST || (this.#watches && this.#clock.now() > turnEnds)) {
+      if (served === BURST || (this.#window !== undefined && this.#clock.now() > turnEnds)) {
+        if (this.#shared) break;
         this.#waiting = 'turn';
         setImmediate(() => {
           this.#goOn();
@@ -121,6 +131,8 @@ export class Worker {
         });
         return;
       }
+      this.#emptyEvents = 0;
+      this.#excused = served > 0;
       if (!this.#dispatcher.dispatch(this.#ring.snapshot())) {
         this.#waiting = 'device';
         return;
@@ -132,17 +144,19 @@ export class Worker {
 
   /** Looks at the page for a short while: a burst of requests then costs one wake-up, not one each. */
   #watch(): boolean {
-    if (!this.#watches) return false;
-    const until = this.#clock.now() + (this.#inVain < WATCHES_IN_VAIN ? WATCH : SHORT_WATCH);
+    const window = this.#window;
+    if (window === undefined) return false;
+    const began = this.#clock.now();
+    const until = began + window.length;
     do {
-      for (let look = 0; look < 64; look++) {
+      for (let look = 0; look < LOOKS; look++) {
         if (this.#ring.pending) {
-          this.#inVain = 0;
+          window.came(this.#clock.now() - began);
           return true;
         }
       }
     } while (this.#clock.now() < until);
-    this.#inVain++;
+    window.vain();
     return false;
   }
 
@@ -158,6 +172,7 @@ export class Worker {
   #answer(): void {
     if (!this.#ring.answer()) this.lateAnswers++;
     this.#channel?.notify();
+    if (this.#window !== undefined) this.#answeredAt = this.#clock.now();
   }
 
   #goOn(): void {

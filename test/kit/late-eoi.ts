@@ -139,7 +139,7 @@ export class EoiRun {
     const dispatcher = new Dispatcher({ lookup: () => target }, (error) => {
       throw error;
     });
-    this.worker = new Worker(new Ring(memory), dispatcher, this.#clock, 'in turn');
+    this.worker = new Worker(new Ring(memory), dispatcher, this.#clock);
     const channel = bench.events.bindInterdomain(bench.domain, bench.port, () => {
       this.trace.push('delivery');
       this.worker.event();

@@ -27,7 +27,7 @@ const setup = () => {
     { lookup: () => ({ assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } }) },
     (error) => trace.push(`failed ${String(error)}`),
   );
-  const worker = new Worker(ring, dispatcher, clock, 'in turn');
+  const worker = new Worker(ring, dispatcher, clock);
   const send = (offset: number): void => {
     words[Page.cmd >> 2] = Command.confRead;
     words[Page.offset >> 2] = offset;
@@ -208,7 +208,10 @@ describe('a guest beside', () => {
     const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
     const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
     const clock = { now: () => performance.now(), after: () => () => {} };
-    const worker = new Worker(new Ring(memory), dispatcher, clock, 'beside');
+    const worker = new Worker(new Ring(memory), dispatcher, clock, {
+      policy: { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
+      wakeMs: () => 1,
+    });
     const guest = new Thread(
       `const { workerData, parentPort } = require('node:worker_threads');
        const words = new Int32Array(workerData);
