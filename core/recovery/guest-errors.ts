@@ -200,6 +200,8 @@ export class GuestErrors {
       const { operations, pristine } = device;
       const bdf = formatBdf(device.bdf);
       const { log } = this.#terms;
+      // A device that its guest still has may raise errors for ever.
+      const says = (): boolean => device.assignment?.tenant.limit.allows() ?? true;
       // Released while this waited for the lock: it is the host's.
       if (!this.#terms.stub.devices.includes(device)) return;
       try {
@@ -208,16 +210,18 @@ export class GuestErrors {
         const { assignment } = device;
         const before = assignment === undefined ? undefined : this.#before.get(assignment);
         const offsets = (before ?? pristine).restore(operations.hardware);
-        if (offsets.length > 0) log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');
+        if (offsets.length > 0 && says())
+          log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');
         if (assignment === undefined) operations.turnOff();
         else if (assignment.fenced !== undefined) {
-          for (const why of assignment.fence(assignment.fenced)) log.error({ bdf, why }, 'a step of fencing failed');
+          for (const why of assignment.fence(assignment.fenced))
+            if (says()) log.error({ bdf, why }, 'a step of fencing failed');
         } else operations.keepIntxHeld();
       } catch (error) {
         const why = describeError(error);
         // As when it comes back from a guest: the next one would get a device in an unknown state.
         if (device.assignment === undefined) device.quarantine ??= `not restored after an error: ${why}`;
-        log.error({ bdf, why }, 'device not restored after an error');
+        if (says()) log.error({ bdf, why }, 'device not restored after an error');
       }
     });
   }

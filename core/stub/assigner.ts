@@ -41,7 +41,10 @@ export interface AssignerTerms {
   readonly reset: (device: SeizedDevice) => Promise<number>;
 }
 
-/** Makes what a guest gets with a device: its rules, its interrupts, its line. */
+/**
+ * Makes what a guest gets with a device: its rules, its interrupts, its line. It keeps nothing of what it made: when a
+ * device is given, taken back and locked is the stub's (`stub.ts`), what a guest does with it the assignment's.
+ */
 export class Assigner {
   readonly #terms: AssignerTerms;
 
@@ -49,6 +52,12 @@ export class Assigner {
     this.#terms = terms;
   }
 
+  /**
+   * The caller has the device's lock, and puts the assignment into the device.
+   *
+   * @throws HostError when the device does not answer while its table is compiled
+   * @throws PcibackError `POLICY_FAILED`, `CHOICE_UNKNOWN` for the interrupt policy
+   */
   assign(device: SeizedDevice, tenant: Tenant): Assignment {
     const { operations, bdf } = device;
     const rules = this.rules(device, tenant);
@@ -136,6 +145,7 @@ export class Assigner {
     };
   }
 
+  /** Says that this guest writes what no field covers, when it begins: once for each device, loudly (XSA-131). */
   tellPermissive(device: SeizedDevice, tenant: Tenant): void {
     this.#terms.log.warn(
       { bdf: formatBdf(device.bdf), guest: tenant.domain },

@@ -222,8 +222,9 @@ export class Stub {
       operations.turnOff();
       await this.#hooks.call('deviceReturned', device, tenant);
     } catch (error) {
-      if (!(error instanceof HostError) && !isPcibackError(error)) throw error;
+      // Also after a defect of ours: how far the device was cleaned is not known.
       device.quarantine = describeError(error);
+      if (!(error instanceof HostError) && !isPcibackError(error)) throw error;
       // It does not answer; its PIRQs are the hypervisor's and go all the same (XSA-360).
       pirqs += assignment.interrupts.teardown();
     } finally {

@@ -55,7 +55,6 @@ let nic: FakeFunction;
 let stub: Stub;
 let address: Bdf;
 let gone: boolean;
-/** Functions whose errors are looked for. */
 let watched: Bdf[];
 let hooks: Hooks;
 let policy: { -readonly [Key in keyof StubPolicy]: StubPolicy[Key] };
@@ -275,9 +274,6 @@ describe('taking a device back (S-7)', () => {
     expect(watched).toEqual([address]);
     await back();
     expect(watched).toEqual([]);
-    hooks.deviceAssigned.tapPromise('test', () => Promise.reject(new HostError('no', Errno.EIO)));
-    await expect(stub.assign(address, tenant(2))).rejects.toThrow('no');
-    expect(watched).toEqual([]);
   });
 
   it('twice is once', async () => {
@@ -313,6 +309,13 @@ describe('a device that cannot be made clean (S-16)', () => {
     outcome = failed;
     await stub.seize(address);
     expect((await stub.assign(address, tenant(2))).assignment?.tenant.domain).toBe(2);
+  });
+
+  it('is quarantined after a defect of the program, too', async () => {
+    const device = await stub.assign(address, tenant(1));
+    nic.reset = () => Promise.reject(new TypeError('a defect'));
+    await expect(stub.giveBack(device)).rejects.toThrow();
+    expect(device.quarantine).toContain('a defect');
   });
 
   it('is quarantined when a deviceReturned tap throws', async () => {
