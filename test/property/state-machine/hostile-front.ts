@@ -15,9 +15,13 @@ const edges = [0, 1, 2, 3, 4, 8, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0x7fffffff, 0
 /** Values that no `state` node and no key should have. */
 const garbage = ['', 'x', '-1', '4294967296', '0x4', '3 ', '99999999999999999999', '٣', 'NaN'];
 
-/** Capability offsets of the samples where registers change more than themselves: power states and resets. */
-const powerControls = [0xcc, 0x54, 0x44, 0x4c];
-const deviceControls = [0xe8, 0xa8, 0x78, 0xd8];
+/** A function that the guest has, with the registers whose writes are answered later. */
+export interface SlowFunction {
+  readonly devfn: number;
+  /** Control words of its power management and PCI Express capabilities, as it has them. */
+  readonly power: number | undefined;
+  readonly express: number | undefined;
+}
 
 /** A guest's front end that does anything, in any order; the domain and its nodes are the toolstack's. */
 export class HostileFront {
@@ -109,13 +113,12 @@ export class HostileFront {
     for (let i = 0; i < count; i++) this.#request(this.#any());
   }
 
-  /** Requests whose answer comes later: power states, and function-level resets. */
-  sendSlow(): void {
-    const place = { segment: 0, bus: 0, devfn: this.#devfn() };
-    const write = { ...place, cmd: Command.confWrite, size: 2 };
-    if (this.#random.oneIn(2)) {
-      this.#request({ ...write, offset: this.#random.pick(powerControls), value: this.#random.below(4) });
-    } else this.#request({ ...write, offset: this.#random.pick(deviceControls), value: 0x8000 | 0x2810 });
+  /** A request whose answer comes later: a power state, or a function-level reset. */
+  sendSlow({ devfn, power, express }: SlowFunction): void {
+    const write = { cmd: Command.confWrite, devfn, size: 2 };
+    if (express !== undefined && (power === undefined || this.#random.oneIn(2)))
+      this.#request({ ...write, offset: express, value: 0xa810 });
+    else if (power !== undefined) this.#request({ ...write, offset: power, value: this.#random.below(4) });
   }
 
   /** A polite driver's interrupts. */

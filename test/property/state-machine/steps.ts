@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, formatBdf } from '../../../core/bdf.ts';
+import { type Bdf, devfnOf, formatBdf } from '../../../core/bdf.ts';
+import { CapabilityId } from '../../../core/space/capabilities.ts';
 import { defineQuirk, register } from '../../../core/space/quirk.ts';
+import { Power } from '../../../core/stub/registers.ts';
 import type { FaultKind } from '../../../plugins/platforms/embedded/device.ts';
 import type { SeededRandom } from '../../kit/seeded-random.ts';
-import type { HostileFront } from './hostile-front.ts';
+import type { HostileFront, SlowFunction } from './hostile-front.ts';
 import type { Domain, World } from './world.ts';
 
 /** One thing that can happen. Steps begin their work and do not wait for it. */
@@ -15,6 +17,8 @@ interface Step {
 }
 
 const DOMAINS = 5;
+/** Device control, in the PCI Express capability. */
+const DEVICE_CONTROL = 0x08;
 
 const quirk = defineQuirk({
   name: 'state-machine/quirk',
@@ -46,6 +50,20 @@ const front =
     if (one !== undefined) world.beside(`front ${one.domain}`, async () => work(one, world.random));
   };
 
+/** The functions that a guest has at this moment, as it would find them by scanning. */
+const slowFunctions = ({ pciback, host }: World, guest: number): SlowFunction[] =>
+  (pciback?.guests().find((one) => one.domain === guest)?.devices ?? []).map(({ bdf, vdev }) => {
+    const at = (id: number, control: number): number | undefined => {
+      const capability = host.platform.pci.model(bdf).capability(id);
+      return capability === undefined ? undefined : capability + control;
+    };
+    return {
+      devfn: devfnOf(vdev),
+      power: at(CapabilityId.powerManagement, Power.control),
+      express: at(CapabilityId.pcie, DEVICE_CONTROL),
+    };
+  });
+
 /** A step of the toolstack in one guest's back-end directory. */
 const nodes =
   (change: (random: SeededRandom, world: World) => readonly (readonly [key: string, value: string | undefined])[]) =>
@@ -72,10 +90,8 @@ const attach = (world: World): void => {
     world.toolstack(domain, `attach ${domain.id}`, () => world.host.platform.toolstack.attach(domain.id, device));
 };
 
-const detach = (world: World): void => {
-  const domain = anyDomain(world);
+const detachFrom = (world: World, domain: Domain): void => {
   const { toolstack } = world.host.platform;
-  if (domain === undefined) return;
   world.toolstack(domain, `detach ${domain.id}`, async () => {
     const [device] = await toolstack.devices(domain.id);
     if (device === undefined) return;
@@ -83,6 +99,25 @@ const detach = (world: World): void => {
     // The last device took the directories away; a new one makes them anew, before anybody has looked.
     if (world.random.oneIn(2)) await toolstack.attach(domain.id, device);
   });
+};
+
+/** A slow request; the guest, or the toolstack, may not wait for its answer. */
+const sendSlow = (world: World): void => {
+  const { random } = world;
+  const domain = anyDomain(world);
+  const front = domain?.front;
+  const functions = domain === undefined ? [] : slowFunctions(world, domain.id);
+  if (domain === undefined || front === undefined || functions.length === 0) return;
+  front.sendSlow(random.pick(functions));
+  const next = random.below(8);
+  if (next === 0) world.beside(`front ${domain.id}`, () => front.set(random.pick(['5', '6'])));
+  else if (next === 1) world.beside(`front ${domain.id}`, () => front.comeBack());
+  else if (next < 4) {
+    detachFrom(world, domain);
+    world.beside(`front ${domain.id}`, async () => {
+      for (let turns = 0; turns < 3; turns++) await front.follow();
+    });
+  }
 };
 
 /** The directory goes, and another one is there at once. */
@@ -138,8 +173,8 @@ const hotLoad = (world: World): void => {
 
 /** A function meets an error; its guest is asked, and may not answer. */
 const failing = (world: World): void => {
-  const { pciback, random, frail } = world;
-  const [address, severity] = [random.pick(frail), random.pick(['correctable', 'nonfatal', 'fatal'] as const)];
+  const { pciback, random, devices } = world;
+  const [address, severity] = [random.pick(devices), random.pick(['correctable', 'nonfatal', 'fatal'] as const)];
   if (pciback !== undefined)
     world.beside(`error of ${formatBdf(address)}`, () => pciback.injectError(address, severity));
 };
@@ -160,12 +195,12 @@ const steps: readonly Step[] = [
   { weight: 6, run: front((one) => one.comeBack()) },
   { weight: 1, run: front((one) => one.spoilKey()) },
   { weight: 20, run: front((one, random) => one.send(1 + random.below(4))) },
-  { weight: 10, run: front((one) => one.sendSlow()) },
+  { weight: 25, run: sendSlow },
   { weight: 12, run: front((one) => one.sendInterrupts()) },
   { weight: 4, run: front((one) => one.scribble()) },
   { weight: 4, run: front((one, random) => one.flood(1 + random.below(50))) },
   { weight: 6, run: attach },
-  { weight: 6, run: detach },
+  { weight: 6, run: domain(detachFrom) },
   { weight: 2, run: renew },
   {
     weight: 2,

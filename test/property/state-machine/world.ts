@@ -16,7 +16,7 @@ import { HostileFront } from './hostile-front.ts';
 /** Functions of the host; the root port can be seized but placed nowhere. */
 const names = ['e1000e', 'igb', 'igb-vf', 'nvme', 'tg3', 'rtl8139', 'uhci-1', 'root-port'] as const;
 
-/** Functions that are made to fail, and lose their link: what that leaves behind is not held against anybody. */
+/** Functions that are made to fail: what that leaves behind is not held against anybody. */
 const frail: readonly (typeof names)[number][] = ['tg3', 'nvme', 'rtl8139', 'uhci-1'];
 
 /** Turns of the event loop without any change after which nothing more will happen. */
