@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Round trips between threads and processes. An answerer of pciback's own is one more line of `contestants`.
+// Round trips between threads and processes.
 
 import { join } from 'node:path';
 import { figure, interleave } from '../measure.mjs';
+import { startLane } from '../threads/lane.mjs';
 import { startAnswerer } from '../threads/round-trips.mjs';
 import { startSocket } from '../threads/socket.mjs';
 
 const answerer = (name) => join(import.meta.dirname, '../threads', name);
 
-/** Name, round trips of a full run, and how to start it; the first one of a mode is the reference of the others. */
+/** Name, round trips of a full run, how to start it, and what it is compared with; nothing: it is a reference itself. */
 const contestants = [
   {
     name: 'bare page, both spin',
@@ -20,7 +21,24 @@ const contestants = [
     trips: 100_000,
     start: () => startAnswerer(answerer('bare-answerer.mjs'), 'wait'),
   },
-  { name: 'unix socket, two processes', trips: 100_000, start: startSocket },
+  {
+    name: 'pciback, both watch',
+    trips: 1_000_000,
+    start: () => startLane('spin'),
+    beside: 'bare page, both spin',
+  },
+  {
+    name: 'pciback, both sleep',
+    trips: 100_000,
+    start: () => startLane('wait'),
+    beside: 'bare page, both sleep',
+  },
+  {
+    name: 'unix socket, two processes',
+    trips: 100_000,
+    start: startSocket,
+    beside: 'bare page, both sleep',
+  },
 ];
 
 export default {
@@ -53,15 +71,9 @@ export default {
         .get(name)
         .slice(1)
         .map((one) => one[q]);
-    const [first] = contestants;
-    const figures = contestants.flatMap(({ name }) =>
+    const figures = contestants.flatMap(({ name, beside }) =>
       ['p50', 'p90', 'p99'].map((q) =>
-        figure(
-          `${name}, ${q}`,
-          'µs',
-          of(name, q),
-          name === first.name ? {} : { [`${first.name}, ${q}`]: of(first.name, q) },
-        ),
+        figure(`${name}, ${q}`, 'µs', of(name, q), beside === undefined ? {} : { [`${beside}, ${q}`]: of(beside, q) }),
       ),
     );
     return {

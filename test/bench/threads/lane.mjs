@@ -21,9 +21,9 @@ const PORT = 1;
 const registers = [0x00, 0x08, 0x10, 0x2c];
 const policies = {
   /** The lane never sleeps while it is measured. */
-  spin: { longest: 1000, shortest: 1000, patience: 0 },
+  spin: { longest: 1000, wakeUps: 1000, shortest: 1000, patience: 0 },
   /** It sleeps after each answer. */
-  wait: { longest: 0, shortest: 0, patience: 0 },
+  wait: { longest: 0, wakeUps: 1000, shortest: 0, patience: 0 },
 };
 
 const unexpected = (what) => {
