@@ -3,6 +3,7 @@
 import type { Watch } from '../lane/shared.ts';
 import { WatchWindow } from '../lane/watch-window.ts';
 import type { Clock, EventChannel } from '../platform/index.ts';
+import { Command } from '../ring/layout.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type AerOutcome, type AerRequest, ErrorRequests } from './error-requests.ts';
@@ -11,8 +12,9 @@ import { type AerOutcome, type AerRequest, ErrorRequests } from './error-request
 const BURST = 64;
 /** Empty events in a row that are not yet answered with a delay (the kernel's default spurious threshold). */
 const PATIENCE = 2;
-/** Milliseconds of one guest's run, after which the others get a turn. */
+/** Milliseconds of one guest's run, after which the others get a turn; on hosts with slow wake-ups as many wake-ups. */
 const TURN = 5;
+const TURN_WAKES = 20;
 /** Looks at the page between two looks at the clock. */
 const LOOKS = 64;
 /** Longest delay before the channel of a guest that sends empty events is unmasked, in milliseconds. */
@@ -27,6 +29,7 @@ export class Worker {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #window: WatchWindow | undefined;
+  readonly #turn: number;
   readonly #errors: ErrorRequests;
   #channel: EventChannel | undefined;
   /** A delivery whose unmask is still to come. */
@@ -52,6 +55,7 @@ export class Worker {
     this.#ring = ring;
     this.#dispatcher = dispatcher;
     this.#clock = clock;
+    this.#turn = Math.max(TURN, TURN_WAKES * (watch?.wakeMs() ?? 0));
     this.#window = watch === undefined || watch.policy.longest === 0 ? undefined : new WatchWindow(watch);
     const sent = (): void => {
       this.#channel?.notify();
@@ -117,11 +121,16 @@ export class Worker {
   };
 
   #run(): void {
-    const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + TURN;
+    const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#turn;
+    let onlyReads = true;
     for (let served = 0; !this.#closed; served++) {
       if (!this.#ring.pending && !(served > 0 && this.#watch())) break;
-      if (served === BURST || (this.#window !== undefined && this.#clock.now() > turnEnds)) {
-        if (this.#shared) break;
+      if (served > 0 && (served === BURST || (this.#window !== undefined && this.#clock.now() > turnEnds))) {
+        if (this.#shared && onlyReads) {
+          // Whoever shares the page answers those without this thread.
+          this.#channel?.leavesWork?.();
+          break;
+        }
         this.#waiting = 'turn';
         setImmediate(() => {
           this.#goOn();
@@ -133,7 +142,9 @@ export class Worker {
       }
       this.#emptyEvents = 0;
       this.#excused = served > 0;
-      if (!this.#dispatcher.dispatch(this.#ring.snapshot())) {
+      const request = this.#ring.snapshot();
+      if (request.cmd !== Command.confRead) onlyReads = false;
+      if (!this.#dispatcher.dispatch(request)) {
         this.#waiting = 'device';
         return;
       }

@@ -19,8 +19,9 @@ const LOOKS = 256;
 const LATE = 2;
 /** Answers that are announced at once after one that had to be announced late. */
 const EAGER = 8;
-/** Milliseconds after which the lane asks for events of guests that have no seat, however busy the others keep it. */
-const LONGEST_WAKE = 5;
+/** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
+const DEAF = 5;
+const DEAF_WAKES = 50;
 
 /** What the lane needs of the platform it runs on, made in the lane's thread. */
 export interface Bell {
@@ -73,7 +74,7 @@ export class LaneLoop {
     this.#counts = new Float64Array(terms.counts);
     this.#window = new WatchWindow({
       policy: terms.policy,
-      wakeMs: () => this.#counts[LaneCount.wakeMs] || USUAL_WAKE,
+      wakeMs: () => this.#wakeMs,
     });
   }
 
@@ -88,14 +89,7 @@ export class LaneLoop {
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#drain();
-    let busy = false;
-    for (let i = 0; i < count; i++) busy = this.#delivered(this.#terms.bell.ports[i] as number) || busy;
-    if (count < 0) {
-      this.#terms.tell(0);
-      for (const guest of this.#guests) busy = this.#delivered(guest.port) || busy;
-    }
-    if (count <= 0) busy = this.#lookAtAll() === Look.answered || busy;
-    if (busy) {
+    if (this.#hear(count)) {
       this.#watching = true;
       this.#watch();
       this.#watching = false;
@@ -103,6 +97,21 @@ export class LaneLoop {
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
     for (let i = 0; i < this.#guests.length; i++) this.#settle(this.#guests[i] as LaneGuest);
+  }
+
+  /** Takes what was heard: `count` events, or -1 when some were lost. @returns whether the lane answered something */
+  #hear(count: number): boolean {
+    let busy = false;
+    for (let i = 0; i < count; i++) busy = this.#delivered(this.#terms.bell.ports[i] as number) || busy;
+    if (count < 0) {
+      this.#terms.tell(0);
+      for (const guest of this.#guests) busy = this.#delivered(guest.port) || busy;
+    }
+    return (count <= 0 && this.#lookAtAll() === Look.answered) || busy;
+  }
+
+  get #wakeMs(): number {
+    return this.#counts[LaneCount.wakeMs] || USUAL_WAKE;
   }
 
   #measureWake(): void {
@@ -197,10 +206,11 @@ export class LaneLoop {
 
   /** Looks for requests until none has come for a while, or all guests that asked are with the control thread. */
   #watch(): void {
-    const { now } = this.#terms;
-    const began = now();
-    let last = began;
-    let time = began;
+    const { now, bell } = this.#terms;
+    const deaf = Math.max(DEAF, DEAF_WAKES * this.#wakeMs);
+    let heard = now();
+    let last = heard;
+    let time = heard;
     for (let looks = 1; time - last < this.#window.length; looks++) {
       const found = this.#lookAtAll();
       if (found < Look.answered && looks % LOOKS !== 0) continue;
@@ -214,9 +224,13 @@ export class LaneLoop {
       // The control thread watches a guest that was handed over: two that spin would be one too many.
       if (found === Look.handedOver && !this.#isBusy(time)) return;
       last = time;
-      if (time - began > LONGEST_WAKE) {
-        this.#terms.bell.ring();
-        return;
+      if (time - heard > deaf) {
+        bell.ring();
+        // A guest that is heard sleeps, unlike one that is seen.
+        this.#watching = false;
+        this.#hear(bell.sleep());
+        this.#watching = true;
+        heard = time;
       }
     }
     this.#window.vain();

@@ -252,3 +252,54 @@ describe('a guest beside', () => {
     await worker.close();
   });
 });
+
+describe('a page that is shared', () => {
+  const shared = (step: number) => {
+    const memory = new SharedArrayBuffer(Page.bytes);
+    const words = new Int32Array(memory);
+    const trace: string[] = [];
+    let refill = 0;
+    const space = {
+      bits: 0,
+      read: () => {
+        trace.push('read');
+        return Status.success;
+      },
+    };
+    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
+    const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
+    let time = 0;
+    const clock = { now: () => (time += step), after: () => () => {} };
+    const policy = { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 };
+    const worker = new Worker(new Ring(memory), dispatcher, clock, { policy, wakeMs: () => 0 });
+    const notify = () => {
+      if (refill-- > 0) Atomics.or(words, 0, 1);
+    };
+    const channel = {
+      port: 1,
+      notify,
+      unmask: () => trace.push('unmask'),
+      leavesWork: () => trace.push('leaves work'),
+      close: () => {},
+    };
+    worker.serve(channel, 'shared');
+    return { worker, words, trace, refillFor: (count: number) => (refill = count) };
+  };
+
+  it('the request that an event brought is answered, however long the thread was kept from it', () => {
+    const { worker, words, trace } = shared(1000);
+    Atomics.or(words, 0, 1);
+    worker.event();
+    expect(trace).toEqual(['read', 'unmask']);
+    expect(Atomics.load(words, 0)).toBe(0);
+  });
+
+  it('a request that is left behind at the end of a turn is announced before the page is given back', () => {
+    const { worker, words, trace, refillFor } = shared(1000);
+    refillFor(5);
+    Atomics.or(words, 0, 1);
+    worker.event();
+    expect(trace).toEqual(['read', 'leaves work', 'unmask']);
+    expect(Atomics.load(words, 0)).toBe(1);
+  });
+});
