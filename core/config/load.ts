@@ -57,6 +57,24 @@ export const defaultConfig = (): Config => ({
   guests: {},
 });
 
+const isPlain = (data: unknown): data is Readonly<Record<string, unknown>> =>
+  typeof data === 'object' && data !== null && Object.getPrototypeOf(data) === Object.prototype;
+
+/** The configuration of a sound rc file, checked key by key; `undefined` when anything in it is not accepted. */
+const parseKeys = async (data: unknown): Promise<Config | undefined> => {
+  if (!isPlain(data)) return undefined;
+  const { keySchemas } = await import('./keys.ts');
+  const isKey = (key: string): key is keyof typeof keySchemas => Object.hasOwn(keySchemas, key);
+  const said: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(data)) {
+    if (!isKey(key)) return undefined;
+    const parsed = keySchemas[key]().safeParse(value, { jitless: true });
+    if (!parsed.success) return undefined;
+    said[key] = parsed.data;
+  }
+  return { ...defaultConfig(), ...said };
+};
+
 /**
  * Checks what an rc file says.
  *
@@ -64,6 +82,9 @@ export const defaultConfig = (): Config => ({
  * @throws PcibackError `CONFIG_INVALID` naming the key.
  */
 export const parseConfig = async (data: unknown, file: string): Promise<Config> => {
+  const sound = await parseKeys(data);
+  if (sound !== undefined) return sound;
+  // The schema of the whole says best what is wrong.
   const [{ configSchema }, { explainIssue }] = await Promise.all([import('./schema.ts'), import('./explain.ts')]);
   const parsed = configSchema.safeParse(data, { reportInput: true });
   if (parsed.success) return parsed.data;
@@ -115,6 +136,14 @@ const importConfig: Load = async (file) => {
 
 const makeExplorer = async (onlooker: Onlooker) => {
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
+  /** What the default loader brings along is for the message about a file that is no JSON. */
+  const json: Load = (file, content) => {
+    try {
+      return JSON.parse(content);
+    } catch {
+      return defaultLoaders['.json'](file, content);
+    }
+  };
   const data = (load: Load) => guarded(load, onlooker);
   const code = guarded(importConfig, onlooker);
   // On creation cosmiconfig looks for settings of its own in the working directory and runs them when they are code.
@@ -131,7 +160,7 @@ const makeExplorer = async (onlooker: Onlooker) => {
         '.js': code,
         '.mjs': code,
         '.cjs': code,
-        '.json': exceptForeignPackages(defaultLoaders['.json'], data(defaultLoaders['.json'])),
+        '.json': exceptForeignPackages(json, data(json)),
         '.yaml': data(defaultLoaders['.yaml']),
         '.yml': data(defaultLoaders['.yml']),
         noExt: data(defaultLoaders.noExt),

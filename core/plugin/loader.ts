@@ -55,6 +55,8 @@ export class PluginHost {
   readonly #api: string;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ChangeListener>();
+  /** Whether the offered API lies in a range; most plugins name the same one. `undefined`: it is no range. */
+  readonly #ranges = new Map<string, boolean | undefined>();
   #sealed = false;
 
   constructor(settings: PluginHostSettings) {
@@ -215,10 +217,15 @@ export class PluginHost {
   /** A pre-release of the API counts as the version that it leads to: plugins for that version can be tried with it. */
   #checkApi(plugin: Plugin): void {
     const { name, api } = plugin;
-    if (validRange(api) === null) {
+    if (!this.#ranges.has(api)) {
+      const isRange = validRange(api) !== null;
+      this.#ranges.set(api, isRange ? satisfies(this.#api, api, { includePrerelease: true }) : undefined);
+    }
+    const offered = this.#ranges.get(api);
+    if (offered === undefined) {
       fail('PLUGIN_API', { name, wanted: `"${api}", which is no semver range`, offered: this.#api });
     }
-    if (!satisfies(this.#api, api, { includePrerelease: true })) {
+    if (!offered) {
       fail('PLUGIN_API', { name, wanted: api, offered: this.#api });
     }
   }

@@ -17,7 +17,7 @@ export const checkOptions = (plugin: Plugin, options: unknown): unknown => {
     if (options === undefined) return undefined;
     return fail('PLUGIN_OPTIONS', { name, where: '(all)', why: 'it takes no options', nearest: undefined });
   }
-  const parsed = schema.safeParse(options ?? {}, { reportInput: true });
+  const parsed = schema.safeParse(options ?? {}, { reportInput: true, jitless: true });
   if (parsed.success) return parsed.data;
   const { key, why, nearest } = explainIssue(schema, parsed.error.issues[0]);
   return fail('PLUGIN_OPTIONS', { name, where: key === '' ? '(all)' : key, why, nearest });

@@ -8,7 +8,7 @@ import type { Logger } from '../../core/log.ts';
 import type { CommandDefinition } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { nearest } from '../../core/plugin/nearest.ts';
-import { loadByName } from '../../core/plugin/resolve.ts';
+import { type Asker, loadAllByName } from '../../core/plugin/resolve.ts';
 import { bundled } from '../bundled.ts';
 
 /** What a command line runs in; the process itself, or a test. */
@@ -35,12 +35,17 @@ const readVersion = (): string => {
   throw new Error('the package.json of pciback is not above its own files');
 };
 
-const bundledCommands = async (log: Logger): Promise<CommandDefinition[]> => {
+/** The bundled command of that name, or all of them when there is none. */
+const bundledCommands = async (first: string, log: Logger): Promise<CommandDefinition[]> => {
+  const asker: Asker = { asked: 'bundled', directory: '/', bundled };
+  const all = Object.keys(bundled).filter((name) => name.startsWith('commands/'));
+  const asked = all.filter((name) => name === `commands/${first}`);
   const host = new PluginHost({ log });
-  for (const name of Object.keys(bundled)) {
-    if (!name.startsWith('commands/')) continue;
-    await loadByName(host, name, undefined, { asked: 'bundled', directory: '/', bundled });
-  }
+  const names = asked.length > 0 ? asked : all;
+  await loadAllByName(
+    host,
+    names.map((name) => ({ name, options: undefined, asker })),
+  );
   return host.registries.commands.things;
 };
 
@@ -144,7 +149,7 @@ const addDefinition = (
  */
 export const runCommandLine = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
   const [first = '--help'] = argv;
-  const own = await bundledCommands(terminal.log);
+  const own = await bundledCommands(first, terminal.log);
   const isOwn = first.startsWith('-') || first === 'help' || own.some((definition) => definition.name === first);
   const definitions = isOwn ? own : await everyCommand(argv, terminal.log);
 

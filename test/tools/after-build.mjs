@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// After `tsc`: makes the command executable. A command without its first line would be run by the shell.
+// After `tsc`: bundles what a start needs and makes the command executable. A command without its first line would be run by the shell.
 
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { bundle } from './bundle.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
 const main = resolve(import.meta.dirname, '../../dist/plugins/commands/main.js');
 
 if (existsSync(main)) {
+  await bundle();
   const line = readFileSync(main, 'utf8').split('\n', 1)[0];
   if (line === FIRST_LINE) {
     chmodSync(main, 0o755);

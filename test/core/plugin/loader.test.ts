@@ -33,7 +33,7 @@ const everything = (host: Host) => {
   );
   host.surgery.add('h', hide(0x10));
   host.slots.add('s', { create: () => ({}) as never });
-  host.watches.add('w', { longest: 1, shortest: 0, patience: 0 });
+  host.watches.add('w', { longest: 1, wakeUps: 1000, shortest: 0, patience: 0 });
   host.interrupts.add('i', { allowsControlWord: () => false });
   host.platforms.add('p', async () => ({}) as never);
   host.natives.add('n', async () => ({}) as never);
