@@ -16,9 +16,9 @@ import { WatchWindow } from './watch-window.ts';
 /** Looks at all pages between two looks at the clock, which costs more, and garbage. */
 const LOOKS = 256;
 /** An answer is announced after this many typical gaps without a further request. */
-const LATE = 2;
+const LATE = 1.5;
 /** Answers that are announced at once after one that had to be announced late. */
-const EAGER = 8;
+const EAGER = 2;
 /** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
 const DEAF = 5;
 const DEAF_WAKES = 50;
@@ -29,8 +29,8 @@ export interface Bell {
   readonly ports: Uint32Array;
   /** Sleeps until events came or somebody rang; how many events there are in {@link ports}, -1: some were lost. */
   sleep(): number;
-  /** Makes the next {@link sleep} end at once. */
-  ring(): void;
+  /** As {@link sleep}, without sleeping: what is there now. */
+  peek(): number;
   notify(port: number): void;
   unmask(port: number): void;
   readonly readHardware: ReadHardware;
@@ -66,7 +66,6 @@ export class LaneLoop {
   readonly #byPort = new Map<number, LaneGuest>();
   #guests: LaneGuest[] = [];
   #drained = 0;
-  #watching = false;
 
   constructor(terms: LoopTerms) {
     this.#terms = terms;
@@ -89,11 +88,7 @@ export class LaneLoop {
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#drain();
-    if (this.#hear(count)) {
-      this.#watching = true;
-      this.#watch();
-      this.#watching = false;
-    }
+    if (this.#hear(count)) this.#watch();
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
     for (let i = 0; i < this.#guests.length; i++) this.#settle(this.#guests[i] as LaneGuest);
@@ -107,7 +102,7 @@ export class LaneLoop {
       this.#terms.tell(0);
       for (const guest of this.#guests) busy = this.#delivered(guest.port) || busy;
     }
-    return (count <= 0 && this.#lookAtAll() === Look.answered) || busy;
+    return (count <= 0 && this.#lookAtAll('heard') === Look.answered) || busy;
   }
 
   get #wakeMs(): number {
@@ -128,7 +123,7 @@ export class LaneLoop {
       return false;
     }
     Atomics.store(guest.words, SeatWord.owed, 1);
-    const look = this.#look(guest);
+    const look = this.#look(guest, 'heard');
     if (look === Look.taken) Atomics.store(guest.words, SeatWord.missed, 1);
     else if (look === Look.nothing) this.#empty(guest);
     // One event may have been for both, this request and the answer that the control thread waits for.
@@ -153,13 +148,14 @@ export class LaneLoop {
     } else Atomics.store(guest.words, SeatWord.missed, 1);
   }
 
-  #look(guest: LaneGuest): number {
+  /** @param how a guest that is heard sleeps, unlike one that is seen */
+  #look(guest: LaneGuest, how: 'heard' | 'seen'): number {
     const look = guest.look(this.#fetch);
     if (look < Look.answered) return look;
     // A guest that asks again has seen its last answer.
     guest.unannounced = false;
     if (look === Look.handedOver) this.#terms.tell(guest.port);
-    else this.#answered(guest);
+    else this.#answered(guest, how);
     return look;
   }
 
@@ -168,11 +164,11 @@ export class LaneLoop {
    * was there before the guest could fall asleep, so its event would only interrupt the guest; it is sent when no further
    * request follows.
    */
-  #answered(guest: LaneGuest): void {
+  #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
     const now = this.#terms.now();
-    if (!this.#watching) this.#window.came(now - guest.answeredAt);
+    if (how === 'heard') this.#window.came(now - guest.answeredAt);
     guest.answeredAt = now;
-    if (this.#watching && guest.eager === 0) guest.unannounced = true;
+    if (how === 'seen' && guest.eager === 0) guest.unannounced = true;
     else {
       if (guest.eager > 0) guest.eager--;
       this.#terms.bell.notify(guest.port);
@@ -195,10 +191,10 @@ export class LaneLoop {
   }
 
   /** @returns one of {@link Look}: the most that one of them had */
-  #lookAtAll(): number {
+  #lookAtAll(how: 'heard' | 'seen'): number {
     let most: number = Look.taken;
     for (let i = 0; i < this.#guests.length; i++) {
-      const look = this.#look(this.#guests[i] as LaneGuest);
+      const look = this.#look(this.#guests[i] as LaneGuest, how);
       if (look > most) most = look;
     }
     return most;
@@ -212,12 +208,12 @@ export class LaneLoop {
     let last = heard;
     let time = heard;
     for (let looks = 1; time - last < this.#window.length; looks++) {
-      const found = this.#lookAtAll();
+      const found = this.#lookAtAll('seen');
       if (found < Look.answered && looks % LOOKS !== 0) continue;
       time = now();
+      if (found >= Look.answered) this.#window.came(time - last);
       this.#announceLate(time);
       if (found < Look.answered) continue;
-      this.#window.came(time - last);
       this.#count(LaneCount.found, 1);
       this.#count(LaneCount.watched, time - last);
       this.#drain();
@@ -225,11 +221,9 @@ export class LaneLoop {
       if (found === Look.handedOver && !this.#isBusy(time)) return;
       last = time;
       if (time - heard > deaf) {
-        bell.ring();
-        // A guest that is heard sleeps, unlike one that is seen.
-        this.#watching = false;
-        this.#hear(bell.sleep());
-        this.#watching = true;
+        const count = bell.peek();
+        this.#drain();
+        if (count !== 0) this.#hear(count);
         heard = time;
       }
     }
@@ -252,7 +246,7 @@ export class LaneLoop {
     if (guest.unannounced) this.#announce(guest);
     // Missed, and owed no more: the control thread, which saw the lane asleep, has unmasked in between.
     if (Atomics.load(guest.words, SeatWord.owed) === 0 && Atomics.load(guest.words, SeatWord.missed) === 0) return;
-    const look = this.#look(guest);
+    const look = this.#look(guest, 'heard');
     // Then the control thread does the rest: it sees that the lane is not awake any more.
     if (look === Look.taken || look === Look.handedOver || !guest.own()) return;
     // What the event was for is not known: it came while the control thread had the seat.

@@ -23,8 +23,6 @@ export interface ReaderTerms {
   readonly fd: number;
   /** The port of {@link wake}'s events. Once delivered it is masked like any other. */
   readonly wakePort: number;
-  /** The other end of it, which causes the event when it is notified. */
-  readonly wakeFrom: number;
   /** An event of this port was read. The channel is masked now. */
   readonly deliver: (port: number) => void;
   /** The device's queue had overflowed: empties it, and finds out whose events were lost. */

@@ -87,7 +87,6 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
   const reader = (options.reader ?? poolReader)({
     fd,
     wakePort: near,
-    wakeFrom: far,
     deliver(port) {
       const channel = channels.get(port);
       if (channel !== undefined) deliver(channel);

@@ -10,7 +10,6 @@ export interface XenLaneStart {
   /** The event device, read by the lane from now on. */
   readonly fd: number;
   readonly wakePort: number;
-  readonly wakeFrom: number;
   /** Module of the foreign-function loader. */
   readonly loader: string;
 }
@@ -25,12 +24,12 @@ const threadModule = new URL(`./lane-thread${extname(import.meta.url)}`, import.
 
 /** Starts the lane. `undefined` when the loader cannot be used in another thread. */
 export const startLane = (
-  { fd, wakePort, wakeFrom, deliver, overflowed, failed, wake }: ReaderTerms,
+  { fd, wakePort, deliver, overflowed, failed, wake }: ReaderTerms,
   native: NativeLoader,
   policy: WatchPolicy,
 ): LaneReader | undefined => {
   if (native.module === undefined) return undefined;
-  const own: XenLaneStart = { fd, wakePort, wakeFrom, loader: native.module };
+  const own: XenLaneStart = { fd, wakePort, loader: native.module };
   const lane = new Lane({ module: threadModule, own, policy, ring: wake, deliver, lost: overflowed, failed });
   return {
     lane,

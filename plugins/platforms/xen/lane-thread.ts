@@ -17,6 +17,7 @@ const libc = library({
     ioctl: ['int', ['int', 'ulong', 'buffer']],
     /** The result is at most 4 here, so the declared `int` holds it. */
     pread: ['int', ['int', 'buffer', 'size', 'size']],
+    poll: ['int', ['buffer', 'ulong', 'int']],
   },
 });
 
@@ -32,11 +33,15 @@ const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
 
 /** The lane's bell over the event device. */
-const makeBell = (native: NativeLoader, { fd, wakePort, wakeFrom }: XenLaneStart): Bell => {
-  const { ioctl, pread } = native.bind(libc);
+const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell => {
+  const { ioctl, poll, pread } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
   const known = new Map<number, Uint8Array>();
+  /** struct pollfd: the descriptor, POLLIN, and room for the answer. */
+  const polled = Buffer.alloc(8);
+  polled.writeInt32LE(fd, 0);
+  polled.writeInt16LE(1, 4);
   const config = Buffer.alloc(4);
   const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
   const bytesOf = (port: number): Uint8Array => {
@@ -66,20 +71,21 @@ const makeBell = (native: NativeLoader, { fd, wakePort, wakeFrom }: XenLaneStart
     }
     return kept;
   };
+  const take = (): number => {
+    try {
+      return withoutOwn(readSync(fd, events, 0, EVENT_BYTES, null) >> 2);
+    } catch (error) {
+      const { code, errno } = error as NodeJS.ErrnoException;
+      if (code === 'EINTR' || code === 'EAGAIN') return 0;
+      if (code !== 'EFBIG') throw new HostError('read of events', Math.abs(errno ?? Errno.EIO));
+      unmask(wakePort);
+      return -1;
+    }
+  };
   return {
     ports,
-    sleep() {
-      try {
-        return withoutOwn(readSync(fd, events, 0, EVENT_BYTES, null) >> 2);
-      } catch (error) {
-        const { code, errno } = error as NodeJS.ErrnoException;
-        if (code === 'EINTR' || code === 'EAGAIN') return 0;
-        if (code !== 'EFBIG') throw new HostError('read of events', Math.abs(errno ?? Errno.EIO));
-        unmask(wakePort);
-        return -1;
-      }
-    },
-    ring: () => notify(wakeFrom),
+    sleep: take,
+    peek: () => (poll(polled, 1n, 0) > 0 ? take() : 0),
     notify,
     unmask,
     readHardware(file, offset, size) {

@@ -155,6 +155,41 @@ describe('who has the page', () => {
   });
 });
 
+describe('announcing', () => {
+  it('only the last of several answers that were found by looking: the guest was awake for the others', () => {
+    const world = laneWorld({ longest: 1, wakeUps: 1000, shortest: 0.5, patience: 3 });
+    world.show([deviceView(1)]);
+    let more = 5;
+    let pause = 20;
+    // Looks at the clock are short beside the gaps that the guest leaves; the first gap is the longest.
+    world.whileWatching = () => {
+      if (!world.answered || more === 0 || --pause > 0) return;
+      pause = 8;
+      more--;
+      world.ask(0);
+    };
+    world.ask(0);
+    world.lane();
+    expect(world.answered).toBe(true);
+    expect(world.dispatcher.requests()).toEqual({ conf_read: 6 });
+    expect(events(world.trace, 'notify')).toBe(2);
+    expect(world.trace.at(-1)).toBe('unmask');
+  });
+
+  it('an answer to a guest that asked by an event, at once', () => {
+    const world = laneWorld({ longest: 1, wakeUps: 1000, shortest: 0.5, patience: 3 });
+    world.show([deviceView(1)]);
+    const heard: string[] = [];
+    world.whileWatching = () => {
+      if (heard.length === 0) heard.push(...world.trace);
+    };
+    world.ask(0);
+    world.lane();
+    world.settle();
+    expect(events(world.trace, 'notify')).toBe(1);
+  });
+});
+
 describe('events with nothing to do', () => {
   it('one that was for a request found by looking is unmasked at once', () => {
     const world = laneWorld();

@@ -45,12 +45,13 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     trace.push('unmask');
     state.masked = false;
   };
+  const ring = (): void => {
+    state.rung = true;
+  };
   const bell: Bell = {
     ports,
     sleep: () => 0,
-    ring: () => {
-      state.rung = true;
-    },
+    peek: () => 0,
     notify: () => trace.push('notify'),
     unmask,
     readHardware: (file) => {
@@ -67,7 +68,10 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     inbox: () => messages.shift(),
     tell: (port) => told.push(port),
     // Every look at the clock takes a while, so that watching ends.
-    now: () => (state.now += 0.01),
+    now: () => {
+      world.whileWatching?.();
+      return (state.now += 0.01);
+    },
   });
   const dispatched: number[] = [];
   const dispatcher = new Dispatcher(
@@ -100,7 +104,7 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
           messages.push(message);
           Atomics.add(words, LaneWord.inbox, 1);
         };
-        seat = new Seat({ channel, lane: words, send, ring: bell.ring, left: () => trace.push('left') });
+        seat = new Seat({ channel, lane: words, send, ring, left: () => trace.push('left') });
         send({ what: 'seat', port: PORT, page, words: seat.memory });
         return seat;
       },
@@ -113,6 +117,8 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
 
   const world = {
     PORT,
+    /** Called whenever the lane looks at the clock. */
+    whileWatching: undefined as (() => void) | undefined,
     clock,
     connection,
     seat: taken,

@@ -86,7 +86,7 @@ export class SharedEvents {
         heard = Atomics.load(words, RUNG);
         return collect();
       },
-      ring: () => this.ring(),
+      peek: collect,
       notify: (port) => this.toGuest(port),
       unmask: (port) => this.unmask(port),
       readHardware: () => {
