@@ -70,7 +70,8 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     // Every look at the clock takes a while, so that watching ends.
     now: () => {
       world.whileWatching?.();
-      return (state.now += 0.01);
+      state.now += 0.01;
+      return state.now;
     },
   });
   const dispatched: number[] = [];
