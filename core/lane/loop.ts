@@ -214,6 +214,8 @@ export class LaneLoop {
       if (found >= Look.answered) this.#window.came(time - last);
       this.#announceLate(time);
       if (found < Look.answered) continue;
+      // A guest that never stops asking must not keep the thread from its end.
+      if (Atomics.load(this.#words, LaneWord.stop) === 1) return;
       this.#count(LaneCount.found, 1);
       this.#count(LaneCount.watched, time - last);
       this.#drain();

@@ -9,7 +9,7 @@ import {
   type NativeLoader,
 } from '../../../core/platform/index.ts';
 import { type EventReader, poolReader, RESET_REQUEST, type ReaderTerms } from './event-reader.ts';
-import { libxenevtchn } from './libraries.ts';
+import { libcNames, libxenevtchn } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 
 /** Event channels that can be given up as a whole. */
@@ -34,7 +34,7 @@ interface Bound {
 }
 
 const libc = library({
-  names: ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'],
+  names: libcNames,
   package: 'libc6',
   functions: { ioctl: ['int', ['int', 'ulong', 'ulong']] },
 });

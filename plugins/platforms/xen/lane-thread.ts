@@ -6,12 +6,13 @@ import { runLane } from '../../../core/lane/thread.ts';
 import { Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
 import type { XenLaneStart } from './lane-reader.ts';
+import { libcNames } from './libraries.ts';
 
 const PAGE_BYTES = 4096;
 
 /** What the lane calls directly, because Node has no function for it or one that allocates. */
 const libc = library({
-  names: ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'],
+  names: libcNames,
   package: 'libc6',
   functions: {
     ioctl: ['int', ['int', 'ulong', 'buffer']],

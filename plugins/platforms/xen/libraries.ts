@@ -6,6 +6,9 @@ import { library } from '../../../core/platform/index.ts';
 // The C signatures of the Xen libraries, from their public headers. Handles are opaque pointers; a logger may be null.
 // Functions that answer int give -1 with errno unless told otherwise.
 
+/** The C library, of which each user declares the functions that it calls. */
+export const libcNames = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'] as const;
+
 export const libxenevtchn = library({
   names: ['libxenevtchn.so.1', 'libxenevtchn.so'],
   package: 'libxenevtchn1',
@@ -104,14 +107,19 @@ export const controlNames = (running?: string, folders: readonly string[] = libr
   return [...new Set([...preferred, ...found, 'libxenctrl.so'])];
 };
 
+const controlPackage = 'libxenmisc4.17 (or the one of your Xen release)';
+const controlHandle = {
+  xc_interface_open: ['pointer', ['pointer', 'pointer', 'uint32']],
+  xc_interface_close: ['int', ['pointer']],
+} as const;
+
 /** What maps and unmaps interrupts. These calls are the same in all releases. */
 export const libxenctrl = (names: readonly string[]) =>
   library({
     names,
-    package: 'libxenmisc4.17 (or the one of your Xen release)',
+    package: controlPackage,
     functions: {
-      xc_interface_open: ['pointer', ['pointer', 'pointer', 'uint32']],
-      xc_interface_close: ['int', ['pointer']],
+      ...controlHandle,
       /** handle, domain, index, PIRQ (int, in and out), devfn, segment << 16 | bus, entry, table base (0: MSI). */
       xc_physdev_map_pirq_msi: ['int', ['pointer', 'uint32', 'int', 'buffer', 'int', 'int', 'int', 'uint64']],
       xc_physdev_unmap_pirq: ['int', ['pointer', 'uint32', 'int']],
@@ -125,10 +133,9 @@ export const libxenctrl = (names: readonly string[]) =>
 export const libxenctrlToolstack = (names: readonly string[]) =>
   library({
     names,
-    package: 'libxenmisc4.17 (or the one of your Xen release)',
+    package: controlPackage,
     functions: {
-      xc_interface_open: ['pointer', ['pointer', 'pointer', 'uint32']],
-      xc_interface_close: ['int', ['pointer']],
+      ...controlHandle,
       /** handle, domain, GSI, PIRQ (int, in and out; negative on entry: the GSI's number is used). */
       xc_physdev_map_pirq: ['int', ['pointer', 'uint32', 'int', 'buffer']],
       xc_physdev_unmap_pirq: ['int', ['pointer', 'uint32', 'int']],
@@ -147,10 +154,9 @@ export const libxenctrlToolstack = (names: readonly string[]) =>
 export const libxenctrlDomains = (names: readonly string[]) =>
   library({
     names,
-    package: 'libxenmisc4.17 (or the one of your Xen release)',
+    package: controlPackage,
     functions: {
-      xc_interface_open: ['pointer', ['pointer', 'pointer', 'uint32']],
-      xc_interface_close: ['int', ['pointer']],
+      ...controlHandle,
       xc_domain_pause: ['int', ['pointer', 'uint32']],
       /** handle, domain, reason. */
       xc_domain_shutdown: ['int', ['pointer', 'uint32', 'int']],

@@ -190,6 +190,20 @@ describe('announcing', () => {
   });
 });
 
+it('a guest that never stops asking does not keep the lane from its end', () => {
+  const world = laneWorld({ longest: 1, wakeUps: 1000, shortest: 0.5, patience: 3 });
+  world.show([deviceView(1)]);
+  let asked = 0;
+  world.whileWatching = () => {
+    if (world.answered) world.ask(0);
+    if (++asked === 1000) world.stop();
+    if (asked > 2000) throw new Error('it goes on');
+  };
+  world.ask(0);
+  world.lane();
+  expect(asked).toBeGreaterThanOrEqual(1000);
+});
+
 describe('events with nothing to do', () => {
   it('one that was for a request found by looking is unmasked at once', () => {
     const world = laneWorld();

@@ -118,6 +118,10 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
 
   const world = {
     PORT,
+    /** Tells the lane to end. */
+    stop: (): void => {
+      Atomics.store(words, LaneWord.stop, 1);
+    },
     /** Called whenever the lane looks at the clock. */
     whileWatching: undefined as (() => void) | undefined,
     clock,
