@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+import type { PageReference } from '../platform/memory.ts';
+
+export type { PageReference } from '../platform/memory.ts';
+
 /**
  * Who may touch a guest's page and its answer at this moment. Whoever is not the owner does not even look at the page:
  * it may be unmapped by then.
@@ -84,9 +88,6 @@ export interface GuestView {
   /** Answers so far by negated status. */
   readonly statuses: Float64Array;
 }
-
-/** How a mapped page gets to another thread: its address in this process, or the shared memory itself. */
-export type PageReference = bigint | SharedArrayBuffer;
 
 /** What the control thread tells the lane. */
 export type LaneMessage =

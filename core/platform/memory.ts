@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { PageReference } from '../lane/shared.ts';
+/** How a mapped page gets to another thread: its address in this process, or the shared memory itself. */
+export type PageReference = bigint | SharedArrayBuffer;
 
 /** One granted page of a guest, mapped read-write. */
 export interface MappedPage {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../bdf.ts';
+import type { PageReference } from './memory.ts';
 
 /** Facts about a function that the host established when it found the device; a guest cannot change them. */
 export interface PciIdentity {
@@ -51,6 +52,7 @@ export type ResetOutcome =
  *
  * Obligations: config accesses are exactly one access of the given size on the bus, synchronous, and reach hardware
  * (no cache); they throw `HostError` when the host refuses. Offsets are checked by the caller and naturally aligned.
+ * A read that nobody answered may be asked a second time, in another way.
  */
 export interface PciFunction {
   readonly identity: PciIdentity;
@@ -61,6 +63,13 @@ export interface PciFunction {
   readConfig(offset: number, size: 1 | 2 | 4): number;
   /** File descriptor of its config space, for reads by another thread of this process. Missing: there is none. */
   readonly configFile?: number;
+  /**
+   * Memory of its config space for reads by any thread of this process, `identity.configSize` bytes of it: a load is one
+   * access of its width on the bus; all ones mean that nobody answered there, ask through {@link readConfig}. To be
+   * loaded from by `Atomics.load`, which is never left out, repeated or widened; a store ends the process. Not to be
+   * used while {@link reset} is under way. Valid until the function is released. Missing: there is none.
+   */
+  readonly configPage?: PageReference;
   writeConfig(offset: number, size: 1 | 2 | 4, value: number): void;
   /** For a virtual function: config reads of its physical function, whose MEMORY decode governs both. */
   readonly physical?: Pick<PciFunction, 'readConfig'>;
