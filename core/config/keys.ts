@@ -241,6 +241,12 @@ export const keySchemas = {
   xen: () =>
     z
       .strictObject({
+        configPages: z
+          .boolean()
+          .default(defaults.xen.configPages)
+          .describe(
+            'Whether config space is read from memory where the hypervisor allows it; `false`: through its files only.',
+          ),
         lane: z
           .boolean()
           .default(defaults.xen.lane)

@@ -4,7 +4,16 @@ import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { describeError, isPcibackError } from '../../../core/errors/index.ts';
 import type { LibraryDeclaration, NativeLoader } from '../../../core/platform/index.ts';
-import { controlNames, libraryFolders, libxencall, libxenctrl, libxenevtchn, libxengnttab } from './libraries.ts';
+import { describeRange, readRanges } from './ecam.ts';
+import {
+  controlNames,
+  libraryFolders,
+  libxencall,
+  libxenctrl,
+  libxenevtchn,
+  libxenforeignmemory,
+  libxengnttab,
+} from './libraries.ts';
 import { addressOf, readText } from './sysfs-files.ts';
 import { openXenstore, type StoreAddresses, storeAddresses } from './xenstore-client.ts';
 
@@ -119,7 +128,19 @@ const loadLibrary = (loader: NativeLoader, declaration: LibraryDeclaration): Fin
   }
 };
 
-const checkNative = async (loaders: DiagnoseOptions['loaders'] = []): Promise<Finding[]> => {
+/** Whether config space can be read without a call. Nothing is mapped, and nothing is wrong without. */
+const checkConfigPages = (root: string, loader: NativeLoader | undefined): Finding => {
+  const what = 'config pages';
+  try {
+    const ranges = readRanges(`${root}/sys`, `${root}/proc/iomem`);
+    loader?.bind(libxenforeignmemory);
+    return good(what, `can be mapped: ${ranges.map(describeRange).join(', ')}`);
+  } catch (error) {
+    return good(what, `none, config space is read through its files: ${describeError(error)}`);
+  }
+};
+
+const checkNative = async (root: string, loaders: DiagnoseOptions['loaders'] = []): Promise<Finding[]> => {
   const findings: Finding[] = [];
   let usable: NativeLoader | undefined;
   for (const { name, create } of loaders) {
@@ -137,6 +158,7 @@ const checkNative = async (loaders: DiagnoseOptions['loaders'] = []): Promise<Fi
   for (const declaration of [libxenevtchn, libxengnttab, libxencall, libxenctrl(controlNames())]) {
     settled.push(usable === undefined ? await findLibrary(declaration) : loadLibrary(usable, declaration));
   }
+  settled.push(checkConfigPages(root, usable));
   return settled;
 };
 
@@ -181,7 +203,7 @@ export const diagnoseXen = async (options: DiagnoseOptions = {}): Promise<Findin
     ...(await checkXen(root)),
     await checkStore(store),
     ...(await Promise.all(names.map((name) => checkDevice(root, name)))),
-    ...(await checkNative(options.loaders)),
+    ...(await checkNative(root, options.loaders)),
     ...(await checkKernel(root)),
   ];
 };

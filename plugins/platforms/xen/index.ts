@@ -6,6 +6,7 @@ import { fail } from '../../../core/errors/index.ts';
 import { type Lane, USUAL_WAKE, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
+import { createConfigPages } from './config-pages.ts';
 import { createDomains } from './domains.ts';
 import { createErrors } from './errors.ts';
 import { poolReader } from './event-reader.ts';
@@ -45,6 +46,10 @@ export interface XenPlatformOptions {
   readonly watch?: WatchPolicy;
   /** Whether a thread of its own answers what needs no code. */
   readonly lane?: boolean;
+  /** Whether config space is read from its page where it can be mapped. */
+  readonly configPages?: boolean;
+  /** What the kernel tells of addresses, `/proc/iomem` if not given. */
+  readonly iomem?: string;
   /** Own domain id; asked of the store if not given. */
   readonly domain?: number;
   /** Missing: says nothing. */
@@ -154,6 +159,12 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       }),
     );
     const grants = keep(createGrants(native));
+    const write = createWriter();
+    const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
+    const pageOptions = { sysfsRoot, log, ...(options.iomem === undefined ? {} : { iomem: options.iomem }) };
+    const pages = options.configPages === true ? keep(createConfigPages(native, pageOptions)) : undefined;
+    // Before the events, so that it is closed after them: the lane reads files and pages until it has ended.
+    const pci = keep(createSysfsBus(sysfsRoot, holder, write, pages));
     let deaf: (error: Error) => void = () => undefined;
     const failed = new Promise<Error>((resolve) => {
       deaf = resolve;
@@ -171,9 +182,6 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
         },
       }),
     );
-    const write = createWriter();
-    const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
-    const pci = keep(createSysfsBus(sysfsRoot, holder, write));
     const domains = keep(createDomains(native, names));
     const errors = keep(createErrors({ sysfsRoot, clock, log, bridgesAbove: (address) => pci.bridgesAbove(address) }));
     return {

@@ -69,6 +69,23 @@ export const libxencall = library({
   },
 });
 
+/** Memory of other domains; here that of nobody, the machine's own devices. */
+export const libxenforeignmemory = library({
+  names: ['libxenforeignmemory.so.1', 'libxenforeignmemory.so'],
+  package: 'libxenforeignmemory1',
+  functions: {
+    xenforeignmemory_open: ['pointer', ['pointer', 'uint32']],
+    xenforeignmemory_close: ['int', ['pointer']],
+    /**
+     * handle, domain, protection as in mmap, pages, frames (one u64 per page), errors (out, one negative int per page);
+     * null on failure. Not null says nothing about a single page.
+     */
+    xenforeignmemory_map: ['pointer', ['pointer', 'uint32', 'int', 'size', 'buffer', 'buffer']],
+    /** handle, address, number of pages as mapped. */
+    xenforeignmemory_unmap: ['int', ['pointer', 'pointer', 'size']],
+  },
+});
+
 /** Where distributions put shared libraries. */
 export const libraryFolders: readonly string[] = [
   '/usr/lib/x86_64-linux-gnu',

@@ -6,7 +6,15 @@ import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.t
 const create: PlatformFactory = async ({ native, watch, log, options }) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
   const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
-  return createXenPlatform({ native: loader, mode, log, watch, lane: options.lane !== false });
+  const { lane, configPages } = options;
+  return createXenPlatform({
+    native: loader,
+    mode,
+    log,
+    watch,
+    lane: lane !== false,
+    configPages: configPages !== false,
+  });
 };
 
 /** A real dom0. */

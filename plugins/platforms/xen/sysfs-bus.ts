@@ -4,6 +4,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
 import { Errno, type PciBus, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
+import type { ConfigPages } from './config-pages.ts';
 import type { Holder } from './holders.ts';
 import {
   addressOf,
@@ -33,8 +34,14 @@ interface Held {
  * @param sysfs root of sysfs, `/sys` outside of tests
  * @param holder how functions are kept from the host
  * @param write what writes attributes
+ * @param pages where pages of config space come from; config space is read through files only if not given
  */
-export const createSysfsBus = (sysfs: string, holder: Holder, write: WriteAttribute): SysfsBus => {
+export const createSysfsBus = (
+  sysfs: string,
+  holder: Holder,
+  write: WriteAttribute,
+  pages?: Pick<ConfigPages, 'map'>,
+): SysfsBus => {
   const devices = `${sysfs}/bus/pci/devices`;
   const held = new Map<Bdf, Held>();
   /** Addresses that are being seized: two calls for one address must not both succeed. */
@@ -70,7 +77,7 @@ export const createSysfsBus = (sysfs: string, holder: Holder, write: WriteAttrib
     await location(address);
     const undo = await holder.take(address);
     try {
-      const device = await openFunction(sysfs, address, write);
+      const device = await openFunction(sysfs, address, write, pages);
       held.set(address, { device, undo });
       return device;
     } catch (error) {

@@ -13,6 +13,7 @@ import {
   type PciResource,
   type ResetOutcome,
 } from '../../../core/platform/index.ts';
+import { type ConfigPage, type ConfigPages, configLoads, NOT_ANSWERED } from './config-pages.ts';
 import {
   addressOf,
   functionFolder,
@@ -48,9 +49,25 @@ export interface SysfsFunction extends PciFunction {
   close(): void;
 }
 
-/** Config space over one file: each access is one system call of exactly its size, which sysfs makes one bus access. */
-const openConfig = (path: string): Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> => {
+/** Config space over its file and, for reads, its page. */
+interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
+  /** From now on reads go to the page; the file has the first `length` bytes too. The page is unmapped by `close`. */
+  usePage(page: ConfigPage, length: number): void;
+  /** Does something during which only the file may be read, because the kernel makes those reads wait. */
+  withoutPage<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * Config space over one file: each access is one system call of exactly its size, which sysfs makes one bus access. With
+ * a page a read is a load from it; only when nobody answers the kernel is asked, which knows whether the function is
+ * being reset or sleeps behind its bridge.
+ */
+const openConfig = (path: string): Config => {
   const buffer = Buffer.alloc(4);
+  let page: ConfigPage | undefined;
+  let load: ReturnType<typeof configLoads> | undefined;
+  /** Pieces of work that are under way without the page. */
+  let avoided = 0;
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r+');
@@ -72,6 +89,10 @@ const openConfig = (path: string): Pick<SysfsFunction, 'configFile' | 'readConfi
   return {
     configFile: fd,
     readConfig(offset, size) {
+      if (load !== undefined && avoided === 0) {
+        const value = load(offset, size);
+        if (value !== NOT_ANSWERED) return value;
+      }
       access('read of config space', offset, (file) => readSync(file, buffer, 0, size, offset), size);
       return buffer.readUIntLE(0, size);
     },
@@ -79,7 +100,22 @@ const openConfig = (path: string): Pick<SysfsFunction, 'configFile' | 'readConfi
       buffer.writeUInt32LE(value >>> 0, 0);
       access('write of config space', offset, (file) => writeSync(file, buffer, 0, size, offset), size);
     },
+    usePage(mapped, length) {
+      page = mapped;
+      load = configLoads(mapped.memory, length);
+    },
+    async withoutPage(work) {
+      avoided += 1;
+      try {
+        return await work();
+      } finally {
+        avoided -= 1;
+      }
+    },
     close() {
+      load = undefined;
+      page?.unmap();
+      page = undefined;
       if (fd !== undefined) closeSync(fd);
       fd = undefined;
     },
@@ -136,9 +172,15 @@ const readIdentity = async (folder: string, address: Bdf, headerType: number): P
  *
  * @param sysfs root of sysfs
  * @param write what writes its attributes
+ * @param pages where its page comes from; reads go through the file if not given
  * @throws PcibackError `DEVICE_HEADER`, `NO_PRIVILEGE`; HostError
  */
-export const openFunction = async (sysfs: string, address: Bdf, write: WriteAttribute): Promise<SysfsFunction> => {
+export const openFunction = async (
+  sysfs: string,
+  address: Bdf,
+  write: WriteAttribute,
+  pages?: Pick<ConfigPages, 'map'>,
+): Promise<SysfsFunction> => {
   const folder = functionFolder(sysfs, address);
   const config = openConfig(`${folder}/config`);
   try {
@@ -147,7 +189,17 @@ export const openFunction = async (sysfs: string, address: Bdf, write: WriteAttr
     const identity = await readIdentity(folder, address, headerType);
     const resources = parseResources((await readText(`${folder}/resource`)) ?? '');
     const line = usableLine(await readNumber(`${folder}/irq`));
-    return { ...config, identity, resources, line, reset: () => resetThrough(folder, write) };
+    const page = pages?.map(address);
+    const { usePage, withoutPage, ...access } = config;
+    if (page !== undefined) usePage(page, identity.configSize);
+    return {
+      ...access,
+      ...(page === undefined ? {} : { configPage: page.reference }),
+      identity,
+      resources,
+      line,
+      reset: () => withoutPage(() => resetThrough(folder, write)),
+    };
   } catch (error) {
     config.close();
     throw error;

@@ -51,6 +51,7 @@ describe('the reference', () => {
       'embedded',
       'embedded.devices',
       'xen',
+      'xen.configPages',
       'xen.lane',
       'xen.mode',
       'guests',

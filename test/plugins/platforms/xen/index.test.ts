@@ -10,8 +10,9 @@ import { parseBdf } from '../../../../core/bdf.ts';
 import { createXenPlatform, diagnoseXen, type XenPlatformOptions } from '../../../../plugins/platforms/xen/index.ts';
 import { controlNames } from '../../../../plugins/platforms/xen/libraries.ts';
 import { type StoreServer, startStoreServer } from '../../../contract/store-server.ts';
+import { iomemText, mcfgTable } from './ecam-tables.ts';
 import { type Answer, createFakeNative, type FakeNative, fakePointer } from './fake-native.ts';
-import { type FakeSysfs, makeSysfs } from './fake-sysfs.ts';
+import { type FakeSysfs, makeSysfs, sampleConfig } from './fake-sysfs.ts';
 
 const place = 'pci0000:00/0000:00:04.0';
 let server: StoreServer;
@@ -55,6 +56,10 @@ const wholeXen = (more: Record<string, Answer> = {}): FakeNative =>
     xencall2: () => 0,
     xencall_alloc_buffer: () => fakePointer(new ArrayBuffer(8)),
     xencall_free_buffer: () => undefined,
+    xenforeignmemory_open: () => fakePointer(),
+    xenforeignmemory_close: () => 0,
+    xenforeignmemory_map: () => null,
+    xenforeignmemory_unmap: () => 0,
     xc_interface_open: () => fakePointer(),
     xc_interface_close: () => 0,
     xc_physdev_map_pirq_msi: () => 0,
@@ -126,6 +131,26 @@ describe('platform xen', () => {
     await expect(platform.xenstore.read('/')).rejects.toMatchObject({ code: 'STORE_LOST' });
   });
 
+  it('unmaps config space after the last thread that reads it has ended', async () => {
+    await mkdir(join(sysfs.root, 'firmware/acpi/tables'), { recursive: true });
+    await writeFile(join(sysfs.root, 'firmware/acpi/tables/MCFG'), mcfgTable());
+    await writeFile(join(devices, 'iomem'), iomemText);
+    const memory = new ArrayBuffer(4096);
+    new Uint8Array(memory).set(sampleConfig());
+    const native = wholeXen({ xenforeignmemory_map: () => fakePointer(memory) });
+    const options = { ...optionsFor(native), iomem: join(devices, 'iomem') };
+
+    const platform = await createXenPlatform({ ...options, configPages: true });
+    expect((await platform.pci.seize(parseBdf('0000:00:04.0'))).configPage).toBe(0x1000n);
+    await platform.close();
+    const order = ['xenevtchn_close', 'xenforeignmemory_unmap', 'xenforeignmemory_close', 'xengnttab_close'];
+    expect(native.calls.map((call) => call.split(' ')[0]).filter((name) => order.includes(name ?? ''))).toEqual(order);
+
+    const without = await createXenPlatform({ ...options, configPages: false });
+    expect((await without.pci.seize(parseBdf('0000:00:04.0'))).configPage).toBeUndefined();
+    await without.close();
+  });
+
   it('in stand-alone mode leaves alone what the kernel module holds', async () => {
     const platform = await createXenPlatform({ ...optionsFor(wholeXen()), mode: 'stand-alone' });
     await expect(platform.pci.seize(parseBdf('0000:00:04.0'))).rejects.toMatchObject({
@@ -170,12 +195,16 @@ describe('the diagnosis', () => {
       expect(find(findings, what), what).toMatchObject({ ok: false, next: expect.stringMatching(/./) });
     }
     for (const { ok, next } of findings) expect(ok || next !== undefined).toBe(true);
+    // Reads go through files then, which is no fault.
+    expect(find(findings, 'config pages')).toMatchObject({ ok: true, detail: expect.stringMatching(/^none, .*MCFG/) });
     await rm(root, { recursive: true });
   });
 
   it('of a machine with Xen finds it', async () => {
     const root = await mkdtemp(join(tmpdir(), 'xen-'));
-    const files: Record<string, string> = {
+    const files: Record<string, string | Buffer> = {
+      'sys/firmware/acpi/tables/MCFG': mcfgTable(),
+      'proc/iomem': iomemText,
       'sys/hypervisor/type': 'xen\n',
       'proc/xen/capabilities': 'control_d\n',
       'dev/xen/evtchn': '',
@@ -196,6 +225,7 @@ describe('the diagnosis', () => {
     const findings = await diagnoseXen({ root, store: store(), user: 0, loaders });
     expect(findings.filter(({ ok }) => !ok)).toEqual([]);
     expect(find(findings, 'seizable devices')?.detail).toBe('0000:00:04.0');
+    expect(find(findings, 'config pages')?.detail).toBe('can be mapped: 0000 [bus 00-ff]');
     await rm(root, { recursive: true });
   });
 
