@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: MIT
 
+import { readSync } from 'node:fs';
 import { bdf } from '../../core/bdf.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
 import { expectEqual, expectFailure, expectThat } from './contract.ts';
 import type { PlatformCase } from './platform-fixture.ts';
+
+/** What the file of config space says. */
+const readFile = (file: number, offset: number, size: 1 | 2 | 4): number => {
+  const buffer = Buffer.alloc(size);
+  expectEqual(readSync(file, buffer, 0, size, offset), size, 'bytes read from the file');
+  return buffer.readUIntLE(0, size);
+};
 
 /** The obligations of a `PciBus` and its functions. */
 export const pciContract: readonly PlatformCase[] = [
@@ -39,6 +47,33 @@ export const pciContract: readonly PlatformCase[] = [
           parts.reduce((sum, part, index) => sum + part * 2 ** (index * bits), 0);
         expectEqual(join(halves, 16), whole, `two 16-bit reads at 0x${offset.toString(16)}`);
         expectEqual(join(bytes, 8), whole, `four 8-bit reads at 0x${offset.toString(16)}`);
+      }
+      await platform.pci.release(held);
+    },
+  },
+  {
+    name: 'pci: where config space is memory, loads of every size say what reads say',
+    async run({ platform, device, memoryOf }) {
+      const held = await platform.pci.seize(device);
+      if (held.configPage !== undefined && memoryOf !== undefined) {
+        const memory = memoryOf(held.configPage);
+        const views = [
+          [1, new Uint8Array(memory)],
+          [2, new Uint16Array(memory)],
+          [4, new Uint32Array(memory)],
+        ] as const;
+        // Identity, class, BARs and subsystem: nothing that changes by itself.
+        const registers = [0x00, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x2c, 0x34];
+        for (const [size, view] of views) {
+          for (const register of registers) {
+            for (let offset = register; offset < register + 4; offset += size) {
+              const what = `${size} bytes at 0x${offset.toString(16)}`;
+              const loaded = Atomics.load(view, offset / size);
+              expectEqual(loaded, held.readConfig(offset, size), what);
+              if (held.configFile !== undefined) expectEqual(loaded, readFile(held.configFile, offset, size), what);
+            }
+          }
+        }
       }
       await platform.pci.release(held);
     },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../../core/bdf.ts';
-import type { Platform } from '../../core/platform/index.ts';
+import type { PageReference, Platform } from '../../core/platform/index.ts';
 import type { ContractCase } from './contract.ts';
 
 /** A page that the peer granted to the platform's domain. */
@@ -38,6 +38,8 @@ export interface PlatformFixture {
   readonly folder: string;
   /** A function that can be seized and is not seized yet. */
   readonly device: Bdf;
+  /** The memory behind a reference, as another thread gets at it. Missing: the platform hands out none. */
+  readonly memoryOf?: (reference: PageReference) => ArrayBufferLike;
   /** Milliseconds after which something that did not happen counts as not happening. */
   readonly patience: number;
 }

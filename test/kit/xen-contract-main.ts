@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 // Shows the contracts of the loaders and of platform xen on a real dom0, as root:
-//   node dist/test/kit/xen-contract-main.js --native koffi --device 0000:00:03.0 [--mode stand-alone]
+//   node dist/test/kit/xen-contract-main.js --native koffi --device 0000:00:03.0 [--mode stand-alone] [--config-pages no]
 // In mode drop-in (the default) the device must be assignable: xl pci-assignable-add.
 
 import { parseArgs } from 'node:util';
 import { parseBdf } from '../../core/bdf.ts';
+import type { Logger } from '../../core/log.ts';
 import type { NativeLoader } from '../../core/platform/index.ts';
 import { createLoader as createFfiNapi } from '../../plugins/native/ffi-napi/index.ts';
 import { createLoader as createKoffi } from '../../plugins/native/koffi/index.ts';
@@ -28,8 +29,15 @@ const { values } = parseArgs({
     device: { type: 'string', default: '0000:00:03.0' },
     mode: { type: 'string', default: 'drop-in' },
     patience: { type: 'string', default: '150' },
+    'config-pages': { type: 'string', default: 'yes' },
   },
 });
+
+const PAGE_BYTES = 4096;
+
+/** What the platform says beside the results, such as why config space is read through its file. */
+const say = (facts: object, message: string): void => console.log(`# ${message}: ${JSON.stringify(facts)}`);
+const log: Logger = { debug: say, info: say, warn: say, error: say };
 
 let passed = 0;
 let failed = 0;
@@ -58,7 +66,13 @@ const main = async (): Promise<void> => {
   await runContract(nativeContract, native, reportAs(native.name));
 
   const run = async (prefix: string, cases: typeof platformContract, candidates: readonly string[]): Promise<void> => {
-    const platform = await createXenPlatform({ native, mode, store: { candidates } });
+    const platform = await createXenPlatform({
+      native,
+      mode,
+      configPages: values['config-pages'] === 'yes',
+      store: { candidates },
+      log,
+    });
     const peer = createXenPeer(native, platform.domain);
     const fixture: PlatformFixture = {
       platform,
@@ -66,6 +80,8 @@ const main = async (): Promise<void> => {
       folder: `/local/domain/${platform.domain}/pciback-contract`,
       device: parseBdf(values.device),
       patience: Number(values.patience),
+      memoryOf: (reference) =>
+        typeof reference === 'bigint' ? native.view(native.pointer(reference), PAGE_BYTES) : reference,
     };
     console.log(`# ${prefix}: domain ${platform.domain}`);
     await runContract(cases, fixture, reportAs(prefix));
