@@ -133,8 +133,9 @@ const checkConfigPages = (root: string, loader: NativeLoader | undefined): Findi
   const what = 'config pages';
   try {
     const ranges = readRanges(`${root}/sys`, `${root}/proc/iomem`);
-    loader?.bind(libxenforeignmemory);
-    return good(what, `can be mapped: ${ranges.map(describeRange).join(', ')}`);
+    if (loader === undefined) throw new Error('no foreign-function loader');
+    loader.bind(libxenforeignmemory);
+    return good(what, `mapped where the hypervisor agrees: ${ranges.map(describeRange).join(', ')}`);
   } catch (error) {
     return good(what, `none, config space is read through its files: ${describeError(error)}`);
   }

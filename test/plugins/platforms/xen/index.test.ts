@@ -225,7 +225,7 @@ describe('the diagnosis', () => {
     const findings = await diagnoseXen({ root, store: store(), user: 0, loaders });
     expect(findings.filter(({ ok }) => !ok)).toEqual([]);
     expect(find(findings, 'seizable devices')?.detail).toBe('0000:00:04.0');
-    expect(find(findings, 'config pages')?.detail).toBe('can be mapped: 0000 [bus 00-ff]');
+    expect(find(findings, 'config pages')?.detail).toBe('mapped where the hypervisor agrees: 0000 [bus 00-ff]');
     await rm(root, { recursive: true });
   });
 
