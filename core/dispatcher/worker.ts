@@ -156,7 +156,8 @@ export class Worker {
   /** Looks at the page for a short while: a burst of requests then costs one wake-up, not one each. */
   #watch(): boolean {
     const window = this.#window;
-    if (window === undefined) return false;
+    // Whoever shares the page looks at it as soon as it is given back.
+    if (window === undefined || this.#shared) return false;
     const began = this.#clock.now();
     const until = began + window.length;
     do {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 export { Lane, type LaneReport, type LaneStart, type LaneTerms } from './lane.ts';
-export type { ReadHardware } from './lane-guest.ts';
+export type { LaneHardware } from './lane-guest.ts';
 export type { Bell } from './loop.ts';
+export { Refusals } from './refusals.ts';
 export { Seat } from './seat.ts';
 export {
   type DeviceView,
@@ -11,4 +12,5 @@ export {
   USUAL_WAKE,
   type Watch,
   type WatchPolicy,
+  type WriteView,
 } from './shared.ts';

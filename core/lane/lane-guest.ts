@@ -3,10 +3,15 @@
 import { Command, Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
 import { Ring } from '../ring/ring.ts';
-import { type DeviceView, type GuestView, Owner, SeatWord } from './shared.ts';
+import { DeviceAccess, type Hardware, NEEDS_CODE } from './device-access.ts';
+import { Refusals } from './refusals.ts';
+import { type GuestView, Owner, type PageReference, SeatWord } from './shared.ts';
 
-/** Reads a function's config space through its file; throws when the host refuses. */
-export type ReadHardware = (file: number, offset: number, size: 1 | 2 | 4) => number;
+/** What a lane reaches of devices, made by the platform in the lane's thread. */
+export interface LaneHardware extends Hardware {
+  /** The memory of a mapped page. */
+  page(reference: PageReference): ArrayBufferLike;
+}
 
 /** What a look at a guest's page found. */
 export const Look = {
@@ -19,9 +24,6 @@ export const Look = {
   /** A request that needs code: the control thread has the seat now and must be told. */
   handedOver: 3,
 } as const;
-
-const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
-const MOST = 0xffffffff;
 
 /** A guest has a few devices, and a call into the engine costs more than the search. */
 const find = (addresses: Int32Array, address: number): number => {
@@ -40,29 +42,55 @@ export class LaneGuest {
   answeredAt = Number.NEGATIVE_INFINITY;
   /** The last answer was not announced yet: the guest may not be asleep. */
   unannounced = false;
-  /** Answers that are announced at once, before the next one is tried without. */
-  eager = 0;
+  /** The control thread has a request of it that the lane handed over. */
+  handed = false;
+  /** It has written since {@link leavesWork} was asked. */
+  #wrote = false;
   readonly #ring: Ring;
-  readonly #readHardware: ReadHardware;
-  #view: GuestView | undefined;
+  readonly #hardware: LaneHardware;
+  /** Taken apart, so that guests have one shape wherever their view comes from. */
+  #addresses: Int32Array = new Int32Array(0);
+  #requests: Float64Array = new Float64Array(0);
+  #statuses: Float64Array = new Float64Array(0);
+  #devices: readonly (DeviceAccess | null)[] = [];
+  #refusals = new Refusals();
+  /** Of the view; 0: there is none yet. */
   #version = 0;
 
-  constructor(port: number, page: ArrayBufferLike, words: SharedArrayBuffer, readHardware: ReadHardware) {
+  constructor(port: number, page: ArrayBufferLike, words: SharedArrayBuffer, hardware: LaneHardware) {
     this.port = port;
     this.words = new Int32Array(words);
     this.#ring = new Ring(page);
-    this.#readHardware = readHardware;
+    this.#hardware = hardware;
   }
 
   /** The newest view. One that is not the newest any more is never used: {@link look} sees that another is announced. */
   show(view: GuestView): void {
-    this.#view = view;
+    this.#addresses = view.addresses;
+    this.#requests = view.requests;
+    this.#statuses = view.statuses;
     this.#version = (this.#version + 1) | 0;
+    this.#refusals = new Refusals(view.refusals);
+    this.#devices = view.devices.map((device) => {
+      if (device === null) return null;
+      return new DeviceAccess(
+        device,
+        this.#hardware,
+        device.page === undefined ? undefined : this.#hardware.page(device.page),
+      );
+    });
   }
 
   /** Takes the seat if nobody has it. */
   own(): boolean {
     return Atomics.compareExchange(this.words, SeatWord.owner, Owner.nobody, Owner.lane) === Owner.nobody;
+  }
+
+  /** Whether writes of the guest have left something for the control thread; asked when there is time. */
+  leavesWork(): boolean {
+    if (!this.#wrote) return false;
+    this.#wrote = false;
+    return this.#refusals.any || this.#devices.some((device) => device?.isClosing === true);
   }
 
   release(): void {
@@ -101,58 +129,30 @@ export class LaneGuest {
   }
 
   #answer(request: Request): boolean {
-    const view = this.#view;
-    if (view === undefined || request.cmd !== Command.confRead) return false;
+    const { cmd } = request;
+    if (this.#version === 0 || (cmd !== Command.confRead && cmd !== Command.confWrite)) return false;
     const { segment, bus, devfn } = request;
     let status: number = Status.devNotFound;
     if (segment <= 0xffff && bus <= 0xff && devfn <= 0xff) {
-      const index = find(view.addresses, (segment << 16) | (bus << 8) | devfn);
+      const address = (segment << 16) | (bus << 8) | devfn;
+      const index = find(this.#addresses, address);
       if (index >= 0) {
-        const device = view.devices[index];
+        const device = this.#devices[index];
         if (device === undefined || device === null) return false;
-        status = this.#read(device, request);
-        if (status > 0) return false;
+        status = cmd === Command.confRead ? device.read(request) : this.#write(device, request, address);
+        if (status === NEEDS_CODE) return false;
       }
     }
     request.err = status;
-    view.requests[Command.confRead] = (view.requests[Command.confRead] as number) + 1;
+    this.#requests[cmd] = (this.#requests[cmd] as number) + 1;
     const counter = status === 0 ? 0 : -status;
-    view.statuses[counter] = (view.statuses[counter] as number) + 1;
+    this.#statuses[counter] = (this.#statuses[counter] as number) + 1;
     return true;
   }
 
-  /** @returns a protocol status, or 1 when the answer needs code */
-  #read(device: DeviceView, request: Request): number {
-    const { offset, size } = request;
-    const accepted =
-      (size === 1 || size === 2 || size === 4) &&
-      offset >= 0 &&
-      offset + size <= device.size &&
-      (offset & (size - 1)) === 0;
-    if (!accepted) {
-      request.value = 0;
-      return Status.invalidOffset;
-    }
-    const at = offset >> 2;
-    const shift = (offset & 3) << 3;
-    const lane = sizeMask(size) << shift;
-    const shadowed = (device.shadowed[at] as number) & lane;
-    let view = (device.shadow[at] as number) & shadowed;
-    if (shadowed !== lane) {
-      if (((device.answered[at] as number) & lane & ~shadowed) !== 0 || device.file < 0) return 1;
-      try {
-        view |= (this.#readHardware(device.file, offset, size) << shift) & lane & ~shadowed;
-      } catch {
-        // The control thread meets the same refusal, and reports it.
-        return 1;
-      }
-    }
-    request.value = (view >>> shift) & sizeMask(size);
-    const counts = device.reads;
-    for (let byte = offset; byte < offset + size; byte++) {
-      const count = counts[byte] as number;
-      if (count !== MOST) counts[byte] = count + 1;
-    }
-    return Status.success;
+  #write(device: DeviceAccess, request: Request, address: number): number {
+    const status = device.write(request, address, this.#refusals);
+    this.#wrote = true;
+    return status;
   }
 }

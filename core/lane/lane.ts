@@ -3,7 +3,15 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { EventChannel } from '../platform/index.ts';
 import { Seat } from './seat.ts';
-import { LaneCount, type LaneMessage, LaneWord, type PageReference, sharedNow, type WatchPolicy } from './shared.ts';
+import {
+  LaneCount,
+  type LaneMessage,
+  LaneWord,
+  LEFT_WORK,
+  type PageReference,
+  sharedNow,
+  type WatchPolicy,
+} from './shared.ts';
 
 /** How often a wake-up is measured at start, and milliseconds between, in which the thread falls asleep again. */
 const MEASURES = 8;
@@ -36,6 +44,8 @@ export interface LaneTerms<Own> {
 /** What the lane has done so far. */
 export interface LaneReport {
   readonly guests: number;
+  /** Whether it goes before other threads of the host. */
+  readonly urgent: boolean;
   /** Milliseconds of one CPU spent on looking at pages, whether a request was found or not. */
   readonly watchedMs: number;
   /** Milliseconds that a wake-up of the thread takes on this host; 0: not measured yet. */
@@ -91,6 +101,10 @@ export class Lane<Own = unknown> {
   }
 
   #told(port: number): void {
+    if (port > LEFT_WORK) {
+      this.#seats.get(port - LEFT_WORK)?.catchUp();
+      return;
+    }
     const seat = this.#seats.get(Math.abs(port));
     if (port === 0) this.#terms.lost();
     else if (port > 0) {
@@ -108,13 +122,18 @@ export class Lane<Own = unknown> {
     setTimeout(() => this.#measure(times - 1), PAUSE).unref();
   }
 
-  /** From now on the lane looks after this channel and this page. It answers nothing before it is shown a view. */
-  seat(channel: EventChannel, page: PageReference): Seat {
+  /**
+   * From now on the lane looks after this channel and this page. It answers nothing before it is shown a view.
+   *
+   * @param leftWork does what writes that the lane answered have left; called while the lane keeps off
+   */
+  seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat {
     const seat = new Seat({
       channel,
       lane: this.#words,
       send: (message) => this.#send(message),
       ring: () => this.ring(),
+      leftWork,
       left: () => this.#seats.delete(channel.port),
     });
     this.#seats.set(channel.port, seat);
@@ -136,6 +155,7 @@ export class Lane<Own = unknown> {
     const count = (index: number): number => this.#counts[index] as number;
     return {
       guests: this.#seats.size,
+      urgent: Atomics.load(this.#words, LaneWord.urgent) === 1,
       watchedMs: count(LaneCount.watched),
       wakeMs: count(LaneCount.wakeMs),
       found: count(LaneCount.found),

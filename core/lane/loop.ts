@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { LaneGuest, Look, type ReadHardware } from './lane-guest.ts';
+import { availableParallelism } from 'node:os';
+import { LaneGuest, type LaneHardware, Look } from './lane-guest.ts';
+import { Pace } from './pace.ts';
 import {
   LaneCount,
   type LaneMessage,
   LaneWord,
-  Owner,
+  LEFT_WORK,
   type PageReference,
   SeatWord,
   USUAL_WAKE,
@@ -13,14 +15,14 @@ import {
 } from './shared.ts';
 import { WatchWindow } from './watch-window.ts';
 
-/** Looks at all pages between two looks at the clock, which costs more, and garbage. */
-const LOOKS = 256;
-/** An answer is announced after this many typical gaps without a further request. */
+/** A guest that takes longer than this many typical gaps may sleep: its answer has to be announced. */
 const LATE = 1.5;
-/** Answers that are announced at once after one that had to be announced late. */
-const EAGER = 2;
+/** Whether there is a processor for the control thread while the lane watches. */
+const ALONE = availableParallelism() > 1;
 /** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
 const DEAF = 5;
+/** Milliseconds after which a lane that never sleeps has no precedence any more. */
+const URGENT = 1000;
 const DEAF_WAKES = 50;
 
 /** What the lane needs of the platform it runs on, made in the lane's thread. */
@@ -33,9 +35,18 @@ export interface Bell {
   peek(): number;
   notify(port: number): void;
   unmask(port: number): void;
-  readonly readHardware: ReadHardware;
-  /** The memory of a mapped page. */
-  page(reference: PageReference): ArrayBufferLike;
+  readonly hardware: LaneHardware;
+  /** Gives this thread precedence over others of the host, or takes it away. @returns whether the host did it */
+  hurry?(pace: 'urgent' | 'usual'): boolean;
+  /** For a rehearsal before the first guest. */
+  readonly rehearsal: {
+    /** An event to it, and its unmask, are harmless. */
+    readonly port: number;
+    /** Can be read and written; -1: there is none. */
+    readonly file: number;
+    /** A page of this process. */
+    readonly page: PageReference;
+  };
 }
 
 export interface LoopTerms {
@@ -47,7 +58,7 @@ export interface LoopTerms {
   readonly inbox: () => LaneMessage | undefined;
   /**
    * Tells the control thread: a positive number is the port of a seat that was handed over, a negative one that of an
-   * event without a seat, 0 that events were lost.
+   * event without a seat, 0 that events were lost; {@link LEFT_WORK} added to a port, that its guest's writes left work.
    */
   readonly tell: (port: number) => void;
   /** Milliseconds, the same as the control thread's. */
@@ -63,14 +74,21 @@ export class LaneLoop {
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
   readonly #window: WatchWindow;
+  readonly #pace: Pace;
   readonly #byPort = new Map<number, LaneGuest>();
   #guests: LaneGuest[] = [];
   #drained = 0;
+  #urgent = false;
+  /** When it woke last. */
+  #woke = 0;
+  /** The control thread has given a page back that was handed over to it. */
+  #returned = false;
 
   constructor(terms: LoopTerms) {
     this.#terms = terms;
     this.#words = new Int32Array(terms.words);
     this.#counts = new Float64Array(terms.counts);
+    this.#pace = new Pace(terms.now);
     this.#window = new WatchWindow({
       policy: terms.policy,
       wakeMs: () => this.#wakeMs,
@@ -79,22 +97,34 @@ export class LaneLoop {
 
   /** Runs until it is told to stop. */
   run(): void {
+    this.#hurry('urgent');
     while (Atomics.load(this.#words, LaneWord.stop) === 0) this.wake(this.#terms.bell.sleep());
+  }
+
+  /** A guest waits, so the lane goes first; one that keeps it awake must not keep everything else waiting. */
+  #hurry(pace: 'urgent' | 'usual'): void {
+    const raised = pace === 'urgent';
+    if (raised === this.#urgent) return;
+    this.#urgent = raised;
+    const obeyed = this.#terms.bell.hurry?.(pace) === true;
+    Atomics.store(this.#words, LaneWord.urgent, raised && obeyed ? 1 : 0);
   }
 
   /** One wake-up: `count` events, or -1 when some were lost. */
   wake(count: number): void {
     Atomics.store(this.#words, LaneWord.awake, 1);
+    this.#woke = this.#pace.sync();
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#drain();
     if (this.#hear(count)) this.#watch();
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
+    this.#hurry('urgent');
     for (let i = 0; i < this.#guests.length; i++) this.#settle(this.#guests[i] as LaneGuest);
   }
 
-  /** Takes what was heard: `count` events, or -1 when some were lost. @returns whether the lane answered something */
+  /** Takes what was heard: `count` events, or -1 when some were lost. @returns whether there was a request */
   #hear(count: number): boolean {
     let busy = false;
     for (let i = 0; i < count; i++) busy = this.#delivered(this.#terms.bell.ports[i] as number) || busy;
@@ -102,7 +132,7 @@ export class LaneLoop {
       this.#terms.tell(0);
       for (const guest of this.#guests) busy = this.#delivered(guest.port) || busy;
     }
-    return (count <= 0 && this.#lookAtAll('heard') === Look.answered) || busy;
+    return (count <= 0 && this.#lookAtAll('heard') >= Look.answered) || busy;
   }
 
   get #wakeMs(): number {
@@ -115,7 +145,7 @@ export class LaneLoop {
     this.#counts[LaneCount.rung] = 0;
   }
 
-  /** An event: the channel is masked now. @returns whether the lane answered */
+  /** An event: the channel is masked now. @returns whether there was a request */
   #delivered(port: number): boolean {
     const guest = this.#byPort.get(port);
     if (guest === undefined) {
@@ -128,7 +158,7 @@ export class LaneLoop {
     else if (look === Look.nothing) this.#empty(guest);
     // One event may have been for both, this request and the answer that the control thread waits for.
     else if (look === Look.answered && awaitsAnswer(guest)) this.#handOver(guest);
-    return look === Look.answered;
+    return look >= Look.answered;
   }
 
   /** An event without a request: one that came while its request was answered already, or one for the control thread. */
@@ -151,11 +181,17 @@ export class LaneLoop {
   /** @param how a guest that is heard sleeps, unlike one that is seen */
   #look(guest: LaneGuest, how: 'heard' | 'seen'): number {
     const look = guest.look(this.#fetch);
+    if (guest.handed && look !== Look.taken) {
+      guest.handed = false;
+      this.#returned = true;
+    }
     if (look < Look.answered) return look;
     // A guest that asks again has seen its last answer.
     guest.unannounced = false;
-    if (look === Look.handedOver) this.#terms.tell(guest.port);
-    else this.#answered(guest, how);
+    if (look === Look.handedOver) {
+      guest.handed = true;
+      this.#terms.tell(guest.port);
+    } else this.#answered(guest, how);
     return look;
   }
 
@@ -165,19 +201,18 @@ export class LaneLoop {
    * request follows.
    */
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
-    const now = this.#terms.now();
-    if (how === 'heard') this.#window.came(now - guest.answeredAt);
+    const now = this.#pace.time;
+    const gap = now - guest.answeredAt;
+    if (how === 'heard') this.#window.came(gap);
     guest.answeredAt = now;
-    if (how === 'seen' && guest.eager === 0) guest.unannounced = true;
+    if (how === 'seen' && gap <= this.#window.gap * LATE) guest.unannounced = true;
     else {
-      if (guest.eager > 0) guest.eager--;
       this.#terms.bell.notify(guest.port);
     }
   }
 
   #announce(guest: LaneGuest): void {
     guest.unannounced = false;
-    guest.eager = EAGER;
     this.#terms.bell.notify(guest.port);
   }
 
@@ -200,52 +235,73 @@ export class LaneLoop {
     return most;
   }
 
-  /** Looks for requests until none has come for a while, or all guests that asked are with the control thread. */
+  /** Looks for requests until none has come for a while. */
   #watch(): void {
-    const { now, bell } = this.#terms;
+    const pace = this.#pace;
     const deaf = Math.max(DEAF, DEAF_WAKES * this.#wakeMs);
-    let heard = now();
+    let heard = pace.sync();
     let last = heard;
-    let time = heard;
-    for (let looks = 1; time - last < this.#window.length; looks++) {
-      const found = this.#lookAtAll('seen');
-      if (found < Look.answered && looks % LOOKS !== 0) continue;
-      time = now();
-      if (found >= Look.answered) this.#window.came(time - last);
-      this.#announceLate(time);
-      if (found < Look.answered) continue;
+    let patience = this.#patience;
+    while (pace.time - last < patience) {
+      const found = this.#lookAtAll('seen') >= Look.answered;
+      const asked = found ? pace.found() : pace.look();
+      if (found) {
+        this.#window.came(pace.time - last);
+        this.#count(LaneCount.found, 1);
+        this.#count(LaneCount.watched, pace.time - last);
+        last = pace.time;
+        patience = this.#patience;
+      }
+      if (this.#returned) {
+        this.#returned = false;
+        last = pace.time;
+      }
+      if (!asked) continue;
+      this.#announceLate(pace.time);
+      patience = this.#patience;
       // A guest that never stops asking must not keep the thread from its end.
       if (Atomics.load(this.#words, LaneWord.stop) === 1) return;
-      this.#count(LaneCount.found, 1);
-      this.#count(LaneCount.watched, time - last);
       this.#drain();
-      // The control thread watches a guest that was handed over: two that spin would be one too many.
-      if (found === Look.handedOver && !this.#isBusy(time)) return;
-      last = time;
-      if (time - heard > deaf) {
-        const count = bell.peek();
-        this.#drain();
-        if (count !== 0) this.#hear(count);
-        heard = time;
+      if (pace.time - heard > deaf) {
+        this.#listen();
+        heard = pace.time;
       }
     }
+    this.#count(LaneCount.watched, pace.time - last);
+    if (this.#isHelped) return;
     this.#window.vain();
     this.#count(LaneCount.inVain, 1);
-    this.#count(LaneCount.watched, time - last);
   }
 
-  /** Whether a guest that the lane still has was answered a short while ago. */
-  #isBusy(time: number): boolean {
-    for (let i = 0; i < this.#guests.length; i++) {
-      const { answeredAt, words } = this.#guests[i] as LaneGuest;
-      if (time - answeredAt < this.#window.length && Atomics.load(words, SeatWord.owner) !== Owner.control) return true;
-    }
+  /** A guest that never stops asking must keep neither the events of others from being heard, nor its own from their end. */
+  #listen(): void {
+    if (this.#pace.time - this.#woke > URGENT) this.#hurry('usual');
+    const count = this.#terms.bell.peek();
+    this.#drain();
+    if (count !== 0) this.#hear(count);
+    for (let i = 0; i < this.#guests.length; i++) this.#tellWork(this.#guests[i] as LaneGuest);
+  }
+
+  /** Whether the control thread works on a request that was handed over. */
+  get #isHelped(): boolean {
+    for (let i = 0; i < this.#guests.length; i++) if ((this.#guests[i] as LaneGuest).handed) return true;
     return false;
+  }
+
+  /** How long to go on watching; while the control thread works on a request its guest asks nothing. */
+  get #patience(): number {
+    if (!this.#isHelped) return this.#window.length;
+    return ALONE ? this.#window.limit : 0;
+  }
+
+  #tellWork(guest: LaneGuest): void {
+    if (guest.leavesWork()) this.#terms.tell(guest.port + LEFT_WORK);
   }
 
   /** Before the lane sleeps: one last look, and the unmask that is owed. */
   #settle(guest: LaneGuest): void {
     if (guest.unannounced) this.#announce(guest);
+    this.#tellWork(guest);
     // Missed, and owed no more: the control thread, which saw the lane asleep, has unmasked in between.
     if (Atomics.load(guest.words, SeatWord.owed) === 0 && Atomics.load(guest.words, SeatWord.missed) === 0) return;
     const look = this.#look(guest, 'heard');
@@ -267,14 +323,15 @@ export class LaneLoop {
     const announced = Atomics.load(this.#words, LaneWord.inbox);
     if (announced === this.#drained) return;
     this.#drained = announced;
-    for (let message = this.#terms.inbox(); message !== undefined; message = this.#terms.inbox()) this.#obey(message);
+    for (let message = this.#terms.inbox(); message !== undefined; message = this.#terms.inbox()) this.obey(message);
   }
 
-  #obey(message: LaneMessage): void {
+  /** Does what the control thread says. */
+  obey(message: LaneMessage): void {
     const { bell } = this.#terms;
     switch (message.what) {
       case 'seat': {
-        const guest = new LaneGuest(message.port, bell.page(message.page), message.words, bell.readHardware);
+        const guest = new LaneGuest(message.port, bell.hardware.page(message.page), message.words, bell.hardware);
         this.#byPort.set(message.port, guest);
         this.#guests = [...this.#byPort.values()];
         return;

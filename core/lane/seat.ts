@@ -17,6 +17,8 @@ export interface SeatTerms {
   /** Wakes the lane. */
   readonly ring: () => void;
   readonly left: () => void;
+  /** Does what writes that the lane answered have left. */
+  readonly leftWork: () => void;
 }
 
 /**
@@ -77,19 +79,35 @@ export class Seat implements EventChannel {
     Atomics.store(this.#words, SeatWord.awaits, state === 'yes' ? 1 : 0);
   }
 
+  /** Does what the lane has left to be done. */
+  catchUp(): void {
+    this.hold(this.#terms.leftWork);
+  }
+
+  /** Does `work` while the lane keeps off the page and everything it answers from. */
+  hold(work: () => void): void {
+    const mine = !this.#left && this.#take();
+    try {
+      work();
+    } finally {
+      if (mine) this.unmask();
+    }
+  }
+
   /** From the next request on the lane answers from this view. When it returns the old one is not used any more. */
   show(view: GuestView): void {
     if (this.#left) return;
-    const mine = this.#take();
-    this.#terms.send({ what: 'view', port: this.port, view });
-    Atomics.add(this.#words, SeatWord.version, 1);
-    if (mine) this.unmask();
+    this.hold(() => {
+      this.#terms.send({ what: 'view', port: this.port, view });
+      Atomics.add(this.#words, SeatWord.version, 1);
+    });
   }
 
   /** After it returns the lane never looks at the page again, nor at a device. The channel stays as it is. */
   leave(): void {
     if (this.#left) return;
     this.#take();
+    this.#terms.leftWork();
     this.#left = true;
     this.#terms.send({ what: 'leave', port: this.port });
     this.#terms.left();

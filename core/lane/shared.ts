@@ -4,6 +4,8 @@ import type { PageReference } from '../platform/memory.ts';
 
 export type { PageReference } from '../platform/memory.ts';
 
+import type { PlacedQuiet } from '../space/quiet.ts';
+
 /**
  * Who may touch a guest's page and its answer at this moment. Whoever is not the owner does not even look at the page:
  * it may be unmapped by then.
@@ -43,7 +45,9 @@ export const LaneWord = {
   stop: 2,
   /** 1: the lane has ended, and may have died with a seat in its hands. */
   ended: 3,
-  words: 4,
+  /** 1: the lane goes before other threads of the host. */
+  urgent: 4,
+  words: 5,
 } as const;
 
 /** What watching costs and brings, as 64-bit floats. */
@@ -57,7 +61,7 @@ export const LaneCount = {
   wakes: 3,
   /** Milliseconds from a ring to the lane at work, the least that was measured; 0: not measured yet. */
   wakeMs: 4,
-  /** When the control thread has rung to measure it, in milliseconds since the epoch; 0: it has not. */
+  /** When the control thread has rung to measure it, in milliseconds of {@link sharedNow}; 0: it has not. */
   rung: 5,
   counts: 6,
 } as const;
@@ -75,6 +79,31 @@ export interface DeviceView {
   readonly reads: Uint32Array;
   /** File descriptor of the function's config space in this process; -1: hardware is left to the control thread. */
   readonly file: number;
+  /** Memory of the function's config space, for reads; missing: through the file. */
+  readonly page?: PageReference;
+  /** What writes do; missing: they are left to the control thread. */
+  readonly writes?: WriteView;
+}
+
+/** The rest of a compiled table: what becomes of a write. One element per aligned dword. */
+export interface WriteView {
+  /** Bits that go to hardware as written, and those of which a one does. */
+  readonly writable: Int32Array;
+  readonly ones: Int32Array;
+  /** Bits of the shadow that the guest may change. */
+  readonly own: Int32Array;
+  /** Bits whose writes are ignored without counting as refused. */
+  readonly reserved: Int32Array;
+  /** Bits with a behaviour. */
+  readonly coded: Int32Array;
+  /** What writes to those do, where that is known as data. */
+  readonly quiet: readonly (PlacedQuiet | null)[];
+  /** 1: a behaviour has bits of this dword. */
+  readonly behind: Uint8Array;
+  /** State words of all behaviours, in shared memory. */
+  readonly words: Uint32Array;
+  /** Writes so far, per byte. */
+  readonly counts: Uint32Array;
 }
 
 /** All that the lane knows about a guest. */
@@ -87,6 +116,8 @@ export interface GuestView {
   readonly requests: Float64Array;
   /** Answers so far by negated status. */
   readonly statuses: Float64Array;
+  /** Where refused writes are noted for the control thread; see `Refusals`. */
+  readonly refusals: SharedArrayBuffer;
 }
 
 /** What the control thread tells the lane. */
@@ -94,6 +125,12 @@ export type LaneMessage =
   | { readonly what: 'seat'; readonly port: number; readonly page: PageReference; readonly words: SharedArrayBuffer }
   | { readonly what: 'view'; readonly port: number; readonly view: GuestView }
   | { readonly what: 'leave'; readonly port: number };
+
+/**
+ * Added to the port of a seat in what the lane tells the control thread: the seat stays the lane's, but its guest's writes
+ * have left something to be done: refusals to record, a gate to close.
+ */
+export const LEFT_WORK = 2 ** 32;
 
 /** How long pages are looked at for a next request after an answer. */
 export interface WatchPolicy {
@@ -117,5 +154,5 @@ export interface Watch {
 /** Milliseconds of a wake-up on a host that was not measured. */
 export const USUAL_WAKE = 0.05;
 
-/** Milliseconds since the epoch, with a fine resolution: the same in all threads. */
-export const sharedNow = (): number => performance.timeOrigin + performance.now();
+/** Milliseconds that only go forward, with a fine resolution: the same in all threads. */
+export const sharedNow = (): number => Number(process.hrtime.bigint()) / 1e6;

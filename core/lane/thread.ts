@@ -11,16 +11,31 @@ export const runLane = async <Own>(makeBell: (own: Own) => Bell | Promise<Bell>)
   const { words, counts, policy, inbox, own } = workerData as LaneStart<Own>;
   const control = parentPort;
   if (control === null) throw new Error('a lane runs in a thread of its own');
+  const bell = await makeBell(own);
+  /** What is rehearsed, until the lane serves guests. */
+  let step: (() => void) | undefined;
   const loop = new LaneLoop({
-    bell: await makeBell(own),
+    bell,
     words,
     counts,
     policy,
     inbox: () => receiveMessageOnPort(inbox)?.message as LaneMessage | undefined,
-    tell: (port) => control.postMessage(port),
-    now: sharedNow,
+    tell: (port) => {
+      if (step === undefined) control.postMessage(port);
+    },
+    now: () => {
+      if (step !== undefined) step();
+      return sharedNow();
+    },
   });
-  warm();
+  warm({
+    loop,
+    bell,
+    whenever: (next) => {
+      step = next;
+    },
+  });
+  new Float64Array(counts).fill(0);
   control.postMessage('ready');
   try {
     loop.run();

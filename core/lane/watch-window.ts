@@ -20,13 +20,14 @@ export class WatchWindow {
     this.#watch = watch;
   }
 
-  get #limit(): number {
+  /** The longest watch. */
+  get limit(): number {
     const { longest, wakeUps } = this.#watch.policy;
     return Math.min(longest, wakeUps * this.#watch.wakeMs());
   }
 
   get length(): number {
-    const limit = this.#limit;
+    const limit = this.limit;
     const { shortest, patience } = this.#watch.policy;
     if (this.#inVain > patience) return Math.min(limit, shortest);
     return this.#gap === 0 ? limit : Math.min(limit, Math.max(shortest, this.#gap * GAPS));
@@ -39,7 +40,7 @@ export class WatchWindow {
 
   /** A request came `gap` after the last answer; by an event, when watching had ended before. */
   came(gap: number): void {
-    const limit = this.#limit;
+    const limit = this.limit;
     // A pause between bursts says nothing about the gaps inside of them.
     if (gap > limit) return;
     this.#inVain = 0;

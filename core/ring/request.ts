@@ -27,7 +27,10 @@ export class Request {
   readonly bytes = new Uint8Array(OP_BYTES);
   readonly #words = new Int32Array(this.bytes.buffer);
   readonly #halves = new Uint16Array(this.bytes.buffer);
-  /** `value` as sent, kept because the answer replaces `value`: it bounds the vectors that are copied back. */
+  /**
+   * `value` as sent, or one more than the list holds. Kept because the answer replaces `value`: it bounds the vectors that
+   * are copied back.
+   */
   count = 0;
 
   /**
@@ -47,7 +50,9 @@ export class Request {
 
   /** Called after the copy. */
   sealed(): void {
-    this.count = this.value;
+    // Never above 32 bits with a sign, which would be an object on the heap: more than the list holds is enough.
+    const { bits } = this;
+    this.count = bits < 0 || bits > MAX_VECTORS ? MAX_VECTORS + 1 : bits;
   }
 
   get cmd(): number {

@@ -3,6 +3,7 @@
 import type { InterruptType, IntxAnswer, IntxState } from '../interrupts.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import type { CapabilityLists } from './capabilities.ts';
+import type { QuietWrites } from './quiet.ts';
 
 /**
  * Status of a register write whose answer comes later, when the device has settled: the guest waits, nobody else does. Not a protocol value; all of those are zero or negative.
@@ -85,6 +86,10 @@ export interface Behaviour {
    * answered {@link PENDING}. It is then read once after each of those, and guests are answered from memory.
    */
   readonly steady?: boolean;
+  /** Writes that `write` need not be asked about. A register with `twofold` or `gated` writes is `steady`. */
+  readonly quiet?: QuietWrites;
+  /** Does what a write to a `gated` register put off. */
+  close?(at: RegisterAccess): void;
   /**
    * A guest's write, already merged to the whole register.
    *

@@ -5,7 +5,7 @@ import type { DeviceView } from '../lane/shared.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import { PENDING } from './behaviour.ts';
-import type { CompiledSpace, PlacedClaim } from './compile.ts';
+import { type CompiledSpace, carryState, type PlacedClaim } from './compile.ts';
 
 /** Told about what did not go as the guest asked; must not allocate for a refusal it has seen before. */
 export interface AccessSink {
@@ -19,6 +19,7 @@ export interface AccessSink {
    * @param mask bit pattern of the refused bits of `value`
    * @param why a constant text for a behaviour's rule; `undefined`: the policy of the bits tells
    * @param owner of a behaviour; `undefined`: ask the table
+   * @param times how often the same was refused
    */
   denied(
     offset: number,
@@ -27,6 +28,7 @@ export interface AccessSink {
     mask: number,
     why: string | undefined,
     owner: string | undefined,
+    times: number,
   ): void;
 }
 
@@ -73,9 +75,8 @@ export class ConfigSpace {
 
   constructor(hardware: PciFunction, table: CompiledSpace, sink: AccessSink) {
     const { configSize } = hardware.identity;
-    const bytes = () => new Uint32Array(configSize);
-    const reads = new Uint32Array(new SharedArrayBuffer(4 * configSize));
-    this.counts = { reads, writes: bytes(), denied: bytes() };
+    const shared = () => new Uint32Array(new SharedArrayBuffer(4 * configSize));
+    this.counts = { reads: shared(), writes: shared(), denied: new Uint32Array(configSize) };
     this.#hardware = hardware;
     this.#table = table;
     this.#sink = sink;
@@ -92,7 +93,10 @@ export class ConfigSpace {
 
   /** Replaces the table between two requests. */
   swap(table: CompiledSpace): void {
+    // The guest may have written since the new table was compiled.
+    carryState(this.#table, table);
     this.#table = table;
+    this.refresh();
     if (this.#recorder !== undefined) this.#claimed = claimedBits(table);
   }
 
@@ -255,8 +259,20 @@ export class ConfigSpace {
   /** What another thread needs to answer reads; `null` while every access is taken down. */
   get deviceView(): DeviceView | null {
     if (this.#recorder !== undefined) return null;
-    const { size, shadowed, shadow, answered } = this.#table;
-    return { size, shadowed, shadow, answered, reads: this.counts.reads, file: this.#hardware.configFile ?? -1 };
+    const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, quiet, words } = this.#table;
+    const { configFile = -1, configPage } = this.#hardware;
+    const behind = new Uint8Array(size >> 2);
+    for (const { offset } of this.#table.steady) behind[offset >> 2] = 1;
+    return {
+      size,
+      shadowed,
+      shadow,
+      answered,
+      reads: this.counts.reads,
+      file: configFile,
+      ...(configPage === undefined ? {} : { page: configPage }),
+      writes: { writable, ones, own, reserved, coded, quiet, behind, words, counts: this.counts.writes },
+    };
   }
 
   /** Passes writable bits on, in the largest accesses that touch only bytes with a writable bit. */
@@ -319,11 +335,44 @@ export class ConfigSpace {
   }
 
   #deny(mask: number, why: string | undefined, owner: string | undefined): void {
-    for (let byte = 0; byte < this.#size; byte++) {
-      if (((mask >>> (byte << 3)) & 0xff) !== 0) countBytes(this.counts.denied, this.#offset + byte, 1);
-    }
     this.#refused |= mask;
-    this.#sink.denied(this.#offset, this.#size, this.#written, mask, why, owner);
+    this.#tellRefused(this.#offset, this.#size, this.#written, mask, why, owner, 1);
+  }
+
+  #tellRefused(
+    offset: number,
+    size: number,
+    value: number,
+    mask: number,
+    why: string | undefined,
+    owner: string | undefined,
+    times: number,
+  ): void {
+    const { denied } = this.counts;
+    for (let byte = 0; byte < size; byte++) {
+      if (((mask >>> (byte << 3)) & 0xff) === 0) continue;
+      denied[offset + byte] = Math.min(MOST, (denied[offset + byte] as number) + times);
+    }
+    this.#sink.denied(offset, size, value, mask, why, owner, times);
+  }
+
+  /** Bits of a write without a behaviour were refused by another thread, as often as it says. */
+  refusedElsewhere(offset: number, size: number, value: number, mask: number, times: number): void {
+    this.#tellRefused(offset, size, value, mask, undefined, undefined, times);
+  }
+
+  /** Closes the gates that another thread has left to be closed. @returns whether there was one */
+  closeGates(): boolean {
+    const { registers, words } = this.#table;
+    let some = false;
+    for (const quiet of this.#table.gates) {
+      if (quiet.writes.kind !== 'gated' || words[quiet.writes.closing] === 0) continue;
+      words[quiet.writes.closing] = 0;
+      some = true;
+      for (const one of registers[quiet.offset >> 2] ?? []) if (one.offset === quiet.offset) one.behaviour.close?.(one);
+      this.refresh(quiet.offset >> 2);
+    }
+    return some;
   }
 
   /** Who owns the bits of an access, for explanations; an empty list: no field. */

@@ -57,6 +57,7 @@ export class DenialRecord {
    *
    * @param value bit pattern as written, signed or unsigned
    * @param mask bit pattern of the refused bits
+   * @param times how often it was refused
    * @param rule the behaviour's rule, or `undefined` for the policy of the bits
    * @returns the entry when it is new
    */
@@ -68,8 +69,9 @@ export class DenialRecord {
     mask: number,
     rule: string | undefined,
     owner: string | undefined,
+    times = 1,
   ): Denial | undefined {
-    this.total++;
+    this.total += times;
     const bucket = (Math.imul(device ^ (offset << 3) ^ size, 0x9e3779b1) ^ mask) & 511;
     for (let index = this.#buckets[bucket] ?? -1; index >= 0; index = this.#next[index] ?? -1) {
       const entry = this.#entries[index];
@@ -81,13 +83,13 @@ export class DenialRecord {
         this.#masks[index] === (mask | 0) &&
         this.#rules[index] === rule
       ) {
-        entry.count++;
+        entry.count += times;
         this.#values[index] = value;
         return undefined;
       }
     }
     if (this.#entries.length >= this.#capacity) {
-      this.overflow++;
+      this.overflow += times;
       return undefined;
     }
     const entry = {
@@ -98,7 +100,7 @@ export class DenialRecord {
       value: value >>> 0,
       mask: mask >>> 0,
       ...this.#explain(device, offset, mask >>> 0, rule, owner),
-      count: 1,
+      count: times,
     };
     const index = this.#entries.push(entry) - 1;
     this.#rules.push(rule);

@@ -4,6 +4,7 @@ import { fail } from '../errors/index.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess, SharedWords } from './behaviour.ts';
 import { constantBits } from './constants.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
+import { movedBy, type PlacedQuiet } from './quiet.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
 export interface PlacedClaim {
@@ -86,8 +87,8 @@ export interface CompiledSpace {
   /** Bits of which a one goes to hardware. */
   readonly ones: Int32Array;
   /**
-   * Bits that a read takes from elsewhere than hardware: `shadowed`, and those a behaviour reads. This array and the two
-   * that follow lie in shared memory: a thread of its own can answer from them.
+   * Bits that a read takes from elsewhere than hardware: `shadowed`, and those a behaviour reads. All arrays of bits lie
+   * in shared memory: a thread of its own can answer from them.
    */
   readonly answered: Int32Array;
   /** Bits that a read takes from `shadow`. */
@@ -103,8 +104,12 @@ export interface CompiledSpace {
   readonly registers: readonly (readonly PlacedRegister[] | undefined)[];
   /** Those of them whose content is kept in `shadow`. */
   readonly steady: readonly PlacedRegister[];
-  /** State words of all behaviours, in one place. */
+  /** State words of all behaviours, in one place, in shared memory. */
   readonly words: Uint32Array;
+  /** What writes to registers with a behaviour do, per dword, where that is known as data. */
+  readonly quiet: readonly (PlacedQuiet | null)[];
+  /** Those of the registers whose writes can leave something to be done. */
+  readonly gates: readonly PlacedQuiet[];
   /** Who owns which bit; bits in no claim have no field. */
   readonly claims: readonly PlacedClaim[];
 }
@@ -164,16 +169,15 @@ export class TableBuilder {
 
   /** @param size bytes of config space that the guest sees */
   constructor(device: DeviceOperations, size: number, deny: DenyRegister) {
-    const table = () => new Int32Array(size >> 2);
     this.#device = device;
     this.#deny = deny;
     this.#size = size;
-    const shared = () => new Int32Array(new SharedArrayBuffer(size & ~3));
+    const table = () => new Int32Array(new SharedArrayBuffer(size & ~3));
     this.#writable = table();
     this.#ones = table();
-    this.#answered = shared();
-    this.#shadowed = shared();
-    this.#shadow = shared();
+    this.#answered = table();
+    this.#shadowed = table();
+    this.#shadow = table();
     this.#own = table();
     this.#reserved = table();
     this.#coded = table();
@@ -269,7 +273,7 @@ export class TableBuilder {
   finish(unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace {
     if (unhandled === 'permissive') this.#openUnclaimed();
     const coded = this.#registers.filter((list) => list !== undefined).flat();
-    const words = new Uint32Array(wordsOf(coded));
+    const words = new Uint32Array(new SharedArrayBuffer(4 * wordsOf(coded)));
     const shared = new Map<SharedWords, Uint32Array>();
     let next = 0;
     for (const one of coded) {
@@ -285,10 +289,11 @@ export class TableBuilder {
       }
       const before = previous?.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
       if (before === undefined) one.behaviour.attach?.(one);
-      else one.words.set(before.words);
     }
-    if (previous !== undefined) this.#carryOver(previous);
+    if (previous !== undefined)
+      carryState(previous, { own: this.#own, shadow: this.#shadow, registers: this.#registers });
     if (unhandled !== 'permissive') this.#keepConstants();
+    const quiet = unhandled === 'permissive' ? [] : this.#registers.map((list) => quietOf(list));
     const steady = coded.filter(({ behaviour }) => behaviour.steady === true && behaviour.read !== undefined);
     for (const one of steady) this.#keepSteady(one);
     return {
@@ -304,6 +309,8 @@ export class TableBuilder {
       registers: this.#registers,
       steady,
       words,
+      quiet,
+      gates: quiet.filter((one) => one !== null).filter(({ writes }) => writes.kind === 'gated'),
       claims: this.#claims,
     };
   }
@@ -334,13 +341,31 @@ export class TableBuilder {
     this.#shadowed[at] = (this.#shadowed[at] ?? 0) | bits;
     this.#shadow[at] = ((this.#shadow[at] ?? 0) & ~bits) | ((one.view() << one.shift) & bits);
   }
-
-  #carryOver(previous: CompiledSpace): void {
-    const shared = Math.min(this.#own.length, previous.own.length);
-    for (let at = 0; at < shared; at++) {
-      const kept = (this.#own[at] ?? 0) & (previous.own[at] ?? 0);
-      if (kept === 0) continue;
-      this.#shadow[at] = ((this.#shadow[at] ?? 0) & ~kept) | ((previous.shadow[at] ?? 0) & kept);
-    }
-  }
 }
+
+/** State of the registers that both tables have, and the guest's own values of bits that are emulated in both. */
+export const carryState = (
+  previous: CompiledSpace,
+  next: Pick<CompiledSpace, 'own' | 'shadow' | 'registers'>,
+): void => {
+  for (const one of next.registers.flatMap((list) => list ?? [])) {
+    const before = previous.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
+    if (before !== undefined) one.words.set(before.words);
+  }
+  const shared = Math.min(next.own.length, previous.own.length);
+  for (let at = 0; at < shared; at++) {
+    const kept = (next.own[at] ?? 0) & (previous.own[at] ?? 0);
+    if (kept === 0) continue;
+    next.shadow[at] = ((next.shadow[at] ?? 0) & ~kept) | ((previous.shadow[at] ?? 0) & kept);
+  }
+};
+
+/** A dword with more than one description is left to its behaviours. */
+const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedQuiet | null => {
+  const [one, another] = registers?.filter(({ behaviour }) => behaviour.quiet !== undefined) ?? [];
+  if (one?.behaviour.quiet === undefined || another !== undefined) return null;
+  const { offset, size, shift, mask, words } = one;
+  const reach = (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
+  const base = words.byteOffset / words.BYTES_PER_ELEMENT;
+  return { writes: movedBy(one.behaviour.quiet, base), mask: mask << shift, reach, shift, offset, size };
+};

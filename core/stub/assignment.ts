@@ -32,6 +32,8 @@ export interface Tenant extends GuestFacts {
   readonly refused: (denial: NonNullable<ReturnType<DenialRecord['record']>>) => void;
   /** A deferred register write has ended. */
   readonly settled: (status: number) => void;
+  /** Does `work` while no other thread answers the guest. Missing: there is no other thread. */
+  readonly hold?: (work: () => void) => void;
   /** What another thread may answer from has changed. */
   readonly viewChanged?: () => void;
   readonly warn: (facts: object, message: string) => void;
@@ -214,15 +216,24 @@ export class Assignment implements AccessSink {
       this.#skipped = new Set(skipped.keys());
       this.#rules = rules;
       takePolicy();
-      this.space.swap(table);
-      this.space.record(rules.recorder);
-      this.tenant.viewChanged?.();
+      const swap = (): void => {
+        this.space.swap(table);
+        this.space.record(rules.recorder);
+        this.tenant.viewChanged?.();
+      };
+      if (this.tenant.hold === undefined) swap();
+      else this.tenant.hold(swap);
     };
   }
 
   /** What another thread may answer from; `null`: nothing. */
   get deviceView(): DeviceView | null {
     return this.ended || this.#fenced !== undefined ? null : this.space.deviceView;
+  }
+
+  /** Does what writes that another thread answered have put off. */
+  closeGates(): void {
+    if (!this.ended && this.space.closeGates()) this.line.follow();
   }
 
   #compile(rules: AccessRules, previous: CompiledSpace | undefined) {
@@ -243,9 +254,10 @@ export class Assignment implements AccessSink {
     mask: number,
     why: string | undefined,
     owner: string | undefined,
+    times: number,
   ): void {
     const { bdf, tenant } = this.#terms;
-    const fresh = tenant.denials.record(bdf, offset, size, value, mask, why, owner);
+    const fresh = tenant.denials.record(bdf, offset, size, value, mask, why, owner, times);
     if (fresh !== undefined) tenant.refused(fresh);
   }
 

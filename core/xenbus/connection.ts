@@ -45,8 +45,12 @@ export class Connection {
   /** The lane's part of this guest, where there is a lane. */
   readonly #seat: Seat | undefined;
 
-  /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
-  constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher) {
+  /**
+   * @param leftWork does what the lane has left after answering writes: before the next request that needs code, and at
+   * the end
+   * @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6).
+   */
+  constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher, leftWork: () => void) {
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
       const { lane } = platform;
@@ -55,16 +59,23 @@ export class Connection {
       this.worker = worker;
       const listener = (): void => {
         if (this.#seat?.hasServed()) worker.answeredElsewhere();
+        this.#seat?.catchUp();
         worker.event();
       };
       const channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
-      this.#seat = reference === undefined ? undefined : lane?.seat(channel, reference);
+      this.#seat = reference === undefined ? undefined : lane?.seat(channel, reference, leftWork);
       this.#channel = this.#seat ?? channel;
     } catch (error) {
       this.#page.unmap();
       throw error;
     }
     this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared');
+  }
+
+  /** Does `work` while nobody answers the guest. */
+  hold(work: () => void): void {
+    if (this.#seat === undefined) work();
+    else this.#seat.hold(work);
   }
 
   /** What the lane may answer from. When it returns nothing older is used any more. */

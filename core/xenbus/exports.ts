@@ -155,7 +155,7 @@ export class Exports {
   }
 
   /** What a lane needs to answer for these devices. */
-  view(counters: Pick<GuestView, 'requests' | 'statuses'>): GuestView {
+  view(counters: Pick<GuestView, 'requests' | 'statuses' | 'refusals'>): GuestView {
     const placed = this.devices.flatMap((device) => {
       const vdev = this.#terms.slots.find(device);
       return vdev === undefined ? [] : [{ vdev, view: device.assignment?.deviceView ?? null }];
@@ -165,6 +165,11 @@ export class Exports {
       devices: placed.map(({ view }) => view),
       ...counters,
     };
+  }
+
+  /** The device at an address as a {@link view} has it. */
+  at(address: number): SeizedDevice | undefined {
+    return this.#terms.slots.lookup((address >>> 16) & 0xffff, (address >>> 8) & 0xff, address & 0xff);
   }
 
   /** Virtual address of a device that is exported. */

@@ -4,6 +4,7 @@ import { type Bdf, busOf, devfnOf, segmentOf } from '../bdf.ts';
 import { type AerOutcome, Dispatcher } from '../dispatcher/index.ts';
 import { describeError, isPcibackError } from '../errors/index.ts';
 import type { Denial, GuestFacts, Hooks } from '../hooks/index.ts';
+import { Refusals } from '../lane/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
 import { HostError, type PciIdentity, type Platform, type StoreWatch } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
@@ -72,6 +73,8 @@ export class GuestBackend {
   /** What was let go over the life of this back end. */
   readonly #released = { unmapped: 0, unbound: 0 };
   #frontClosed: (() => void) | undefined;
+  /** Writes that the lane has refused. */
+  readonly #refusals = new Refusals();
 
   constructor(terms: GuestBackendTerms) {
     const { platform, stub, log, guest } = terms;
@@ -88,6 +91,7 @@ export class GuestBackend {
       limit: this.#limit,
       refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
       settled: (status) => this.#connection?.worker.settled(status),
+      hold: (work) => (this.#connection === undefined ? work() : this.#connection.hold(work)),
       viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
@@ -113,8 +117,16 @@ export class GuestBackend {
   }
 
   #showView(): void {
-    this.#connection?.show(() => this.#exports.view(this.#dispatcher.counters));
+    this.#connection?.show(() => this.#exports.view({ ...this.#dispatcher.counters, refusals: this.#refusals.memory }));
   }
+
+  /** Does what the lane has left after answering writes; it keeps off meanwhile. */
+  readonly #catchUp = (): void => {
+    this.#refusals.take((address, offset, size, value, mask, times) => {
+      this.#exports.at(address)?.assignment?.space.refusedElsewhere(offset, size, value, mask, times);
+    });
+    for (const { assignment } of this.#exports.devices) assignment?.closeGates();
+  };
 
   #tellDenial(denial: Denial): void {
     if (this.#limit.allows()) this.#terms.log.debug({ ...denial }, 'write refused');
@@ -167,6 +179,7 @@ export class GuestBackend {
   }
 
   report(): GuestReport {
+    this.#connection?.hold(this.#catchUp);
     return {
       domain: this.guest.domain,
       name: this.guest.name,
@@ -259,7 +272,7 @@ export class GuestBackend {
     const { platform, frontend, guest, hooks, log } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
-    this.#connection = new Connection(platform, guest.domain, keys, this.#dispatcher);
+    this.#connection = new Connection(platform, guest.domain, keys, this.#dispatcher, this.#catchUp);
     this.#showView();
     await this.#switch(connected);
     log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');

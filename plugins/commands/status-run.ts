@@ -51,9 +51,17 @@ const deviceRows = (devices: StatusReport['devices']): string[] =>
         ]),
       ]).map((row) => row.trimEnd());
 
-const laneRow = ({ guests, watchedMs, wakeMs, found, inVain, wakes }: NonNullable<StatusReport['lane']>): string =>
+const laneRow = ({
+  guests,
+  urgent,
+  watchedMs,
+  wakeMs,
+  found,
+  inVain,
+  wakes,
+}: NonNullable<StatusReport['lane']>): string =>
   `answering thread: ${guests} guests, ${wakes} wake-ups of ${wakeMs.toFixed(2)} ms, ${found} requests found by watching, ` +
-  `${inVain} watches in vain, ${(watchedMs / 1000).toFixed(1)} s of one CPU spent on it`;
+  `${inVain} watches in vain, ${(watchedMs / 1000).toFixed(1)} s of one CPU spent on it${urgent ? ', goes before other programs' : ''}`;
 
 /** @throws PcibackError `CONTROL_UNREACHABLE`, `USAGE` */
 export const runStatus = async (context: CommandContext): Promise<number> => {

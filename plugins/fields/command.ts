@@ -30,9 +30,16 @@ const PERMISSIVE_ONLY = Command.special | Command.vgaPalette | Command.wait | Co
 /** Bits that a guest sees as hardware has them, 0x02bc. All others it sees as it wrote them. */
 export const GUEST_BITS = Command.master | Command.invalidate | PERMISSIVE_ONLY;
 
-/** State words: the guest's own value, and what hardware has in {@link PERMISSIVE_ONLY}. */
+/**
+ * State words: the guest's own value, what hardware has in {@link PERMISSIVE_ONLY}, whether the device is switched on, and
+ * whether it has still to be switched off.
+ */
 const OWN = 0;
 const FIXED = 1;
+const ON = 2;
+const CLOSING = 3;
+/** Bits that are the guest's alone: PARITY, SERR and the reserved ones. */
+const FREE = ~(GUEST_BITS | DECODE | Command.intxDisable) & 0xffff;
 
 const NO_INVALIDATE = 'the cache line size does not allow memory write and invalidate';
 const NOT_BY_POLICY = 'the interrupt policy does not allow this change';
@@ -60,14 +67,20 @@ export const command: Behaviour = {
     read: "hardware for MASTER and what goes with it, else the guest's own value",
     write: 'IO and MEMORY switch the function on, decode never off; MASTER and INVALIDATE by the host; else own value',
   },
-  words: 2,
+  words: 4,
   steady: true,
+  // Sizing a base address register, a guest switches decode off and on again around it, once for each.
+  quiet: { kind: 'gated', own: OWN, open: ON, closing: CLOSING, free: FREE, gate: DECODE, blockers: Command.master },
   attach: (at) => {
     const now = at.read();
     at.words[OWN] = now;
     at.words[FIXED] = now & PERMISSIVE_ONLY;
   },
   read: (at) => (at.read() & GUEST_BITS) | ((at.words[OWN] as number) & ~GUEST_BITS),
+  close: (at) => {
+    at.device.disable();
+    at.words[ON] = 0;
+  },
   write: (at, value) => {
     const { device, words } = at;
     const before = words[OWN] as number;
@@ -84,6 +97,7 @@ export const command: Behaviour = {
     } else if (device.enabled) {
       device.disable();
     }
+    words[ON] = device.enabled ? 1 : 0;
 
     const master = (wanted & Command.master) !== 0;
     if (master !== device.busMaster) device.setBusMaster(master ? 'on' : 'off');

@@ -105,7 +105,7 @@ function qemuArguments({ folder, logs, scenario, kernel }) {
     // A CPU without wide vector state: with `max`, programs under Xen crash now and then in this emulation.
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'Westmere', '-smp', '2', '-m', '6G'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
-    ...['-kernel', join(folder, 'xen'), '-append', xenWords],
+    ...['-kernel', join(folder, 'xen'), '-append', `${xenWords} ${scenario.xen}`.trim()],
     ...['-initrd', `${folder}/kernel/boot/vmlinuz-${kernel} ${dom0Words},${folder}/dom0.img`],
     ...['-virtfs', 'local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap'],
     ...['-virtfs', `local,path=${logs},mount_tag=out,security_model=none`],

@@ -2,7 +2,8 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { fail } from '../../../core/errors/index.ts';
+import { constants as os, setPriority } from 'node:os';
+import { describeError, fail } from '../../../core/errors/index.ts';
 import { type Lane, USUAL_WAKE, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
@@ -95,6 +96,15 @@ const askDomain = async (device: string): Promise<number> => {
   }
 };
 
+/** Requests that need code wait for this thread; the engine's own threads, which were there before, stay as they are. */
+const goFirst = (log: Logger): void => {
+  try {
+    setPriority(os.priority.PRIORITY_ABOVE_NORMAL);
+  } catch (error) {
+    log.debug({ why: describeError(error) }, 'no precedence over other programs');
+  }
+};
+
 /** What a wake-up costs here, as the lane has measured it. */
 const wakeMsOf = (lane: Lane | undefined) => (): number => lane?.report().wakeMs || USUAL_WAKE;
 
@@ -131,6 +141,7 @@ const runningRelease = async (sysfs: string): Promise<string | undefined> => {
 export const createXenPlatform = async (options: XenPlatformOptions): Promise<Platform> => {
   const { native, mode, sysfsRoot = '/sys', deviceRoot = '/dev/xen', log = silent } = options;
   await checkDevices(deviceRoot);
+  goFirst(log);
   const closers: (() => void | Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
     const failures: unknown[] = [];

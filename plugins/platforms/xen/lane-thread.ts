@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { readSync, writeSync } from 'node:fs';
+import { openSync, readSync, writeSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import type { Bell } from '../../../core/lane/index.ts';
 import { runLane } from '../../../core/lane/thread.ts';
 import { Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
@@ -18,6 +19,8 @@ const libc = library({
     ioctl: ['int', ['int', 'ulong', 'buffer']],
     /** The result is at most 4 here, so the declared `int` holds it. */
     pread: ['int', ['int', 'buffer', 'size', 'size']],
+    pwrite: ['int', ['int', 'buffer', 'size', 'size']],
+    calloc: ['pointer', ['size', 'size']],
     poll: ['int', ['buffer', 'ulong', 'int']],
   },
 });
@@ -35,7 +38,7 @@ const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset)
 
 /** The lane's bell over the event device. */
 const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell => {
-  const { ioctl, poll, pread } = native.bind(libc);
+  const { calloc, ioctl, poll, pread, pwrite } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
   const known = new Map<number, Uint8Array>();
@@ -45,6 +48,8 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
   polled.writeInt16LE(1, 4);
   const config = Buffer.alloc(4);
   const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
+  const spare = calloc(1n, BigInt(PAGE_BYTES));
+  if (spare === null) throw new HostError('calloc', native.errno());
   const bytesOf = (port: number): Uint8Array => {
     let bytes = known.get(port);
     if (bytes === undefined) {
@@ -89,16 +94,36 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
     peek: () => (poll(polled, 1n, 0) > 0 ? take() : 0),
     notify,
     unmask,
-    readHardware(file, offset, size) {
-      if (pread(file, config, sizes[size], offsets[offset] as bigint) !== size) {
-        throw new HostError('read of config space', native.errno());
+    hardware: {
+      read(file, offset, size) {
+        if (pread(file, config, sizes[size], offsets[offset] as bigint) !== size) {
+          throw new HostError('read of config space', native.errno());
+        }
+        return configWords[0] as number;
+      },
+      write(file, offset, size, value) {
+        configWords[0] = value;
+        if (pwrite(file, config, sizes[size], offsets[offset] as bigint) !== size) {
+          throw new HostError('write of config space', native.errno());
+        }
+      },
+      page(reference) {
+        if (typeof reference !== 'bigint') return reference;
+        return native.view(native.pointer(reference), PAGE_BYTES);
+      },
+    },
+    hurry(pace) {
+      const { PRIORITY_HIGHEST, PRIORITY_NORMAL } = constants.priority;
+      try {
+        // Of this thread only: Linux has a priority for each.
+        setPriority(pace === 'urgent' ? PRIORITY_HIGHEST : PRIORITY_NORMAL);
+        return true;
+      } catch {
+        // Not allowed here, which the lane reports: guests wait as long as other programs do.
+        return false;
       }
-      return configWords[0] as number;
     },
-    page(reference) {
-      if (typeof reference !== 'bigint') return reference;
-      return native.view(native.pointer(reference), PAGE_BYTES);
-    },
+    rehearsal: { port: wakePort, file: openSync('/dev/zero', 'r+'), page: native.address(spare) },
   };
 };
 

@@ -151,12 +151,12 @@ describe('who has the page', () => {
     await world.connection.close();
     world.settle();
     expect(world.answered).toBe(false);
-    expect(world.trace.slice(0, 3)).toEqual(['left', 'close', 'unmap']);
+    expect(world.trace.slice(0, 4)).toEqual(['left work', 'left', 'close', 'unmap']);
   });
 });
 
 describe('announcing', () => {
-  it('only the last of several answers that were found by looking: the guest was awake for the others', () => {
+  it('the first gap is not known to be usual; of the others that were found by looking only the last answer', () => {
     const world = laneWorld({ longest: 1, wakeUps: 1000, shortest: 0.5, patience: 3 });
     world.show([deviceView(1)]);
     let more = 5;
@@ -172,7 +172,7 @@ describe('announcing', () => {
     world.lane();
     expect(world.answered).toBe(true);
     expect(world.dispatcher.requests()).toEqual({ conf_read: 6 });
-    expect(events(world.trace, 'notify')).toBe(2);
+    expect(events(world.trace, 'notify')).toBe(3);
     expect(world.trace.at(-1)).toBe('unmask');
   });
 
@@ -299,7 +299,7 @@ describe('a lane that died', () => {
     new Int32Array(world.seat.memory)[SeatWord.owner] = Owner.lane;
     world.words[LaneWord.ended] = 1;
     await world.connection.close();
-    expect(world.trace).toEqual(['left', 'close', 'unmap']);
+    expect(world.trace).toEqual(['left work', 'left', 'close', 'unmap']);
   });
 });
 

@@ -3,7 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import { Lane } from '../../../core/lane/index.ts';
+import { Lane, Refusals } from '../../../core/lane/index.ts';
 import type { Platform } from '../../../core/platform/index.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
@@ -90,8 +90,20 @@ it.each(['adaptive', 'never'])('a guest, a lane and a control thread, each on it
     },
     lane,
   } as unknown as Platform;
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher);
-  connection.show(() => ({ addresses: Int32Array.of(0), devices: [space.deviceView], ...dispatcher.counters }));
+  const refusals = new Refusals();
+  const catchUp = (): void => {
+    refusals.take((_address, offset, size, value, mask, times) => {
+      space.refusedElsewhere(offset, size, value, mask, times);
+    });
+    space.closeGates();
+  };
+  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, catchUp);
+  connection.show(() => ({
+    addresses: Int32Array.of(0),
+    devices: [space.deviceView],
+    ...dispatcher.counters,
+    refusals: refusals.memory,
+  }));
 
   const workerData = { page, events: events.memory, port: PORT, requests: REQUESTS };
   const guest = new Worker(source('./guest-thread.ts'), { workerData });
@@ -99,7 +111,12 @@ it.each(['adaptive', 'never'])('a guest, a lane and a control thread, each on it
   let shown = 0;
   const shows = setInterval(() => {
     shown++;
-    connection.show(() => ({ addresses: Int32Array.of(0), devices: [space.deviceView], ...dispatcher.counters }));
+    connection.show(() => ({
+      addresses: Int32Array.of(0),
+      devices: [space.deviceView],
+      ...dispatcher.counters,
+      refusals: refusals.memory,
+    }));
   }, 2);
   const wrong = await new Promise<string[]>((resolve, reject) => {
     guest.on('message', resolve).on('error', reject);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import { type DeviceView, type GuestView, Seat, type WatchPolicy } from '../../../core/lane/index.ts';
+import { type DeviceView, type GuestView, Refusals, Seat, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Bell, LaneLoop } from '../../../core/lane/loop.ts';
 import { LaneCount, type LaneMessage, LaneWord } from '../../../core/lane/shared.ts';
 import type { Platform } from '../../../core/platform/index.ts';
@@ -54,11 +54,17 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     peek: () => 0,
     notify: () => trace.push('notify'),
     unmask,
-    readHardware: (file) => {
-      trace.push(`read of file ${file}`);
-      return state.hardware;
+    hardware: {
+      read: (file) => {
+        trace.push(`read of file ${file}`);
+        return state.hardware;
+      },
+      write: (file, offset, size, value) => {
+        trace.push(`write of ${value} to file ${file} at ${offset}, ${size} bytes`);
+      },
+      page: (reference) => reference as SharedArrayBuffer,
     },
-    page: (reference) => reference as SharedArrayBuffer,
+    rehearsal: { port: 0, file: -1, page },
   };
   const loop = new LaneLoop({
     bell,
@@ -87,6 +93,7 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     },
   );
   let seat: Seat | undefined;
+  const refusals = new Refusals();
   let listener: () => void = () => undefined;
   const words = new Int32Array(laneWords);
   const platform = {
@@ -100,19 +107,21 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
       },
     },
     lane: {
-      seat: (channel: Seat) => {
+      seat: (channel: Seat, _page: unknown, leftWork: () => void) => {
         const send = (message: LaneMessage): void => {
           messages.push(message);
           Atomics.add(words, LaneWord.inbox, 1);
         };
-        seat = new Seat({ channel, lane: words, send, ring, left: () => trace.push('left') });
+        seat = new Seat({ channel, lane: words, send, ring, left: () => trace.push('left'), leftWork });
         send({ what: 'seat', port: PORT, page, words: seat.memory });
         return seat;
       },
       report: () => ({ guests: 1, watchedMs: 0, found: 0, inVain: 0, wakes: 0 }),
     },
   } as unknown as Platform;
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher);
+  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
+    trace.push('left work');
+  });
   if (seat === undefined) throw new Error('the connection took no seat');
   const taken: Seat = seat;
 
@@ -135,7 +144,12 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     trace,
     state,
     show: (devices: readonly (DeviceView | null)[], addresses = devices.map((_, index) => index)): void => {
-      const view: GuestView = { addresses: Int32Array.from(addresses), devices, ...dispatcher.counters };
+      const view: GuestView = {
+        addresses: Int32Array.from(addresses),
+        devices,
+        ...dispatcher.counters,
+        refusals: refusals.memory,
+      };
       connection.show(() => view);
     },
     /** Puts a read into the page and sends the event. */

@@ -89,13 +89,19 @@ export class SharedEvents {
       peek: collect,
       notify: (port) => this.toGuest(port),
       unmask: (port) => this.unmask(port),
-      readHardware: () => {
-        throw new Error('a thread has no hardware of its own');
+      hardware: {
+        read: () => {
+          throw new Error('a thread has no hardware of its own');
+        },
+        write: () => {
+          throw new Error('a thread has no hardware of its own');
+        },
+        page: (reference: PageReference) => {
+          if (typeof reference === 'bigint') throw new TypeError('pages of threads are shared memory');
+          return reference;
+        },
       },
-      page: (reference: PageReference) => {
-        if (typeof reference === 'bigint') throw new TypeError('pages of threads are shared memory');
-        return reference;
-      },
+      rehearsal: { port: MOST_PORTS, file: -1, page: new SharedArrayBuffer(4096) },
     };
   }
 }

@@ -12,7 +12,9 @@ import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts
 
 describe('pciback status', () => {
   const nic = sample('e1000e');
-  const lane = { report: () => ({ guests: 1, watchedMs: 1234, wakeMs: 0.04, found: 7, inVain: 2, wakes: 5 }) };
+  const lane = {
+    report: () => ({ guests: 1, urgent: true, watchedMs: 1234, wakeMs: 0.04, found: 7, inVain: 2, wakes: 5 }),
+  };
   let home: string;
   let path: string;
   let host: EmbeddedHost;
@@ -47,7 +49,7 @@ describe('pciback status', () => {
     const [process, thread, ...rest] = await status();
     expect(process).toMatch(/^pciback, process \d+, on platform embedded$/);
     expect(thread).toBe(
-      'answering thread: 1 guests, 5 wake-ups of 0.04 ms, 7 requests found by watching, 2 watches in vain, 1.2 s of one CPU spent on it',
+      'answering thread: 1 guests, 5 wake-ups of 0.04 ms, 7 requests found by watching, 2 watches in vain, 1.2 s of one CPU spent on it, goes before other programs',
     );
     expect(rest).toEqual(['', 'no guest', '', 'no device']);
   });

@@ -209,7 +209,7 @@ describe('command register', () => {
   });
 
   it('asks for its state words', () => {
-    expect(command.words).toBe(2);
+    expect(command.words).toBe(4);
   });
 });
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+
+import type { PlacedQuiet } from '../space/quiet.ts';
+
+const Kind = { inert: 0, twofold: 1, gated: 2 } as const;
+
+/**
+ * A register whose writes a lane can do although there is code behind it. All kinds have one shape, which the compiler
+ * likes; the words that a kind does not have are 0.
+ */
+export class QuietRegister {
+  readonly offset: number;
+  readonly size: 1 | 2 | 4;
+  /** Bits of the behaviour, and all bits of the register, in their place in the dword. */
+  readonly mask: number;
+  readonly reach: number;
+  readonly #kind: number;
+  readonly #shift: number;
+  readonly #words: Uint32Array;
+  readonly #first: number = 0;
+  readonly #second: number = 0;
+  readonly #chosen: number = 0;
+  readonly #fixed: number = 0;
+  readonly #own: number = 0;
+  readonly #open: number = 0;
+  readonly #closing: number = 0;
+  readonly #free: number = 0;
+  readonly #gate: number = 0;
+  readonly #blockers: number = 0;
+
+  /** @param words the state words of all registers of the device */
+  constructor({ writes, offset, size, mask, reach, shift }: PlacedQuiet, words: Uint32Array) {
+    this.offset = offset;
+    this.size = size;
+    this.mask = mask;
+    this.reach = reach;
+    this.#shift = shift;
+    this.#words = words;
+    this.#kind = Kind[writes.kind];
+    if (writes.kind === 'twofold') {
+      this.#first = writes.first;
+      this.#second = writes.second;
+      this.#chosen = writes.chosen;
+      this.#fixed = writes.fixed;
+    } else if (writes.kind === 'gated') {
+      this.#own = writes.own;
+      this.#open = writes.open;
+      this.#closing = writes.closing;
+      this.#free = writes.free;
+      this.#gate = writes.gate;
+      this.#blockers = writes.blockers;
+    }
+  }
+
+  /** Whether its gate waits to be closed. */
+  get isClosing(): boolean {
+    return this.#kind === Kind.gated && this.#words[this.#closing] === 1;
+  }
+
+  /** Whether writes need the register's content and leave another: not those that do nothing. */
+  get hasContent(): boolean {
+    return this.#kind !== Kind.inert;
+  }
+
+  /** Whether hardware must hold `value` for a write of it to be done here: it chooses the first of two. */
+  putsBack(value: number): boolean {
+    const words = this.#words;
+    if (this.#kind !== Kind.twofold || (words[this.#second] as number) === 0) return false;
+    return this.#shown(value) === (words[this.#first] as number) && !this.#asksForSecond(this.#shown(value));
+  }
+
+  /**
+   * Does a write.
+   *
+   * @param before the register's content, in its place in the dword
+   * @param now the same with what is written
+   * @returns whether it was done; then the register shows {@link content}
+   */
+  takes(before: number, now: number): boolean {
+    if (this.#kind === Kind.inert) return (now & this.mask) === 0;
+    const value = this.#shown(now);
+    return this.#kind === Kind.twofold ? this.#chooses(value) : this.#passes(this.#shown(before), value);
+  }
+
+  /** What the register shows, in its place in the dword. */
+  get content(): number {
+    const words = this.#words;
+    const at = this.#kind === Kind.gated ? this.#own : words[this.#chosen] === 1 ? this.#second : this.#first;
+    return ((words[at] as number) << this.#shift) & this.reach;
+  }
+
+  #shown(place: number): number {
+    return ((place & this.reach) >>> this.#shift) >>> 0;
+  }
+
+  #asksForSecond(value: number): boolean {
+    const all = this.reach >>> this.#shift;
+    return ((value | (this.#words[this.#fixed] as number)) & all) >>> 0 === all >>> 0;
+  }
+
+  #chooses(value: number): boolean {
+    const words = this.#words;
+    if (this.#asksForSecond(value)) {
+      words[this.#chosen] = 1;
+      return true;
+    }
+    // A register with nothing to choose takes anything.
+    if (words[this.#second] !== 0 && value !== words[this.#first]) return false;
+    words[this.#chosen] = 0;
+    return true;
+  }
+
+  #passes(before: number, now: number): boolean {
+    const words = this.#words;
+    if (((before ^ now) & ~(this.#free | this.#gate)) !== 0) return false;
+    if ((now & this.#gate) !== 0) {
+      if (words[this.#open] === 0) return false;
+      words[this.#closing] = 0;
+    } else if (words[this.#open] === 1) {
+      if ((before & this.#blockers) !== 0) return false;
+      words[this.#closing] = 1;
+    }
+    words[this.#own] = now;
+    return true;
+  }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+
+/**
+ * Writes to a register with a behaviour that change nothing but its state words: what `write` does with them, as data, so
+ * that a thread that runs no code can do it. A write that does not fit the description goes to the behaviour. All words
+ * are indexes into the register's own.
+ */
+export type QuietWrites =
+  /** Writes with zero in all of the behaviour's bits do nothing. */
+  | { readonly kind: 'inert' }
+  /**
+   * The register shows one of two values. All ones, but for the bits in `fixed`, choose the second; the first value
+   * itself, which hardware holds too, chooses the first. `chosen` is 0 or 1.
+   */
+  | {
+      readonly kind: 'twofold';
+      readonly first: number;
+      readonly second: number;
+      readonly chosen: number;
+      readonly fixed: number;
+    }
+  /**
+   * The register shows what was written to it. Bits in `free` change nothing else. The bits in `gate` open something in
+   * the device when one of them is set, and close it when none is. Closing can wait, and opening again before it has
+   * happened undoes it: nobody can tell the difference as long as none of the bits in `blockers` is set. `open` is 0 or
+   * 1 as the device is, `closing` 1 while it waits.
+   */
+  | {
+      readonly kind: 'gated';
+      readonly own: number;
+      readonly open: number;
+      readonly closing: number;
+      readonly free: number;
+      readonly gate: number;
+      readonly blockers: number;
+    };
+
+/** A description placed in the table of a device: word indexes count from the start of all state words. */
+export interface PlacedQuiet {
+  readonly writes: QuietWrites;
+  /** Bits of the behaviour, and all bits of the register, in their place in the dword. */
+  readonly mask: number;
+  readonly reach: number;
+  readonly shift: number;
+  /** Byte offset of the register, and its width in bytes. */
+  readonly offset: number;
+  readonly size: 1 | 2 | 4;
+}
+
+/** The same description, with word indexes that count from `base` words further on. */
+export const movedBy = (writes: QuietWrites, base: number): QuietWrites => {
+  switch (writes.kind) {
+    case 'inert':
+      return writes;
+    case 'twofold':
+      return {
+        ...writes,
+        first: base + writes.first,
+        second: base + writes.second,
+        chosen: base + writes.chosen,
+        fixed: base + writes.fixed,
+      };
+    case 'gated':
+      return { ...writes, own: base + writes.own, open: base + writes.open, closing: base + writes.closing };
+  }
+};

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { DeviceAccess, NEEDS_CODE } from '../../../core/lane/device-access.ts';
+import { Refusals } from '../../../core/lane/refusals.ts';
+import { ResourceFlag } from '../../../core/platform/index.ts';
+import { OP_START, Page } from '../../../core/ring/layout.ts';
+import { Request } from '../../../core/ring/request.ts';
+import { type Contribution, compileSpace } from '../../../core/space/compile.ts';
+import { ConfigSpace } from '../../../core/space/config-space.ts';
+import { bundledSets } from '../../kit/bundled-sets.ts';
+import { FakeDevice, FakeFunction } from '../../kit/index.ts';
+
+const FILE = 9;
+const ADDRESS = 8;
+const BARS = [
+  { start: 0xf7d00000n, size: 0x20000n, flags: ResourceFlag.memory },
+  { start: 0xf7d20000n, size: 0x20000n, flags: ResourceFlag.memory | ResourceFlag.memory64 | 0xc },
+  { start: 0n, size: 0n, flags: 0 },
+  { start: 0xe000n, size: 0x20n, flags: ResourceFlag.io | 1 },
+];
+
+const contributions: Contribution[] = (await bundledSets())
+  .filter(({ kind }) => kind === 'field')
+  .map(({ owner, set }) => ({ owner, set }));
+
+/** A network card with its capabilities, and what a guest's accesses to it lead to. */
+const side = () => {
+  const hardware = new FakeFunction({
+    resources: BARS,
+    image: [
+      [0x00, 4, 0x10d38086],
+      [0x04, 4, 0x00100103],
+      [0x08, 4, 0x02000000],
+      [0x0c, 4, 0x00000010],
+      [0x10, 4, 0xf7d00000],
+      [0x14, 4, 0xf7d2000c],
+      [0x1c, 4, 0x0000e001],
+      [0x2c, 4, 0xa01f8086],
+      [0x34, 1, 0xc8],
+      [0x3c, 2, 0x010b],
+      [0xc8, 4, 0xc823d001],
+      [0xd0, 4, 0x0080e005],
+      [0xe0, 4, 0x0001a010],
+      [0xe4, 4, 0x10008cc1],
+      [0xe8, 4, 0x00002810],
+      [0xa0, 4, 0x00040011],
+      [0x100, 4, 0x14020001],
+    ],
+  });
+  const device = new FakeDevice(hardware);
+  const denied: unknown[] = [];
+  const failed: unknown[] = [];
+  const space: ConfigSpace = new ConfigSpace(
+    hardware,
+    compileSpace(device, contributions, {
+      unhandled: 'drop',
+      deny: (offset, _size, mask, owner, why) => space.refusedByBehaviour(offset, mask, owner, why),
+      skipped: () => undefined,
+    }),
+    {
+      failed: (offset) => failed.push(offset),
+      denied: (offset, size, value, mask, why, owner, times) => {
+        for (let i = 0; i < times; i++) denied.push([offset, size, mask, why, owner].join());
+        void value;
+      },
+    },
+  );
+  return { hardware, device, space, denied, failed };
+};
+
+interface Access {
+  readonly write: boolean;
+  readonly offset: number;
+  readonly size: 1 | 2 | 4;
+  readonly value: number;
+}
+
+/** As the control thread does them all. */
+const direct = () => {
+  const one = side();
+  return {
+    ...one,
+    handed: 0,
+    does: ({ write, offset, size, value }: Access): readonly [number, number] => {
+      const status = write ? one.space.write(offset, size, value) : one.space.read(offset, size);
+      return [status, write ? 0 : one.space.value];
+    },
+    catchUp: () => undefined,
+  };
+};
+
+/** As a lane does those that it can, and the control thread the rest. */
+const shared = () => {
+  const one = side();
+  const view = one.space.deviceView;
+  if (view === null) throw new Error('the lane sees nothing');
+  const refusals = new Refusals();
+  const hardware = {
+    read: (_file: number, offset: number, size: 1 | 2 | 4) => one.hardware.readConfig(offset, size),
+    write: (_file: number, offset: number, size: 1 | 2 | 4, value: number) =>
+      one.hardware.writeConfig(offset, size, value),
+  };
+  const lane = new DeviceAccess({ ...view, file: FILE }, hardware, undefined);
+  const page = new Int32Array(1024);
+  const request = new Request();
+  const catchUp = (): void => {
+    refusals.take((address, offset, size, value, mask, times) => {
+      expect(address).toBe(ADDRESS);
+      one.space.refusedElsewhere(offset, size, value, mask, times);
+    });
+    one.space.closeGates();
+  };
+  const world = {
+    ...one,
+    handed: 0,
+    catchUp,
+    does: ({ write, offset, size, value }: Access): readonly [number, number] => {
+      page[Page.cmd >> 2] = write ? 1 : 0;
+      page[Page.offset >> 2] = offset;
+      page[Page.size >> 2] = size;
+      page[Page.value >> 2] = value;
+      request.copy(page);
+      const status = write ? lane.write(request, ADDRESS, refusals) : lane.read(request);
+      if (status !== NEEDS_CODE) return [status, write ? 0 : request.value];
+      world.handed++;
+      catchUp();
+      const answer = write ? one.space.write(offset, size, value) : one.space.read(offset, size);
+      return [answer, write ? 0 : one.space.value];
+    },
+  };
+  return world;
+};
+
+const places = [0x00, 0x04, 0x06, 0x0c, 0x0d, 0x0f, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x40, 0xc8, 0xcc, 0xd2];
+const more = [0xa0, 0xa2, 0xe8, 0xea, 0xf0, 0xf8, 0x100, 0x104, 0x110, 0x200, 0xffc];
+const values = [0, 0xffffffff, 0x103, 0x100, 0x107, 0x147, 0x507, 0xf7d00000, 0xf7d2000c, 0xe001, 0x10, 0x2810, 0x8000];
+
+const access = fc
+  .record({
+    write: fc.boolean(),
+    at: fc.oneof(fc.constantFrom(...places, ...more), fc.integer({ min: -4, max: 4100 })),
+    size: fc.constantFrom(4, 4, 2, 1),
+    value: fc.oneof(fc.constantFrom(...values), fc.integer({ min: 0, max: 0xffffffff })),
+  })
+  .map(
+    ({ write, at, size, value }): Access => ({
+      write,
+      offset: at - (((at % size) + size) % size),
+      size: size as 1 | 2 | 4,
+      value,
+    }),
+  );
+
+it('a device shared by a lane and the control thread is the device of the control thread alone', () => {
+  expect(OP_START).toBe(Page.cmd);
+  let lane = 0;
+  let all = 0;
+  fc.assert(
+    fc.property(fc.array(access, { minLength: 1, maxLength: 60 }), (accesses) => {
+      const one = direct();
+      const two = shared();
+      for (const each of accesses) expect([each, two.does(each)]).toEqual([each, one.does(each)]);
+      two.catchUp();
+      expect(two.hardware.image).toEqual(one.hardware.image);
+      expect(two.device.enabled).toBe(one.device.enabled);
+      expect(two.device.busMaster).toBe(one.device.busMaster);
+      expect([...two.denied].sort()).toEqual([...one.denied].sort());
+      expect(two.failed).toEqual(one.failed);
+      for (const counts of ['reads', 'writes', 'denied'] as const) {
+        expect(two.space.counts[counts]).toEqual(one.space.counts[counts]);
+      }
+      expect(two.space.table.words).toEqual(one.space.table.words);
+      lane += accesses.length - two.handed;
+      all += accesses.length;
+    }),
+    { numRuns: 150 },
+  );
+  // Not by leaving everything to the control thread.
+  expect(lane / all).toBeGreaterThan(0.7);
+});
+
+it('a scan sizes the base address registers with two requests that need code', () => {
+  const two = shared();
+  const does = (write: boolean, offset: number, size: 1 | 2 | 4, value = 0) => two.does({ write, offset, size, value });
+  for (const bar of [0x10, 0x14, 0x18, 0x1c, 0x30]) {
+    const [, before] = does(false, 0x04, 2);
+    does(true, 0x04, 2, before & ~3);
+    const [, address] = does(false, bar, 4);
+    does(true, bar, 4, 0xffffffff);
+    does(false, bar, 4);
+    does(true, bar, 4, address);
+    does(true, 0x04, 2, before);
+    expect(does(false, bar, 4)[1]).toBe(address);
+  }
+  // Switched on once, and never off in between.
+  expect(two.device.calls.filter((call) => call === 'enable')).toEqual(['enable']);
+  expect(two.device.calls).not.toContain('disable');
+  expect(two.handed).toBeLessThanOrEqual(2);
+});
+
+it('a gate that stays closed is closed in the device too, when there is time', () => {
+  const two = shared();
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x103 });
+  expect(two.device.enabled).toBe(true);
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x100 });
+  expect(two.device.enabled).toBe(true);
+  two.catchUp();
+  expect(two.device.enabled).toBe(false);
+  expect(two.does({ write: false, offset: 0x04, size: 2, value: 0 })[1]).toBe(0x100);
+});
+
+it('refusals that have no room go to the control thread', () => {
+  const refusals = new Refusals();
+  let places = 0;
+  for (; ; places++) {
+    const place = refusals.placeFor(1, places * 4, 4, 1);
+    if (place < 0) break;
+    refusals.note(place, places);
+  }
+  expect(places).toBe(64);
+  refusals.note(refusals.placeFor(1, 8, 4, 1), 99);
+  const taken: number[][] = [];
+  refusals.take((...facts) => taken.push(facts));
+  expect(taken).toHaveLength(64);
+  expect(taken[2]).toEqual([1, 8, 4, 99, 1, 2]);
+  expect(refusals.any).toBe(false);
+});
+
+it('a device that masters the bus is switched off at once', () => {
+  const [one, two] = [direct(), shared()];
+  for (const value of [0x107, 0x104]) {
+    const write = { write: true, offset: 0x04, size: 2, value } as const;
+    expect(two.does(write)).toEqual(one.does(write));
+  }
+  expect(two.handed).toBe(2);
+  expect(two.device.calls).toEqual(one.device.calls);
+});
+
+it('an address that the device has lost is put back', () => {
+  const two = shared();
+  two.hardware.put(0x10, 4, 0);
+  two.does({ write: true, offset: 0x10, size: 4, value: 0xf7d00000 });
+  expect(two.hardware.get(0x10, 4)).toBe(0xf7d00000);
+});
