@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createRequire } from 'node:module';
 import { join, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { splitChunk } from './cached-chunks.mjs';
 
 const require = createRequire(import.meta.url);
 const PROJECT = resolve(import.meta.dirname, '../..');
@@ -139,11 +140,16 @@ const licences = (modules) => {
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
 };
 
+/** The chunks that a start is made of, but for the small one that the answering thread has too. */
+const CACHED = ['core', 'serve'];
+
 /** Bundles dist/ in its place. To be called once after each run of the compiler: it reads what that wrote. */
 export const bundle = async () => {
   rmSync(join(DIST, CHUNKS), { recursive: true, force: true });
   const core = readdirSync(join(DIST, 'core'), { recursive: true })
     // The compiler leaves what it wrote for a source that is gone.
+    // What runs before the chunks is none of them.
+    .filter((file) => file !== 'code-cache.js')
     .filter((file) => file.endsWith('.js') && existsSync(join(PROJECT, 'core', file.replace(/\.js$/, '.ts'))))
     .map((file) => `core/${file}`);
   const build = await rolldown({
@@ -178,8 +184,13 @@ export const bundle = async () => {
     entryFileNames: '[name].cjs',
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
-  for (const { fileName, code } of output) {
-    writeFileSync(join(DIST, fileName), asAscii(withoutFaces(code)));
+  for (const { fileName, code, name } of output) {
+    const text = asAscii(withoutFaces(code));
+    if (fileName.startsWith(CHUNKS) && CACHED.includes(name)) {
+      const { script, module } = splitChunk(name, text);
+      writeFileSync(join(DIST, CHUNKS, `${name}.cjs`), script);
+      writeFileSync(join(DIST, fileName), module);
+    } else writeFileSync(join(DIST, fileName), text);
     // What the compiler wrote beside it is about other lines.
     rmSync(join(DIST, `${fileName}.map`), { force: true });
   }
