@@ -3,7 +3,7 @@
 
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { bundle } from './bundle.mjs';
+import { bundle, LATE } from './bundle.mjs';
 import { keepCompiled } from './cached-chunks.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
@@ -15,7 +15,7 @@ if (existsSync(main)) {
   const line = readFileSync(main, 'utf8').split('\n', 1)[0];
   if (line === FIRST_LINE) {
     chmodSync(main, 0o755);
-    keepCompiled(dist, main);
+    keepCompiled(dist, main, LATE);
   } else {
     console.error(`${main}: the first line is "${line}", expected "${FIRST_LINE}".`);
     console.error('Put it at the top of plugins/commands/main.ts; tsc keeps it.');

@@ -83,7 +83,7 @@ const atHand = {
 };
 
 /** What cosmiconfig loads when a file is of a kind that needs it; it wants them at once, so they are CommonJS. */
-const LATE = ['js-yaml', 'parse-json', 'import-fresh'];
+export const LATE = ['js-yaml', 'parse-json', 'import-fresh'];
 
 /**
  * Of the packages, what a start uses: cosmiconfig is run when an rc file is there, its loaders when the file is of their
@@ -182,6 +182,7 @@ export const bundle = async () => {
     dir: join(DIST, CHUNKS),
     format: 'cjs',
     entryFileNames: '[name].cjs',
+    chunkFileNames: 'late-[name].cjs',
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   for (const { fileName, code, name } of output) {

@@ -98,15 +98,19 @@ export default definePlugin({
 });
 `;
 
-/** What a process prints that takes the chunks as a start does: whether the engine accepted each. */
+/** What a process prints that takes the chunks as a start does, and the packages that are loaded late. */
 const looker = (
   dist,
 ) => `const { compiledChunks } = await import(${JSON.stringify(pathToFileURL(join(dist, 'core/code-cache.js')).href)});
 await import(${JSON.stringify(pathToFileURL(join(dist, 'chunks/serve.js')).href)});
 console.log(compiledChunks.map(({ isCached }) => isCached).join());`;
 
-/** Starts the command as a service is started, and keeps what the engine made of the chunks. */
-export const keepCompiled = (dist, main) => {
+/**
+ * Starts the command as a service is started, and keeps what the engine made of the chunks.
+ *
+ * @param late packages that are loaded when a file needs them, which are tried too
+ */
+export const keepCompiled = (dist, main, late) => {
   const folder = mkdtempSync(join(tmpdir(), 'pciback-build-'));
   try {
     writeFileSync(join(folder, 'keeper.mjs'), keeper(dist));
@@ -122,7 +126,7 @@ export const keepCompiled = (dist, main) => {
       });
     const served = run(main, 'serve', '--log-level', 'error');
     if (served.status !== 0) throw new Error(`the built command does not serve: ${served.stderr}`);
-    const looked = run('--input-type=module', '-e', looker(dist));
+    const looked = run('--input-type=module', '-e', looker(dist, late));
     if (looked.stdout !== 'true,true\n') throw new Error(`kept chunks are not taken: ${looked.stdout}${looked.stderr}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
