@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { type Bdf, type BdfPattern, formatBdf, hex, parseBdf, parseBdfPattern } from '../bdf.ts';
+import { type BdfPattern, formatBdf, parseBdf, parseBdfPattern } from '../bdf.ts';
 import { describeError } from '../errors/index.ts';
 import { defaults } from './defaults.ts';
-
-/** A test on devices, from a BDF pattern or from ids. */
-export interface DevicePattern {
-  /** As in the rc file, for messages. */
-  readonly text: string;
-  /** The address, where the pattern is exactly one. */
-  readonly address?: Bdf;
-  matches(device: { readonly bdf: Bdf; readonly vendor: number; readonly device: number }): boolean;
-}
+import { atAddress, type DevicePattern, ID, idOf, withIds } from './device-pattern.ts';
 
 /** Parses a text with one of the functions that throw errors of the catalogue. */
 const parsed = <Output>(parse: (text: string) => Output, example: string) =>
@@ -30,29 +22,18 @@ const bdfPattern = () => parsed((text): BdfPattern => parseBdfPattern(text), '"0
 const id = () =>
   z
     .string({ error: 'expected four hexadecimal digits in quotes, for example "8086"' })
-    .regex(/^(0x)?[0-9a-fA-F]{4}$/, 'expected four hexadecimal digits in quotes, for example "8086"')
-    .transform((text) => Number.parseInt(text, 16));
+    .regex(ID, 'expected four hexadecimal digits in quotes, for example "8086"')
+    .transform(idOf);
 
 const devicePattern = () =>
   z.union([
-    bdfPattern().transform(
-      (pattern): DevicePattern => ({
-        text: pattern.text,
-        ...(pattern.text.includes('*') ? {} : { address: parseBdf(pattern.text) }),
-        matches: (device) => pattern.matches(device.bdf),
-      }),
-    ),
+    bdfPattern().transform(atAddress),
     z
       .strictObject({
         vendor: id().describe('Vendor id, hexadecimal, as lspci -n prints it.'),
         device: id().optional().describe('Device id; missing: every device of the vendor.'),
       })
-      .transform(
-        ({ vendor, device }): DevicePattern => ({
-          text: `${hex(vendor, 4)}:${device === undefined ? '*' : hex(device, 4)}`,
-          matches: (one) => one.vendor === vendor && (device === undefined || one.device === device),
-        }),
-      ),
+      .transform(({ vendor, device }): DevicePattern => withIds(vendor, device)),
   ]);
 
 const word = () => z.string().min(1, 'expected a name');
@@ -102,8 +83,8 @@ const guest = () =>
   });
 
 /**
- * Everything an rc file can say: the one source of types, defaults, checks and the reference page. A schema for each key,
- * made when it is asked for: making one costs more than checking a value with it, and an rc file has few of the keys.
+ * Everything an rc file can say: the one source of types, checks and the reference page, a schema for each key. What
+ * `sound.ts` lets pass without them passes here too, which a test holds.
  */
 export const keySchemas = {
   platform: () =>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import { constants } from 'node:fs';
-import { access, lstat } from 'node:fs/promises';
+import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../plugin/trust.ts';
 import { defaults } from './defaults.ts';
 import type { Config } from './schema.ts';
+import { saidSoundly } from './sound.ts';
 
 /** A configuration and where it comes from. */
 export interface LoadedConfig {
@@ -57,24 +57,6 @@ export const defaultConfig = (): Config => ({
   guests: {},
 });
 
-const isPlain = (data: unknown): data is Readonly<Record<string, unknown>> =>
-  typeof data === 'object' && data !== null && Object.getPrototypeOf(data) === Object.prototype;
-
-/** The configuration of a sound rc file, checked key by key; `undefined` when anything in it is not accepted. */
-const parseKeys = async (data: unknown): Promise<Config | undefined> => {
-  if (!isPlain(data)) return undefined;
-  const { keySchemas } = await import('./keys.ts');
-  const isKey = (key: string): key is keyof typeof keySchemas => Object.hasOwn(keySchemas, key);
-  const said: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(data)) {
-    if (!isKey(key)) return undefined;
-    const parsed = keySchemas[key]().safeParse(value, { jitless: true });
-    if (!parsed.success) return undefined;
-    said[key] = parsed.data;
-  }
-  return { ...defaultConfig(), ...said };
-};
-
 /**
  * Checks what an rc file says.
  *
@@ -82,9 +64,8 @@ const parseKeys = async (data: unknown): Promise<Config | undefined> => {
  * @throws PcibackError `CONFIG_INVALID` naming the key.
  */
 export const parseConfig = async (data: unknown, file: string): Promise<Config> => {
-  const sound = await parseKeys(data);
-  if (sound !== undefined) return sound;
-  // The schema of the whole says best what is wrong.
+  const said = saidSoundly(data);
+  if (said !== undefined) return { ...defaultConfig(), ...said };
   const [{ configSchema }, { explainIssue }] = await Promise.all([import('./schema.ts'), import('./explain.ts')]);
   const parsed = configSchema.safeParse(data, { reportInput: true });
   if (parsed.success) return parsed.data;
@@ -171,19 +152,25 @@ const makeExplorer = async (onlooker: Onlooker) => {
   }
 };
 
+/** Also a link that leads nowhere. */
+const isThere = (file: string): boolean => {
+  try {
+    lstatSync(file);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 /** A search passes over files that it may not read; an rc file that is there and not in force would be a surprise. */
-const assertReadable = async (directory: string): Promise<boolean> => {
+const assertReadable = (directory: string): boolean => {
   let found = false;
   for (const place of searchPlaces) {
     const file = join(directory, place);
-    const there = await lstat(file).then(
-      () => true,
-      () => false,
-    );
-    if (!there) continue;
+    if (!isThere(file)) continue;
     found = true;
     try {
-      await access(file, constants.R_OK);
+      accessSync(file, constants.R_OK);
     } catch (error) {
       fail('CONFIG_UNREADABLE', { file, why: describeError(error) }, error);
     }
@@ -208,7 +195,7 @@ export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> =>
     return { config: await parseConfig(found?.config ?? {}, file), file, directory: dirname(file) };
   }
   for (const directory of [resolve(cwd), systemDirectory]) {
-    if (!(await assertReadable(directory))) continue;
+    if (!assertReadable(directory)) continue;
     const explorer = await makeExplorer(onlooker);
     const found = await explorer.search(directory).catch((error: unknown) => unreadable(directory, error));
     if (found) {

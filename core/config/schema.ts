@@ -3,11 +3,11 @@
 import { z } from 'zod';
 import { keySchemas } from './keys.ts';
 
-export type { DevicePattern } from './keys.ts';
+export type { DevicePattern } from './device-pattern.ts';
 
 type KeySchemas = { readonly [Key in keyof typeof keySchemas]: ReturnType<(typeof keySchemas)[Key]> };
 
-/** A whole rc file. For what one says there is `parseConfig`, which makes the schemas of its keys only. */
+/** A whole rc file. For what one says there is `parseConfig`, which does without the schema where it can. */
 export const configSchema = z.strictObject(
   Object.fromEntries(Object.entries(keySchemas).map(([key, make]) => [key, make()])) as unknown as KeySchemas,
 );

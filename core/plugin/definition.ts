@@ -62,6 +62,13 @@ export interface Host {
   readonly log: Logger;
 }
 
+/** Options whose schema is loaded only when the rc file has some: making a schema takes longer than most plugins do. */
+export interface LateOptions<Schema extends z.ZodType> {
+  /** What counts when the rc file has none: what the schema makes of `{}`. */
+  readonly defaults: z.output<Schema>;
+  schema(): Promise<Schema>;
+}
+
 /** A plugin, as {@link definePlugin} returns it. */
 export interface Plugin {
   readonly kind: 'plugin';
@@ -70,7 +77,7 @@ export interface Plugin {
   /** semver range of the plugin API ({@link API_VERSION}) it was written for. */
   readonly api: string;
   /** Schema of its options; a plugin without one takes none. */
-  readonly options?: z.ZodType;
+  readonly options?: z.ZodType | LateOptions<z.ZodType>;
   apply(host: Host, options: unknown): void;
 }
 
@@ -79,7 +86,7 @@ export interface PluginDefinition<Schema extends z.ZodType> {
   readonly name: string;
   readonly version?: string;
   readonly api: string;
-  readonly options?: Schema;
+  readonly options?: Schema | LateOptions<Schema>;
   apply(host: Host, options: z.output<Schema>): void;
 }
 

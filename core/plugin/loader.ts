@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import satisfies from 'semver/functions/satisfies.js';
-import validRange from 'semver/ranges/valid.js';
 import type { Bdf } from '../bdf.ts';
 import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
 import { Hooks } from '../hooks/index.ts';
@@ -10,6 +8,7 @@ import type { FieldSet } from '../space/declaration.ts';
 import { limitOf, limitsMeet } from '../space/limited-quirk.ts';
 import { findOverlap, type OwnedSet } from '../space/overlap.ts';
 import type { Quirk } from '../space/quirk.ts';
+import { liesInRange } from './api-range.ts';
 import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from './changes.ts';
 import { API_VERSION, type Plugin, type Undo } from './definition.ts';
 import { makeFacade, Scope } from './facade.ts';
@@ -130,7 +129,6 @@ export class PluginHost {
 
   async #put(thing: Plugin | Quirk, options: unknown, origin: string): Promise<ChangeEffect> {
     const { name } = thing;
-    if (thing.kind === 'plugin') this.#checkApi(thing);
     const scope = new Scope(name);
     const facts: LoadedPlugin = {
       kind: thing.kind,
@@ -138,11 +136,14 @@ export class PluginHost {
       origin,
       ...(thing.kind === 'plugin' ? { version: thing.version } : {}),
     };
-    // Entered before it is applied: a second load of the name that begins meanwhile is a duplicate too.
+    // Entered before anything is awaited: a second load of the name that begins meanwhile is a duplicate too.
     this.#entries.set(name, { facts, scope, thing, options });
     try {
       if (thing.kind === 'quirk') this.#applyQuirk(thing, options, scope);
-      else await this.#applyPlugin(thing, checkOptions(thing, options), scope);
+      else {
+        await this.#checkApi(thing);
+        await this.#applyPlugin(thing, await checkOptions(thing, options), scope);
+      }
       if (this.#sealed) this.hooks.check();
       return this.#changed(facts, 'loaded');
     } catch (error) {
@@ -214,13 +215,9 @@ export class PluginHost {
     }
   }
 
-  /** A pre-release of the API counts as the version that it leads to: plugins for that version can be tried with it. */
-  #checkApi(plugin: Plugin): void {
+  async #checkApi(plugin: Plugin): Promise<void> {
     const { name, api } = plugin;
-    if (!this.#ranges.has(api)) {
-      const isRange = validRange(api) !== null;
-      this.#ranges.set(api, isRange ? satisfies(this.#api, api, { includePrerelease: true }) : undefined);
-    }
+    if (!this.#ranges.has(api)) this.#ranges.set(api, await liesInRange(this.#api, api));
     const offered = this.#ranges.get(api);
     if (offered === undefined) {
       fail('PLUGIN_API', { name, wanted: `"${api}", which is no semver range`, offered: this.#api });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { access, readdir, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
@@ -41,16 +42,6 @@ export interface ResolvedPlugin {
 }
 
 const isPath = (name: string): boolean => /^(\.{0,2}\/|\.{1,2}$)/.test(name);
-
-const exists = async (path: string): Promise<boolean> => {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    // What is there but cannot be read is found out, with its reason, when it is read.
-    return false;
-  }
-};
 
 const isThing = (value: unknown): value is Plugin | Quirk =>
   typeof value === 'object' && value !== null && 'kind' in value && (value.kind === 'plugin' || value.kind === 'quirk');
@@ -101,7 +92,7 @@ const unknownPath = async (name: string, file: string, asker: Asker): Promise<ne
 
 const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => {
   const file = resolve(asker.directory, name);
-  if (!(await exists(file))) return unknownPath(name, file, asker);
+  if (!existsSync(file)) return unknownPath(name, file, asker);
   await assertTrusted(file, asker.onlooker ?? thisProcess());
   switch (extname(file)) {
     case '.json':
@@ -141,7 +132,7 @@ const packagePlaces = (directory: string): string[] => {
 
 const fromPackage = async (name: string, asker: Asker): Promise<ResolvedPlugin> => {
   const file = await entryOf(name, asker.directory);
-  if (file === undefined || !(await exists(file))) {
+  if (file === undefined || !existsSync(file)) {
     return fail('PLUGIN_UNKNOWN', {
       name,
       asked: asker.asked,

@@ -9,6 +9,7 @@ export type LogLevel = (typeof levels)[number];
 /** Where a readable log goes. */
 export interface LogOutput {
   write(line: string): void;
+  /** Asked at each line: to look at a standard stream is to make it. */
   readonly colour: boolean;
 }
 

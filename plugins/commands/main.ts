@@ -29,17 +29,25 @@ const catchSignals = (): Promise<NodeJS.Signals> =>
 
 process.on('uncaughtException', end);
 process.on('unhandledRejection', end);
-// `pciback demo | head`: whoever read the output has seen enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  end(error);
-});
+let isWatched = false;
+/** The standard streams are made when something is written: making one takes as long as reading the rc file. */
+const write = (text: string): void => {
+  if (!isWatched) {
+    isWatched = true;
+    // `pciback demo | head`: whoever read the output has seen enough.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      end(error);
+    });
+  }
+  process.stdout.write(text);
+};
 
 let signals: Promise<NodeJS.Signals> | undefined;
 try {
   const { runCommandLine } = await import('./command-line.ts');
   const status = await runCommandLine(argv, {
-    write: (text) => process.stdout.write(text),
+    write,
     complain: (text) => process.stderr.write(text),
     stop: () => {
       signals ??= catchSignals();
@@ -47,7 +55,9 @@ try {
     },
     log: readableLog('warn', {
       write: (line) => process.stderr.write(line),
-      colour: process.stderr.isTTY,
+      get colour() {
+        return process.stderr.isTTY;
+      },
     }),
   });
   // Not left to an empty event loop: a foreign library may keep a handle.

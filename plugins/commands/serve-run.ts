@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { formatBdf } from '../../core/bdf.ts';
 import type { Config, LoadedConfig, PluginEntry } from '../../core/config/index.ts';
-import { Control, ControlServer } from '../../core/control/index.ts';
+import type { ControlServer, ControlTerms } from '../../core/control/index.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
@@ -15,7 +15,12 @@ import { configure, loadPlugins, openPlatform, overridesOf } from './setup.ts';
 const openLog = async (context: CommandContext, level: LogLevel) =>
   context.options.json === true
     ? jsonLog(level)
-    : readableLog(level, { write: (line) => context.print(line.trimEnd()), colour: process.stdout.isTTY });
+    : readableLog(level, {
+        write: (line) => context.print(line.trimEnd()),
+        get colour() {
+          return process.stdout.isTTY;
+        },
+      });
 
 /** What the rc file hides has to be there: a device that was meant to be kept from the host would not be. */
 const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger): Promise<void> => {
@@ -38,10 +43,15 @@ const recording = (loaded: LoadedConfig, directory: unknown): LoadedConfig => {
 };
 
 /** Opens the control socket. Guests are served without one too, so what keeps it shut is only said. */
-const openControl = async (path: string | false, control: Control, log: Logger): Promise<ControlServer | undefined> => {
+const openControl = async (
+  path: string | false,
+  terms: ControlTerms,
+  log: Logger,
+): Promise<ControlServer | undefined> => {
   if (path === false) return undefined;
+  const { Control, ControlServer } = await import('../../core/control/index.ts');
   try {
-    return await ControlServer.start(path, control, log);
+    return await ControlServer.start(path, new Control(terms), log);
   } catch (error) {
     log.warn({ path, why: describeError(error) }, 'no control socket');
     return undefined;
@@ -77,8 +87,8 @@ export const runServe = async (context: CommandContext): Promise<number> => {
       },
       'ready',
     );
-    const control = new Control({ platform: platform.name, lane: platform.lane, pciback, plugins });
-    server = await openControl(config.control, control, log);
+    const terms = { platform: platform.name, lane: platform.lane, pciback, plugins };
+    server = await openControl(config.control, terms, log);
     if (platform.name === 'embedded') {
       const { runIncludedGuest } = await import('./included-guest.ts');
       await runIncludedGuest(platform, pciback, log);

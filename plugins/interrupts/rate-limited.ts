@@ -1,24 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { z } from 'zod';
 import { definePlugin, type InterruptPolicy, type PolicyFacts } from '../../core/plugin/index.ts';
 import { type Decisions, decisionsOf } from './decisions.ts';
+import { type RateLimits, usualLimits } from './rate-defaults.ts';
 import { switchesOn } from './rules.ts';
-
-const options = z.strictObject({
-  changes: z
-    .number()
-    .int()
-    .min(1)
-    .max(1000)
-    .default(20)
-    .describe('How often a guest may switch MSI or MSI-X of one device on within `seconds`.'),
-  seconds: z.number().positive().max(3600).default(10).describe('Length of the window.'),
-  policy: z.string().min(1).default('strict').describe('The policy that decides while the guest is calm.'),
-});
-
-/** Limits of {@link rateLimited}. */
-export type RateLimits = z.output<typeof options>;
 
 /**
  * Attempts in a sliding window. A refused one counts too: a guest that goes on trying is let in again only when it has
@@ -79,10 +64,15 @@ export const decisionTables = (inner: InterruptPolicy): { readonly calm: Decisio
   return { calm: decisionsOf(fresh), busy: decisionsOf(tired) };
 };
 
+const loadSchema = async () => {
+  const { rateLimits } = await import('./rate-limits.ts');
+  return rateLimits;
+};
+
 export default definePlugin({
   name: 'interrupts/rate-limited',
   api: '^1.0',
-  options,
+  options: { defaults: usualLimits, schema: loadSchema },
   apply: (host, limits) => {
     host.interrupts.add('rate-limited', ({ policy, clock }) => rateLimited(policy(limits.policy), limits, clock));
   },

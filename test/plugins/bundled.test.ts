@@ -17,6 +17,14 @@ describe('the bundled plugins', () => {
     expect(things.map((thing) => thing.name)).toEqual([name]);
   });
 
+  it.each(names)('%s has the same options by default as by its schema, where that comes late', async (name) => {
+    const { things } = await resolvePlugin(name, asker);
+    for (const thing of things) {
+      if (thing.kind !== 'plugin' || thing.options === undefined || !('defaults' in thing.options)) continue;
+      expect((await thing.options.schema()).parse({})).toEqual(thing.options.defaults);
+    }
+  });
+
   it('go together: no two claim the same bit, name or place', async () => {
     const host = new PluginHost({ log: silent });
     for (const name of names) await loadByName(host, name, undefined, asker);

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// After `tsc`: bundles what a start needs and makes the command executable. A command without its first line would be run by the shell.
+// After `tsc`: bundles what a start needs, makes the command executable and keeps what the engine makes of it. A command without its first line would be run by the shell.
 
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { bundle } from './bundle.mjs';
+import { bundle, LATE } from './bundle.mjs';
+import { keepCompiled } from './cached-chunks.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
-const main = resolve(import.meta.dirname, '../../dist/plugins/commands/main.js');
+const dist = resolve(import.meta.dirname, '../../dist');
+const main = resolve(dist, 'plugins/commands/main.js');
 
 if (existsSync(main)) {
   await bundle();
   const line = readFileSync(main, 'utf8').split('\n', 1)[0];
   if (line === FIRST_LINE) {
     chmodSync(main, 0o755);
+    keepCompiled(dist, main, LATE);
   } else {
     console.error(`${main}: the first line is "${line}", expected "${FIRST_LINE}".`);
     console.error('Put it at the top of plugins/commands/main.ts; tsc keeps it.');

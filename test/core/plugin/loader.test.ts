@@ -264,6 +264,31 @@ describe('options', () => {
     expect(host.loaded).toEqual([]);
   });
 
+  it('with a schema that comes late are checked when there are some', async () => {
+    const seen: unknown[] = [];
+    let loads = 0;
+    const late = definePlugin({
+      name: 'acme/late',
+      api: '^1.0',
+      options: {
+        defaults: { retries: 3 },
+        schema: async () => {
+          loads += 1;
+          return z.strictObject({ retries: z.number().default(3) });
+        },
+      },
+      apply: (_host, { retries }) => void seen.push(retries),
+    });
+    await makeHost().load(late, undefined, 'test');
+    expect(loads).toBe(0);
+    await makeHost().load(late, { retries: 5 }, 'test');
+    await expect(makeHost().load(late, { retires: 5 }, 'test')).rejects.toMatchObject({
+      code: 'PLUGIN_OPTIONS',
+      facts: { name: 'acme/late', where: 'retires', nearest: 'retries' },
+    });
+    expect(seen).toEqual([3, 5]);
+  });
+
   it('are refused without a schema, and for a quirk', async () => {
     await expect(makeHost().load(named('p'), {}, 'test')).rejects.toMatchObject({ code: 'PLUGIN_OPTIONS' });
     await expect(makeHost().load(quirk('v/q', '0001', 0x50), {}, 'test')).rejects.toMatchObject({

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Argument, Command, type CommanderError, Option } from 'commander';
+import { fail } from '../../core/errors/index.ts';
+import type { CommandDefinition } from '../../core/plugin/index.ts';
+import { nearest } from '../../core/plugin/nearest.ts';
+import { contextOf, type Terminal } from './terminal.ts';
+
+/** Version of the package. */
+const readVersion = (): string => {
+  for (let at = import.meta.dirname; dirname(at) !== at; at = dirname(at)) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as Record<string, string>;
+      if (name === 'pciback' && version !== undefined) return version;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  throw new Error('the package.json of pciback is not above its own files');
+};
+
+const quoted = (message: string): string => /'([^']*)'/.exec(message)?.[1] ?? '';
+
+/** Names that may have been meant on the command line of this command. */
+const wordsOf = (command: Command): { options: string[]; commands: string[] } => ({
+  options: [...command.options.flatMap((option) => [option.long ?? '', option.short ?? '']), '--help'].filter(
+    (flag) => flag !== '',
+  ),
+  commands: command.commands.map((one) => one.name()),
+});
+
+/** The parser's complaint as an error of the catalogue. */
+const usage = (error: CommanderError, command: Command): never => {
+  const what = error.message.replace(/^error: /, '').replace(/\.$/, '');
+  const { options, commands } = wordsOf(command);
+  const wrong = quoted(error.message);
+  switch (error.code) {
+    case 'commander.unknownOption':
+      return fail('USAGE', { what, nearest: nearest(wrong.replace(/=.*$/, ''), options) });
+    case 'commander.unknownCommand':
+      return fail('USAGE', { what, nearest: nearest(wrong, commands) });
+    default:
+      return fail('USAGE', { what, nearest: undefined });
+  }
+};
+
+/** Ends the parsing without ending the process: help or version was written, nothing is left to run. */
+class Answered extends Error {}
+
+const takeOver = (command: Command, terminal: Terminal): void => {
+  command
+    .configureOutput({
+      writeOut: (text) => terminal.write(text),
+      // Complaints are reported as errors of the catalogue instead.
+      writeErr: () => {},
+      getOutHelpWidth: () => 100,
+    })
+    .showSuggestionAfterError(false)
+    .exitOverride((error) => {
+      if (error.exitCode === 0) throw new Answered();
+      usage(error, command);
+    });
+};
+
+const addDefinition = (
+  program: Command,
+  definition: CommandDefinition,
+  terminal: Terminal,
+  finish: (status: number) => void,
+): void => {
+  const command = program.command(definition.name).description(definition.summary);
+  for (const { name, description } of definition.arguments ?? []) {
+    command.addArgument(new Argument(name, description));
+  }
+  for (const option of definition.options ?? []) {
+    const made = new Option(option.flags, option.description);
+    if (option.choices !== undefined) made.choices(option.choices);
+    if (option.default !== undefined) made.default(option.default);
+    command.addOption(made);
+  }
+  if (definition.details !== undefined) command.addHelpText('after', `\n${definition.details}`);
+  takeOver(command, terminal);
+  command.action(async () => {
+    finish(await definition.run(contextOf(terminal, command.opts(), command.args)));
+  });
+};
+
+/**
+ * Parses a command line of these commands and runs the one it names.
+ *
+ * @returns the exit status
+ * @throws PcibackError `USAGE` with the nearest word, and what the command throws
+ */
+export const parse = async (
+  argv: readonly string[],
+  definitions: readonly CommandDefinition[],
+  terminal: Terminal,
+): Promise<number> => {
+  let status = 0;
+  const program = new Command('pciback')
+    .description('The host side of Xen PCI pass-through, in user space.')
+    .usage('<command> [options]')
+    .version(readVersion(), '--version', 'show the version')
+    .helpOption('--help', 'show help')
+    .addHelpText('after', '\nPlugins of the rc file can bring more commands. `pciback <command> --help` tells more.');
+  takeOver(program, terminal);
+  for (const definition of definitions) {
+    addDefinition(program, definition, terminal, (result) => {
+      status = result;
+    });
+  }
+  try {
+    if (argv.length === 0) {
+      terminal.complain(program.helpInformation());
+      return 2;
+    }
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof Answered) return 0;
+    throw error;
+  }
+  return status;
+};
