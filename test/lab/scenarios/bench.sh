@@ -3,6 +3,7 @@
 # devices: -device edu,addr=03.0 -netdev user,id=n0 -device e1000e,netdev=n0,addr=04.0
 # options: runs=3|1|2|5 native=koffi|ffi-napi
 # seconds: 1500
+# xen: dom0_max_vcpus=1
 . "$OUT/lib.sh"
 SLOTS=vpci READS=20000 WRITES=5000 BINDS=5
 start_xen
