@@ -79,6 +79,8 @@ export class LaneLoop {
   #guests: LaneGuest[] = [];
   #drained = 0;
   #urgent = false;
+  /** When a request was there last. */
+  #last = 0;
   /** When it woke last. */
   #woke = 0;
   /** The control thread has given a page back that was handed over to it. */
@@ -117,7 +119,10 @@ export class LaneLoop {
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#drain();
-    if (this.#hear(count)) this.#watch();
+    if (this.#hear(count)) {
+      this.#last = this.#pace.sync();
+      while (this.#watch()) this.#listen();
+    }
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
     this.#hurry('urgent');
@@ -198,17 +203,15 @@ export class LaneLoop {
   /**
    * An answer to a request that an event brought is announced at once: that guest sleeps. One that was found by looking
    * was there before the guest could fall asleep, so its event would only interrupt the guest; it is sent when no further
-   * request follows.
+   * request follows. After an unusual gap nobody knows whether the guest or the lane was away.
    */
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
     const now = this.#pace.time;
     const gap = now - guest.answeredAt;
     if (how === 'heard') this.#window.came(gap);
     guest.answeredAt = now;
-    if (how === 'seen' && gap <= this.#window.gap * LATE) guest.unannounced = true;
-    else {
-      this.#terms.bell.notify(guest.port);
-    }
+    guest.unannounced = how === 'seen' && gap <= this.#window.gap * LATE;
+    if (!guest.unannounced) this.#terms.bell.notify(guest.port);
   }
 
   #announce(guest: LaneGuest): void {
@@ -235,42 +238,43 @@ export class LaneLoop {
     return most;
   }
 
-  /** Looks for requests until none has come for a while. */
-  #watch(): void {
+  /**
+   * Looks for requests until none has come for a while, or others have to be heard. It comes back for those: code that is
+   * compiled better meanwhile is used when it is entered the next time.
+   *
+   * @returns whether there is more to come
+   */
+  #watch(): boolean {
     const pace = this.#pace;
-    const deaf = Math.max(DEAF, DEAF_WAKES * this.#wakeMs);
-    let heard = pace.sync();
-    let last = heard;
+    const until = pace.time + Math.max(DEAF, DEAF_WAKES * this.#wakeMs);
     let patience = this.#patience;
-    while (pace.time - last < patience) {
+    while (pace.time - this.#last < patience) {
       const found = this.#lookAtAll('seen') >= Look.answered;
       const asked = found ? pace.found() : pace.look();
       if (found) {
-        this.#window.came(pace.time - last);
+        this.#window.came(pace.time - this.#last);
         this.#count(LaneCount.found, 1);
-        this.#count(LaneCount.watched, pace.time - last);
-        last = pace.time;
+        this.#count(LaneCount.watched, pace.time - this.#last);
+        this.#last = pace.time;
         patience = this.#patience;
       }
       if (this.#returned) {
         this.#returned = false;
-        last = pace.time;
+        this.#last = pace.time;
       }
       if (!asked) continue;
       this.#announceLate(pace.time);
       patience = this.#patience;
       // A guest that never stops asking must not keep the thread from its end.
-      if (Atomics.load(this.#words, LaneWord.stop) === 1) return;
+      if (Atomics.load(this.#words, LaneWord.stop) === 1) return false;
       this.#drain();
-      if (pace.time - heard > deaf) {
-        this.#listen();
-        heard = pace.time;
-      }
+      if (pace.time > until) return true;
     }
-    this.#count(LaneCount.watched, pace.time - last);
-    if (this.#isHelped) return;
+    this.#count(LaneCount.watched, pace.time - this.#last);
+    if (this.#isHelped) return false;
     this.#window.vain();
     this.#count(LaneCount.inVain, 1);
+    return false;
   }
 
   /** A guest that never stops asking must keep neither the events of others from being heard, nor its own from their end. */
