@@ -113,10 +113,10 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
       },
     },
     hurry(pace) {
-      const { PRIORITY_ABOVE_NORMAL, PRIORITY_NORMAL } = constants.priority;
+      const { PRIORITY_HIGHEST, PRIORITY_NORMAL } = constants.priority;
       try {
-        // Of this thread only: Linux has a priority for each. Not the highest, which would starve the engine's compiler.
-        setPriority(pace === 'urgent' ? PRIORITY_ABOVE_NORMAL : PRIORITY_NORMAL);
+        // Of this thread only: Linux has a priority for each.
+        setPriority(pace === 'urgent' ? PRIORITY_HIGHEST : PRIORITY_NORMAL);
         return true;
       } catch {
         // Not allowed here, which the lane reports: guests wait as long as other programs do.
