@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { built, DIST } from '../package-under-test.mjs';
 import { percentiles } from './round-trips.mjs';
 
-const { Lane } = await built('core/lane/index.js');
+const { Lane, Refusals } = await built('core/lane/index.js');
 const { Connection } = await built('core/xenbus/connection.js');
 const { Dispatcher } = await built('core/dispatcher/index.js');
 const { compileSpace } = await built('core/space/compile.js');
@@ -63,8 +63,16 @@ export const startLane = async (mode) => {
     events: { bindInterdomain: () => events.channel(PORT) },
     lane,
   };
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher);
-  connection.show(() => ({ addresses: Int32Array.of(0), devices: [space.deviceView], ...dispatcher.counters }));
+  const refusals = new Refusals().memory;
+  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
+    if (new Refusals(refusals).any) unexpected('a refused write');
+  });
+  connection.show(() => ({
+    addresses: Int32Array.of(0),
+    devices: [space.deviceView],
+    ...dispatcher.counters,
+    refusals,
+  }));
   const guest = new ThreadGuest(page, events, PORT, mode === 'spin' ? 'spinning' : 'sleeping');
   const roundTrip = (i) => {
     const err = guest.request(0, 0, registers[i & 3], 4);
