@@ -3,7 +3,6 @@
 import type { Watch } from '../lane/shared.ts';
 import { WatchWindow } from '../lane/watch-window.ts';
 import type { Clock, EventChannel } from '../platform/index.ts';
-import { Command } from '../ring/layout.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type AerOutcome, type AerRequest, ErrorRequests } from './error-requests.ts';
@@ -122,15 +121,11 @@ export class Worker {
 
   #run(): void {
     const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#turn;
-    let onlyReads = true;
     for (let served = 0; !this.#closed; served++) {
+      // Whoever shares the page answers most requests, and sooner; the event of the next one comes after the unmask.
+      if (served > 0 && this.#shared) break;
       if (!this.#ring.pending && !(served > 0 && this.#watch())) break;
       if (served > 0 && (served === BURST || (this.#window !== undefined && this.#clock.now() > turnEnds))) {
-        if (this.#shared && onlyReads) {
-          // Whoever shares the page answers those without this thread.
-          this.#channel?.leavesWork?.();
-          break;
-        }
         this.#waiting = 'turn';
         setImmediate(() => {
           this.#goOn();
@@ -143,7 +138,6 @@ export class Worker {
       this.#emptyEvents = 0;
       this.#excused = served > 0;
       const request = this.#ring.snapshot();
-      if (request.cmd !== Command.confRead) onlyReads = false;
       if (!this.#dispatcher.dispatch(request)) {
         this.#waiting = 'device';
         return;
@@ -156,8 +150,7 @@ export class Worker {
   /** Looks at the page for a short while: a burst of requests then costs one wake-up, not one each. */
   #watch(): boolean {
     const window = this.#window;
-    // Whoever shares the page looks at it as soon as it is given back.
-    if (window === undefined || this.#shared) return false;
+    if (window === undefined) return false;
     const began = this.#clock.now();
     const until = began + window.length;
     do {

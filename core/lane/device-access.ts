@@ -194,7 +194,7 @@ export class DeviceAccess {
       }
       const refused = (written ^ view) & unsettled;
       if (refused !== 0) {
-        place = refusals.placeFor(address, offset, size, refused >>> shift);
+        place = refusals.placeFor(address, offset, size, (refused >>> shift) | 0);
         if (place < 0) return NEEDS_CODE;
       }
     }

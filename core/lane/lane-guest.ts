@@ -31,7 +31,7 @@ const find = (addresses: Int32Array, address: number): number => {
   return -1;
 };
 
-/** The lane's side of one guest. It runs no code of a plugin and changes nothing but the page and counters. */
+/** The lane's side of one guest. It runs no code of a plugin; what it does to devices is what their tables say. */
 export class LaneGuest {
   readonly port: number;
   /** The seat's words, for the loop. */

@@ -18,12 +18,12 @@ import { WatchWindow } from './watch-window.ts';
 /** A guest that takes longer than this many typical gaps may sleep: its answer has to be announced. */
 const LATE = 1.5;
 /** Whether there is a processor for the control thread while the lane watches. */
-const ALONE = availableParallelism() > 1;
+const ROOM = availableParallelism() > 1;
 /** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
 const DEAF = 5;
+const DEAF_WAKES = 50;
 /** Milliseconds after which a lane that never sleeps has no precedence any more. */
 const URGENT = 1000;
-const DEAF_WAKES = 50;
 
 /** What the lane needs of the platform it runs on, made in the lane's thread. */
 export interface Bell {
@@ -70,11 +70,11 @@ export interface LoopTerms {
  * looks at all pages for a while after an answer, so that the requests of a burst cost one wake-up together.
  */
 export class LaneLoop {
+  readonly pace: Pace;
   readonly #terms: LoopTerms;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
   readonly #window: WatchWindow;
-  readonly #pace: Pace;
   readonly #byPort = new Map<number, LaneGuest>();
   #guests: LaneGuest[] = [];
   #drained = 0;
@@ -90,7 +90,7 @@ export class LaneLoop {
     this.#terms = terms;
     this.#words = new Int32Array(terms.words);
     this.#counts = new Float64Array(terms.counts);
-    this.#pace = new Pace(terms.now);
+    this.pace = new Pace(terms.now);
     this.#window = new WatchWindow({
       policy: terms.policy,
       wakeMs: () => this.#wakeMs,
@@ -99,8 +99,17 @@ export class LaneLoop {
 
   /** Runs until it is told to stop. */
   run(): void {
-    this.#hurry('urgent');
-    while (Atomics.load(this.#words, LaneWord.stop) === 0) this.wake(this.#terms.bell.sleep());
+    while (Atomics.load(this.#words, LaneWord.stop) === 0) {
+      this.#hurry('urgent');
+      this.wake(this.#terms.bell.sleep());
+    }
+  }
+
+  /** Knows nothing of what was before: habits of guests, counts, messages that it has taken. */
+  forget(): void {
+    this.#window.forget();
+    this.#counts.fill(0);
+    this.#drained = -1;
   }
 
   /** A guest waits, so the lane goes first; one that keeps it awake must not keep everything else waiting. */
@@ -115,18 +124,21 @@ export class LaneLoop {
   /** One wake-up: `count` events, or -1 when some were lost. */
   wake(count: number): void {
     Atomics.store(this.#words, LaneWord.awake, 1);
-    this.#woke = this.#pace.sync();
+    this.#woke = this.pace.sync();
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#drain();
     if (this.#hear(count)) {
-      this.#last = this.#pace.sync();
+      this.#last = this.pace.sync();
       while (this.#watch()) this.#listen();
     }
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
-    this.#hurry('urgent');
-    for (let i = 0; i < this.#guests.length; i++) this.#settle(this.#guests[i] as LaneGuest);
+    for (let i = 0; i < this.#guests.length; i++) {
+      const guest = this.#guests[i] as LaneGuest;
+      this.#settle(guest);
+      this.#tellWork(guest);
+    }
   }
 
   /** Takes what was heard: `count` events, or -1 when some were lost. @returns whether there was a request */
@@ -206,7 +218,7 @@ export class LaneLoop {
    * request follows. After an unusual gap nobody knows whether the guest or the lane was away.
    */
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
-    const now = this.#pace.time;
+    const now = this.pace.time;
     const gap = now - guest.answeredAt;
     if (how === 'heard') this.#window.came(gap);
     guest.answeredAt = now;
@@ -245,7 +257,7 @@ export class LaneLoop {
    * @returns whether there is more to come
    */
   #watch(): boolean {
-    const pace = this.#pace;
+    const pace = this.pace;
     const until = pace.time + Math.max(DEAF, DEAF_WAKES * this.#wakeMs);
     let patience = this.#patience;
     while (pace.time - this.#last < patience) {
@@ -279,7 +291,7 @@ export class LaneLoop {
 
   /** A guest that never stops asking must keep neither the events of others from being heard, nor its own from their end. */
   #listen(): void {
-    if (this.#pace.time - this.#woke > URGENT) this.#hurry('usual');
+    if (this.pace.time - this.#woke > URGENT) this.#hurry('usual');
     const count = this.#terms.bell.peek();
     this.#drain();
     if (count !== 0) this.#hear(count);
@@ -295,7 +307,7 @@ export class LaneLoop {
   /** How long to go on watching; while the control thread works on a request its guest asks nothing. */
   get #patience(): number {
     if (!this.#isHelped) return this.#window.length;
-    return ALONE ? this.#window.limit : 0;
+    return ROOM ? this.#window.limit : 0;
   }
 
   #tellWork(guest: LaneGuest): void {
@@ -305,7 +317,6 @@ export class LaneLoop {
   /** Before the lane sleeps: one last look, and the unmask that is owed. */
   #settle(guest: LaneGuest): void {
     if (guest.unannounced) this.#announce(guest);
-    this.#tellWork(guest);
     // Missed, and owed no more: the control thread, which saw the lane asleep, has unmasked in between.
     if (Atomics.load(guest.words, SeatWord.owed) === 0 && Atomics.load(guest.words, SeatWord.missed) === 0) return;
     const look = this.#look(guest, 'heard');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-/** Looks at the pages from one look at the clock to the next. */
-const LOOKS = 64;
+/** The usual {@link Pace.looks}. */
+export const LOOKS = 64;
 /** Milliseconds that a look takes, until it is measured. */
 const FIRST_GUESS = 0.0001;
 /** Weight of the newest measurement in the average. */
@@ -14,6 +14,8 @@ const WEIGHT = 1 / 8;
 export class Pace {
   /** Now, as far as it is known. Lags behind while requests are answered, until the next {@link sync}. */
   time = 0;
+  /** Looks from one look at the clock to the next. */
+  looks = LOOKS;
   readonly #now: () => number;
   #lookMs = FIRST_GUESS;
   #looks = 0;
@@ -35,9 +37,9 @@ export class Pace {
   /** One look in vain. @returns whether the clock was asked */
   look(): boolean {
     this.time += this.#lookMs;
-    if (++this.#looks < LOOKS) return false;
+    if (++this.#looks < this.looks) return false;
     if (this.#idle) {
-      const took = (this.#now() - (this.time - LOOKS * this.#lookMs)) / LOOKS;
+      const took = (this.#now() - (this.time - this.looks * this.#lookMs)) / this.looks;
       // A thread that had lost its processor has measured something else.
       this.#lookMs += (Math.min(took, 2 * this.#lookMs) - this.#lookMs) * WEIGHT;
     }

@@ -54,11 +54,6 @@ export class Seat implements EventChannel {
     else if (Atomics.exchange(this.#words, SeatWord.owed, 0) === 1) this.#terms.channel.unmask();
   }
 
-  /** The page may hold a request whose event is over: the lane looks when it gets the seat back. */
-  leavesWork(): void {
-    Atomics.store(this.#words, SeatWord.missed, 1);
-  }
-
   /** An event that came before the lane knew the seat: the lane looks, and ends the delivery. */
   missed(): void {
     Atomics.store(this.#words, SeatWord.owed, 1);

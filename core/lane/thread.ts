@@ -3,8 +3,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { LaneStart } from './lane.ts';
 import { type Bell, LaneLoop } from './loop.ts';
+import { rehearse, type Surroundings } from './rehearsal.ts';
 import { type LaneMessage, LaneWord, sharedNow } from './shared.ts';
-import { warm } from './warm.ts';
 
 /** Runs the lane in this thread, until it is told to stop. @param makeBell from what the platform gave the thread */
 export const runLane = async <Own>(makeBell: (own: Own) => Bell | Promise<Bell>): Promise<void> => {
@@ -12,32 +12,34 @@ export const runLane = async <Own>(makeBell: (own: Own) => Bell | Promise<Bell>)
   const control = parentPort;
   if (control === null) throw new Error('a lane runs in a thread of its own');
   const bell = await makeBell(own);
-  /** What is rehearsed, until the lane serves guests. */
-  let step: (() => void) | undefined;
+  let around: Surroundings = { clock: undefined, inbox };
   const loop = new LaneLoop({
     bell,
     words,
     counts,
     policy,
-    inbox: () => receiveMessageOnPort(inbox)?.message as LaneMessage | undefined,
-    tell: (port) => {
-      if (step === undefined) control.postMessage(port);
-    },
+    inbox: () => receiveMessageOnPort(around.inbox)?.message as LaneMessage | undefined,
+    tell: (port) => control.postMessage(port),
     now: () => {
-      if (step !== undefined) step();
-      return sharedNow();
+      const now = sharedNow();
+      const { clock } = around;
+      return clock === undefined ? now : clock();
     },
   });
-  warm({
+  rehearse({
     loop,
     bell,
-    whenever: (next) => {
-      step = next;
+    announce: () => Atomics.add(new Int32Array(words), LaneWord.inbox, 1),
+    surround: (other) => {
+      around = other;
     },
   });
-  new Float64Array(counts).fill(0);
+  around = { clock: undefined, inbox };
+  loop.forget();
   control.postMessage('ready');
   try {
+    // What the control thread has said meanwhile, and events that were heard and left to it.
+    loop.wake(0);
     loop.run();
   } finally {
     Atomics.store(new Int32Array(words), LaneWord.ended, 1);

@@ -47,6 +47,12 @@ export class WatchWindow {
     this.#gap = this.#gap === 0 ? gap : this.#gap + (gap - this.#gap) * WEIGHT;
   }
 
+  /** Knows of no gap any more. */
+  forget(): void {
+    this.#gap = 0;
+    this.#inVain = 0;
+  }
+
   /** A watch ended without a request. */
   vain(): void {
     this.#inVain++;

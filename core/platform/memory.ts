@@ -35,11 +35,6 @@ export interface EventChannel {
    * Whether an answer to an error report is waited for, whose event must reach the listener. Missing: every event does.
    */
   awaitsAnswer?(state: 'yes' | 'no'): void;
-  /**
-   * To be called before an `unmask` that leaves a request in the page behind: somebody else looks at it. Missing: there
-   * is nobody else.
-   */
-  leavesWork?(): void;
   /** Unbinds. After it returns the listener is never called again. Calling it twice is harmless. */
   close(): void;
 }

@@ -25,13 +25,6 @@ const libc = library({
   },
 });
 
-/** The port as the event device takes it. */
-const portBytes = (port: number): Uint8Array => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(port);
-  return bytes;
-};
-
 /** Values that calls take as bigint, made once: none is made for a request. */
 const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
@@ -41,7 +34,9 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
   const { calloc, ioctl, poll, pread, pwrite } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
-  const known = new Map<number, Uint8Array>();
+  /** The port that a call names. */
+  const named = new Uint32Array(1);
+  const namedBytes = Buffer.from(named.buffer);
   /** struct pollfd: the descriptor, POLLIN, and room for the answer. */
   const polled = Buffer.alloc(8);
   polled.writeInt32LE(fd, 0);
@@ -50,22 +45,16 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
   const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
   const spare = calloc(1n, BigInt(PAGE_BYTES));
   if (spare === null) throw new HostError('calloc', native.errno());
-  const bytesOf = (port: number): Uint8Array => {
-    let bytes = known.get(port);
-    if (bytes === undefined) {
-      bytes = portBytes(port);
-      known.set(port, bytes);
-    }
-    return bytes;
-  };
   const notify = (port: number): void => {
+    named[0] = port;
     // A guest that is gone is noticed elsewhere.
-    if (ioctl(fd, NOTIFY_REQUEST, bytesOf(port)) < 0 && native.errno() !== Errno.ENOTCONN) {
+    if (ioctl(fd, NOTIFY_REQUEST, namedBytes) < 0 && native.errno() !== Errno.ENOTCONN) {
       throw new HostError('notify', native.errno(), `port ${port}`);
     }
   };
   const unmask = (port: number): void => {
-    writeSync(fd, bytesOf(port), 0, 4, null);
+    named[0] = port;
+    writeSync(fd, namedBytes, 0, 4, null);
   };
   /** Takes the port of the bell itself out of what was read. */
   const withoutOwn = (count: number): number => {
