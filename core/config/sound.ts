@@ -155,7 +155,7 @@ const config: Keys<Config> = {
   control: (value) => (value === false ? value : word(value)),
   log: section<Config['log']>({ level: oneOf('debug', 'info', 'warn', 'error') }, defaults.log),
   embedded: section<Config['embedded']>({ devices: list(word) }, { devices: [...defaults.embedded.devices] }),
-  xen: section<Config['xen']>({ configPages: flag, lane: flag, mode: oneOf('drop-in') }, defaults.xen),
+  xen: section<Config['xen']>({ configPages: flag, lane: flag, mode: oneOf('drop-in'), precedence: flag }, defaults.xen),
   guests: record(guest),
 };
 
