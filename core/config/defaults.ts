@@ -22,6 +22,6 @@ export const defaults = {
   control: '/run/pciback/control.sock',
   log: { level: 'info' },
   embedded: { devices: ['host', 'samples'] },
-  xen: { configPages: true, lane: true, mode: 'drop-in' },
+  xen: { configPages: true, lane: true, mode: 'drop-in', precedence: true },
   guests: {},
 } as const;

@@ -236,6 +236,12 @@ export const keySchemas = {
           .enum(['drop-in'])
           .default(defaults.xen.mode)
           .describe('`drop-in`: the toolstack (xl) assigns devices, the kernel’s pciback module holds them.'),
+        precedence: z
+          .boolean()
+          .default(defaults.xen.precedence)
+          .describe(
+            'Whether the threads that guests wait for go before other programs of the host (a lower nice value); `false`: they have the priority that pciback was started with.',
+          ),
       })
       .prefault({})
       .describe('Settings of platform `xen`.'),

@@ -76,10 +76,11 @@ type Load = (file: string, content: string) => unknown;
 
 const unreadable = (file: string, error: unknown): never => {
   if (isPcibackError(error)) throw error;
+  // A loader puts a header before the reason, and an excerpt of the file behind it.
   const why = describeError(error)
     .split('\n')
-    .filter((line) => !/^(JSON|YAML) Error in /.test(line))[0];
-  return fail('CONFIG_UNREADABLE', { file, why: why ?? 'unknown' }, error);
+    .find((line) => line.trim() !== '' && !/^YAML Error in /.test(line));
+  return fail('CONFIG_UNREADABLE', { file, why: why?.trim() ?? 'it gives no reason' }, error);
 };
 
 /** Wraps what reads a kind of file: the trust check comes first, and every error says which file. */
@@ -115,16 +116,26 @@ const importConfig: Load = async (file) => {
   return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
 };
 
+/** `at position 23` in what the engine says, which newer ones follow with the line themselves. */
+const POSITION = /at position (\d+)$/;
+
+/** The loader that cosmiconfig brings says no more about a file that is no JSON, and says it in an excerpt of the file. */
+const json: Load = (_file, content) => {
+  try {
+    return JSON.parse(content);
+  } catch (error) {
+    // It quotes a few characters, ends of lines as they are.
+    const said = describeError(error).replace(/\s+/g, ' ');
+    const position = POSITION.exec(said)?.[1];
+    if (position === undefined) throw new SyntaxError(said, { cause: error });
+    const before = content.slice(0, Number(position)).split('\n');
+    const place = `line ${before.length} column ${(before.at(-1)?.length ?? 0) + 1}`;
+    throw new SyntaxError(`${said} (${place})`, { cause: error });
+  }
+};
+
 const makeExplorer = async (onlooker: Onlooker) => {
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
-  /** What the default loader brings along is for the message about a file that is no JSON. */
-  const json: Load = (file, content) => {
-    try {
-      return JSON.parse(content);
-    } catch {
-      return defaultLoaders['.json'](file, content);
-    }
-  };
   const data = (load: Load) => guarded(load, onlooker);
   const code = guarded(importConfig, onlooker);
   // On creation cosmiconfig looks for settings of its own in the working directory and runs them when they are code.
@@ -152,13 +163,14 @@ const makeExplorer = async (onlooker: Onlooker) => {
   }
 };
 
-/** Also a link that leads nowhere. */
+/** Also a link that leads nowhere. Who may not look cannot know. */
 const isThere = (file: string): boolean => {
   try {
     lstatSync(file);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) return false;
+    return fail('CONFIG_UNREADABLE', { file, why: describeError(error) }, error);
   }
 };
 

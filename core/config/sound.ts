@@ -11,12 +11,16 @@ type Sound<Output> = (value: unknown) => Output | undefined;
 /** Sound values of the keys of a section. */
 type Keys<Section> = { readonly [Key in keyof Section]-?: Sound<Exclude<Section[Key], undefined>> };
 
-/** As JSON would have it: anything else that an rc file of code may bring is a matter for the schema. */
+/**
+ * As JSON would have it: anything else that an rc file of code may bring is a matter for the schema, which also has an
+ * opinion of its own on an object with a key `constructor`.
+ */
 const isPlain = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' &&
   value !== null &&
   Object.getPrototypeOf(value) === Object.prototype &&
   !Object.hasOwn(value, '__proto__') &&
+  !Object.hasOwn(value, 'constructor') &&
   Reflect.ownKeys(value).length === Object.keys(value).length;
 
 const word: Sound<string> = (value) => (typeof value === 'string' && value !== '' ? value : undefined);
@@ -74,11 +78,12 @@ const said =
     return result as Partial<Section>;
   };
 
+/** @param usual made for each caller: what it holds is the caller's own */
 const section =
-  <Section>(keys: Keys<Section>, usual: Section): Sound<Section> =>
+  <Section>(keys: Keys<Section>, usual: () => Section): Sound<Section> =>
   (value) => {
     const result = said(keys)(value);
-    return result === undefined ? undefined : { ...usual, ...result };
+    return result === undefined ? undefined : { ...usual(), ...result };
   };
 
 /** For functions that throw what the schema would say. */
@@ -117,7 +122,7 @@ type GuestDevices = Guest['devices'];
 
 const guestDevices: Sound<GuestDevices> = (value) => {
   const keys: Keys<GuestDevices[string]> = { permissive: flag, allowInterruptControl: flag };
-  const devices = record(section<GuestDevices[string]>(keys, {}))(value);
+  const devices = record(section<GuestDevices[string]>(keys, () => ({})))(value);
   if (devices === undefined) return undefined;
   const canonical: Record<string, GuestDevices[string]> = {};
   for (const [key, one] of Object.entries(devices)) {
@@ -129,7 +134,7 @@ const guestDevices: Sound<GuestDevices> = (value) => {
 };
 
 const guest = (value: unknown): Guest | undefined =>
-  section<Guest>({ slots: word, interrupts: word, devices: guestDevices }, { devices: {} })(value);
+  section<Guest>({ slots: word, interrupts: word, devices: guestDevices }, () => ({ devices: {} }))(value);
 
 const outcome = oneOf('quarantine', 'allow');
 
@@ -146,16 +151,19 @@ const config: Keys<Config> = {
   permissive: list(bdfPattern),
   allowInterruptControl: list(bdfPattern),
   sharedLines: oneOf('refuse', 'allow'),
-  onReset: section<Config['onReset']>({ failed: outcome, unsupported: outcome }, defaults.onReset),
+  onReset: section<Config['onReset']>({ failed: outcome, unsupported: outcome }, () => defaults.onReset),
   errors: section<Config['errors']>(
     { deadlineSeconds: between(1, 300), onFailure: oneOf('fence', 'pause', 'destroy') },
-    defaults.errors,
+    () => defaults.errors,
   ),
   shutdownSeconds: between(0, 3600),
   control: (value) => (value === false ? value : word(value)),
-  log: section<Config['log']>({ level: oneOf('debug', 'info', 'warn', 'error') }, defaults.log),
-  embedded: section<Config['embedded']>({ devices: list(word) }, { devices: [...defaults.embedded.devices] }),
-  xen: section<Config['xen']>({ configPages: flag, lane: flag, mode: oneOf('drop-in') }, defaults.xen),
+  log: section<Config['log']>({ level: oneOf('debug', 'info', 'warn', 'error') }, () => defaults.log),
+  embedded: section<Config['embedded']>({ devices: list(word) }, () => ({ devices: [...defaults.embedded.devices] })),
+  xen: section<Config['xen']>(
+    { configPages: flag, lane: flag, mode: oneOf('drop-in'), precedence: flag },
+    () => defaults.xen,
+  ),
   guests: record(guest),
 };
 

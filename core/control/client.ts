@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { connect } from 'node:net';
-import { catalogue, type ErrorCode, fail, PcibackError } from '../errors/index.ts';
+import { catalogue, describeError, type ErrorCode, fail, PcibackError } from '../errors/index.ts';
 import { type Answer, type ErrorAnswer, LONGEST_ANSWER, type Operation, type Operations } from './protocol.ts';
 
 /** Milliseconds that a running pciback may take. */
@@ -13,8 +13,6 @@ const remoteError = ({ code, message, solve, facts }: ErrorAnswer): Error =>
   isCode(code)
     ? new PcibackError(code, message, solve, { ...facts })
     : new Error(`the running pciback failed: ${message}`);
-
-const unreachable = (path: string, why: string): never => fail('FILE_UNREADABLE', { file: path, why });
 
 /** One exchange: connects, sends one line, reads one line. */
 const exchange = (path: string, line: string): Promise<string> =>
@@ -53,7 +51,7 @@ export class ControlClient {
    * Asks, if a pciback listens at the socket.
    *
    * @returns `undefined` when there is none
-   * @throws PcibackError what the operation is refused for; `FILE_UNREADABLE` when the socket cannot be used
+   * @throws PcibackError what the operation is refused for; `CONTROL_UNREACHABLE` when the socket cannot be used
    */
   async ask<Name extends Operation>(
     op: Name,
@@ -64,20 +62,18 @@ export class ControlClient {
       text = await exchange(this.#path, JSON.stringify({ id: 1, op, args }));
     } catch (error) {
       if (nobody(error)) return undefined;
-      return unreachable(this.#path, (error as Error).message);
+      return fail('CONTROL_UNREACHABLE', { path: this.#path, why: describeError(error) }, error);
     }
     const answer = JSON.parse(text) as Answer;
     if (!answer.ok) throw remoteError(answer.error);
     return answer.result as Operations[Name]['answers'];
   }
 
-  /** As {@link ask}, and refuses when no pciback runs. @throws PcibackError `FILE_UNREADABLE` */
+  /** As {@link ask}, and refuses when no pciback runs. @throws PcibackError `CONTROL_UNREACHABLE` */
   async require<Name extends Operation>(
     op: Name,
     args: Operations[Name]['asks'],
   ): Promise<Operations[Name]['answers']> {
-    return (
-      (await this.ask(op, args)) ?? unreachable(this.#path, 'no pciback serves here; start one with `pciback serve`')
-    );
+    return (await this.ask(op, args)) ?? fail('CONTROL_UNREACHABLE', { path: this.#path, why: 'nobody listens there' });
   }
 }

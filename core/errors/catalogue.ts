@@ -166,6 +166,11 @@ export const catalogue = {
     (f) =>
       `pciback runs as root and loads only what no other user can change: chown root ${f.path} && chmod go-w ${f.path}`,
   ),
+  CONTROL_UNREACHABLE: entry(
+    (f: { path: string; why: string }) => `no pciback answers at ${f.path}: ${f.why}`,
+    () =>
+      'Start one with `pciback serve`, or name the socket of the one that runs with `--control`, as the user that started it.',
+  ),
   STORE_UNREACHABLE: entry(
     (f: { tried: readonly string[]; why: string }) => `no xenstore: tried ${list(f.tried)}: ${f.why}`,
     () => 'Run it in dom0 (or a driver domain) as root with xenstored started; without Xen use --platform embedded.',

@@ -20,11 +20,13 @@ const STALL = 10;
 const STALLS = 300;
 /** Bytes of the config space of the device that is not there. */
 const SIZE = 32;
-/** Its dwords: constants, hardware, the guest's own, one of two values, a gate, what nobody may write. */
-const Dword = { constant: 0, hardware: 1, own: 2, twofold: 3, gated: 4, fixed: 5, count: 8 } as const;
+/** Its dwords: constants, hardware, the guest's own, one of two values, a gate, what nobody may write, hardware in part. */
+const Dword = { constant: 0, hardware: 1, own: 2, twofold: 3, gated: 4, fixed: 5, partly: 6, count: 8 } as const;
 
 /** Where the base address register of that device points. */
 const PLACE = 0xfeb00000;
+/** Bits of its register that reaches hardware in part: some of each byte. */
+const PART = 0x0f7f3f01;
 /** What is written. */
 const values = [0, -1, 1, 0x100, 0x101, PLACE | 0, 0x12345678];
 
@@ -53,10 +55,10 @@ const rehearsalDevice = (file: number): DeviceView => {
     file,
     page,
     writes: {
-      writable: dwords({ [Dword.hardware]: -1 }),
+      writable: dwords({ [Dword.hardware]: -1, [Dword.partly]: PART }),
       ones: dwords({}),
       own: dwords({ [Dword.own]: -1 }),
-      reserved: dwords({}),
+      reserved: dwords({ [Dword.partly]: ~PART }),
       coded: dwords({ [Dword.twofold]: -1, [Dword.gated]: -1 }),
       quiet: Array.from({ length: Dword.count }, (_, at) => {
         const offset = at << 2;
@@ -140,7 +142,7 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
     put(Page.cmd, roll(100) === 0 ? Command.enableMsix : roll(3) === 0 ? Command.confWrite : Command.confRead);
     // Now and then a device that is not there, more often than not in a scan.
     put(Page.devfn, roll(4) === 0 ? 8 : 0);
-    put(Page.offset, roll(Dword.count) << 2);
+    put(Page.offset, (roll(3) === 0 ? (roll(2) === 0 ? Dword.hardware : Dword.partly) : roll(Dword.count)) << 2);
     put(Page.size, [4, 4, 4, 2, 1][roll(5)] as number);
     put(Page.value, values[roll(values.length)] as number);
     Atomics.or(words, Page.flags >> 2, Flag.frontActive);
@@ -162,7 +164,7 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
     }
     if (left === 0 || (Atomics.load(words, Page.flags >> 2) & Flag.frontActive) !== 0) return;
     // Now and then longer than guests usually take, and now and then so long that the lane has to hear others.
-    pause = roll(10) === 0 ? roll(10) : 0;
+    pause = roll(4) === 0 ? roll(10) : 0;
     if (roll(STALLS) === 0) time += STALL;
     left--;
     ask();

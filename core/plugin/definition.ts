@@ -66,7 +66,7 @@ export interface Host {
 export interface LateOptions<Schema extends z.ZodType> {
   /** What counts when the rc file has none: what the schema makes of `{}`. */
   readonly defaults: z.output<Schema>;
-  schema(): Promise<Schema>;
+  schema(): Schema | Promise<Schema>;
 }
 
 /** A plugin, as {@link definePlugin} returns it. */

@@ -11,7 +11,7 @@ import { configure, overridesOf } from './setup.ts';
  * Asks the running pciback to inject an error, and prints what became of it.
  *
  * @returns 0; 1 when the recovery failed
- * @throws PcibackError `BDF_SYNTAX`, `USAGE`, `ERRORS_NOT_INJECTED`, `DEVICE_NOT_FOUND`, `FILE_UNREADABLE`
+ * @throws PcibackError `BDF_SYNTAX`, `USAGE`, `ERRORS_NOT_INJECTED`, `DEVICE_NOT_FOUND`, `CONTROL_UNREACHABLE`
  */
 export const runInjectError = async (context: CommandContext): Promise<number> => {
   const { options, print } = context;

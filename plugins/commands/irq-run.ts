@@ -50,7 +50,8 @@ const actions: Readonly<Record<string, (context: CommandContext) => Promise<numb
 /**
  * Runs one of the actions.
  *
- * @throws PcibackError `USAGE`, `BDF_SYNTAX`, `LINE_HANDLER` and what else the running pciback refuses
+ * @throws PcibackError `USAGE`, `BDF_SYNTAX`, `CONTROL_UNREACHABLE`, `LINE_HANDLER` and what else the running pciback
+ * refuses
  */
 export const runIrq = async (context: CommandContext): Promise<number> => {
   const [action = ''] = context.arguments;

@@ -108,7 +108,7 @@ const actions: Readonly<Record<string, (context: CommandContext) => Promise<numb
  * Runs one of the actions.
  *
  * @returns 0; 1 when a device keeps its old registers
- * @throws PcibackError `USAGE`, `FILE_UNREADABLE`, and what the running pciback refuses
+ * @throws PcibackError `USAGE`, `FILE_UNREADABLE`, `CONTROL_UNREACHABLE`, and what the running pciback refuses
  */
 export const runQuirk = async (context: CommandContext): Promise<number> => {
   const [action = ''] = context.arguments;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { afterAll, describe, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { createEmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 import { samples } from '../../plugins/platforms/embedded/samples.ts';
+import { runContract } from '../kit/contract.ts';
 import { platformContract } from '../kit/platform-contract.ts';
+import { pciContract } from '../kit/platform-contract-pci.ts';
 import type { PlatformFixture } from '../kit/platform-fixture.ts';
 
 const devices = samples();
@@ -43,4 +45,11 @@ const fixture: PlatformFixture = {
 describe('platform embedded', () => {
   afterAll(() => platform.close());
   for (const { name, run } of platformContract) it(name, () => run(fixture));
+
+  it('does not meet a contract that needs its config space in memory', async () => {
+    const failed: string[] = [];
+    const needy = { ...fixture, needsConfigPage: true };
+    await runContract(pciContract, needy, ({ name, failure }) => failure !== undefined && failed.push(name));
+    expect(failed).toEqual(['pci: where config space is memory, loads of every size say what reads say']);
+  });
 });

@@ -40,6 +40,8 @@ export interface PlatformFixture {
   readonly device: Bdf;
   /** The memory behind a reference, as another thread gets at it. Missing: the platform hands out none. */
   readonly memoryOf?: (reference: PageReference) => ArrayBufferLike;
+  /** Whether the function's config space must be memory; missing: where it can be. */
+  readonly needsConfigPage?: boolean;
   /** Milliseconds after which something that did not happen counts as not happening. */
   readonly patience: number;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 // Shows the contracts of the loaders and of platform xen on a real dom0, as root:
-//   node dist/test/kit/xen-contract-main.js --native koffi --device 0000:00:03.0 [--mode stand-alone] [--config-pages no]
-// In mode drop-in (the default) the device must be assignable: xl pci-assignable-add.
+//   node dist/test/kit/xen-contract-main.js --native koffi --device 0000:00:03.0 [--mode stand-alone] [--config-pages yes|no|required]
+// In mode drop-in (the default) the device must be assignable: xl pci-assignable-add. With config pages that are required,
+// a device without one is a failure; otherwise there is nothing to compare then.
 
 import { parseArgs } from 'node:util';
 import { parseBdf } from '../../core/bdf.ts';
@@ -55,6 +56,8 @@ const main = async (): Promise<void> => {
   if (create === undefined) throw new Error(`--native is one of ${Object.keys(loaders).join(', ')}`);
   if (values.mode !== 'drop-in' && values.mode !== 'stand-alone') throw new Error('--mode is drop-in or stand-alone');
   const mode: XenMode = values.mode;
+  const pages = values['config-pages'];
+  if (!['yes', 'no', 'required'].includes(pages)) throw new Error('--config-pages is yes, no or required');
 
   for (const { what, ok, detail } of await diagnoseXen({
     loaders: Object.entries(loaders).map(([name, make]) => ({ name, create: make })),
@@ -69,7 +72,7 @@ const main = async (): Promise<void> => {
     const platform = await createXenPlatform({
       native,
       mode,
-      configPages: values['config-pages'] === 'yes',
+      configPages: pages !== 'no',
       store: { candidates },
       log,
     });
@@ -80,6 +83,7 @@ const main = async (): Promise<void> => {
       folder: `/local/domain/${platform.domain}/pciback-contract`,
       device: parseBdf(values.device),
       patience: Number(values.patience),
+      needsConfigPage: pages === 'required',
       memoryOf: (reference) =>
         typeof reference === 'bigint' ? native.view(native.pointer(reference), PAGE_BYTES) : reference,
     };

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// After `tsc`: bundles what a start needs, makes the command executable and keeps what the engine makes of it. A command without its first line would be run by the shell.
+// After `tsc`: bundles what a start needs, makes the command executable and keeps what the engine makes of it. A command
+// without its first line would be run by the shell. The folder that the compiler wrote to may be given; dist if not.
 
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { bundle, LATE } from './bundle.mjs';
 import { keepCompiled } from './cached-chunks.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
-const dist = resolve(import.meta.dirname, '../../dist');
+const dist = resolve(process.argv[2] ?? join(import.meta.dirname, '../../dist'));
 const main = resolve(dist, 'plugins/commands/main.js');
 
 if (existsSync(main)) {
-  await bundle();
+  await bundle(dist);
   const line = readFileSync(main, 'utf8').split('\n', 1)[0];
   if (line === FIRST_LINE) {
     chmodSync(main, 0o755);

@@ -3,7 +3,7 @@
 // time as running it. The other files of dist/ stay. A module of core keeps its file too, which hands on what lies in
 // the bundle: a plugin that imports `pciback/plugin` shares its modules with the command.
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
@@ -11,11 +11,8 @@ import { splitChunk } from './cached-chunks.mjs';
 
 const require = createRequire(import.meta.url);
 const PROJECT = resolve(import.meta.dirname, '../..');
-const DIST = join(PROJECT, 'dist');
 const CHUNKS = 'chunks';
 const MAIN = 'plugins/commands/main.js';
-
-const inDist = (id) => (id.startsWith(`${DIST}/`) ? relative(DIST, id) : '');
 
 /** Loaded by their own means, or too seldom to be carried along. */
 const APART = [/^(koffi|ffi-napi|jiti|pino|typescript)$/, /(platforms\/xen|native\/[a-z-]+)\/index\.js$/];
@@ -41,73 +38,112 @@ const CORE_PACKAGES = /\/node_modules\/(tapable|fastest-levenshtein|cosmiconfig|
 /** Other commands have files of their own; so has the entry, which waits at its top level for the others. */
 const AT_START = /^(plugins|quirks)\/(?!commands\/(main|(?!serve-)[a-z-]+-(run|report|offline))\.js$)/;
 
-const within = (form) => (id) => form.test(inDist(id));
-
 /** The first that fits, with all that it imports and no earlier one has. */
-const groups = [
-  { name: 'base', test: (id) => id.includes('rolldown/runtime') || BASE.test(inDist(id)) },
-  { name: 'lane', test: within(LANE) },
-  { name: 'ranges', test: (id) => RANGES.test(id) || RANGES.test(inDist(id)) },
-  {
-    name: 'core',
-    test: (id) =>
-      CORE_PACKAGES.test(id) ||
-      (inDist(id).startsWith('core/') && ![SCHEMAS, SELDOM, CONTROL].some((form) => form.test(inDist(id)))),
-  },
-  { name: 'control', test: within(CONTROL) },
-  { name: 'serve', test: (id) => AT_START.test(inDist(id)) && !WANTED.test(inDist(id)) && !PARSER.test(inDist(id)) },
-  { name: 'schemas', test: (id) => id.includes('/node_modules/zod/') || SCHEMAS.test(inDist(id)) },
-  { name: 'parser', test: (id) => id.includes('/node_modules/commander/') || PARSER.test(inDist(id)) },
-];
+const groupsOf = (inDist) => {
+  const within = (form) => (id) => form.test(inDist(id));
+  return [
+    { name: 'base', test: (id) => id.includes('rolldown/runtime') || BASE.test(inDist(id)) },
+    { name: 'lane', test: within(LANE) },
+    { name: 'ranges', test: (id) => RANGES.test(id) || RANGES.test(inDist(id)) },
+    {
+      name: 'core',
+      test: (id) =>
+        CORE_PACKAGES.test(id) ||
+        (inDist(id).startsWith('core/') && ![SCHEMAS, SELDOM, CONTROL].some((form) => form.test(inDist(id)))),
+    },
+    { name: 'control', test: within(CONTROL) },
+    { name: 'serve', test: (id) => AT_START.test(inDist(id)) && !WANTED.test(inDist(id)) && !PARSER.test(inDist(id)) },
+    { name: 'schemas', test: (id) => id.includes('/node_modules/zod/') || SCHEMAS.test(inDist(id)) },
+    { name: 'parser', test: (id) => id.includes('/node_modules/commander/') || PARSER.test(inDist(id)) },
+  ];
+};
+
+/** As `replace`, for what has to be there: a pattern that no longer fits would be a slower start that nobody notices. */
+export const replaced = (code, pattern, by, where) => {
+  const text = code.replace(pattern, by);
+  if (text === code) throw new Error(`${where}: nothing fits ${pattern} any more`);
+  return text;
+};
 
 /** Where a start imports on demand what it always demands. */
-const DEMANDING = /^plugins\/(bundled|commands\/(main|serve|serve-run)|platforms\/embedded\/plugin)\.js$/;
+const DEMANDING = [
+  'plugins/bundled.js',
+  'plugins/commands/main.js',
+  'plugins/commands/serve.js',
+  'plugins/commands/serve-run.js',
+  'plugins/platforms/embedded/plugin.js',
+];
 
 /** Turns those imports into ordinary ones: in the bundle nothing is saved by importing late. */
-const atHand = {
-  name: 'at-hand',
-  transform(code, id) {
-    if (!DEMANDING.test(inDist(id))) return undefined;
-    const imports = [];
-    const lines = code.split('\n').map((line) =>
-      line.includes('byDefault: false') || line.includes('/core/control/')
-        ? line
-        : line.replace(/\bimport\("(\.[^"]+)"\)/g, (_whole, name) => {
-            const local = `atHand${imports.length}`;
-            imports.push(`import * as ${local} from "${name}";`);
-            return `Promise.resolve(${local})`;
-          }),
-    );
-    return { code: `${lines.join('\n')}\n${imports.join('\n')}\n` };
-  },
+const atHand = (code, where) => {
+  const imports = [];
+  const demand = (_whole, name) => {
+    const local = `atHand${imports.length}`;
+    imports.push(`import * as ${local} from "${name}";`);
+    return `Promise.resolve(${local})`;
+  };
+  const lines = replaced(
+    code,
+    /^(?!.*(?:byDefault: false|\/core\/control\/)).*\bimport\("\..*$/gm,
+    (line) => line.replace(/\bimport\("(\.[^"]+)"\)/g, demand),
+    where,
+  );
+  return `${lines}\n${imports.join('\n')}\n`;
 };
 
 /** What cosmiconfig loads when a file is of a kind that needs it; it wants them at once, so they are CommonJS. */
-export const LATE = ['js-yaml', 'parse-json', 'import-fresh'];
+export const LATE = ['js-yaml', 'import-fresh'];
 
 /**
- * Of the packages, what a start uses: cosmiconfig is run when an rc file is there, its loaders when the file is of their
- * kind; tapable's hooks are those that hooks are made of.
+ * What is written differently in the bundle, by the end of a module's path. Of the packages, what a start uses: cosmiconfig
+ * is run when an rc file is there, its loaders when the file is of their kind; tapable's hooks are those that hooks are
+ * made of.
  */
-const sparing = {
-  name: 'sparing',
-  resolveId(source, importer = '') {
-    if (importer.includes('/cosmiconfig/') && LATE.includes(source)) return { id: `./${source}.cjs`, external: true };
-    return undefined;
-  },
-  transform(code, id) {
-    if (inDist(id) === 'core/config/load.js') {
-      return { code: code.replace(/\bimport\('cosmiconfig'\)/, 'Promise.resolve(require("cosmiconfig"))') };
-    }
-    if (id.endsWith('/cosmiconfig/dist/loaders.js')) {
+const edits = new Map([
+  ...DEMANDING.map((file) => [`/${file}`, atHand]),
+  [
+    '/core/config/load.js',
+    (code, where) => replaced(code, /\bimport\('cosmiconfig'\)/, 'Promise.resolve(require("cosmiconfig"))', where),
+  ],
+  [
+    '/node_modules/cosmiconfig/dist/loaders.js',
+    (code, where) => {
       // For the name of a file that is written beside a TypeScript one, which pciback loads by other means.
-      return { code: code.replace(/^const crypto_1 = .*$/m, '').replaceAll('crypto_1', 'require("crypto")') };
-    }
-    if (id.endsWith('/tapable/lib/index.js')) {
-      return { code: code.replace(/^module\.exports\.(?!(Sync|AsyncSeries)(Bail)?Hook ).*Hook.* = require.*$/gm, '') };
-    }
-    return undefined;
-  },
+      const text = replaced(code, /^const crypto_1 = .*$/m, '', where);
+      const lazy = replaced(text, /\bcrypto_1\b/g, 'require("crypto")', where);
+      // It adds to messages, and pciback reads its rc files without it: it would be for cosmiconfig's own settings.
+      return replaced(lazy, "require('parse-json')", 'JSON.parse', where);
+    },
+  ],
+  [
+    '/node_modules/tapable/lib/index.js',
+    (code, where) =>
+      replaced(code, /^module\.exports\.(?!(Sync|AsyncSeries)(Bail)?Hook ).*Hook.* = require.*$/gm, '', where),
+  ],
+]);
+
+/** Makes the {@link edits} and leaves {@link LATE} apart; at its end all of that must have been wanted. */
+const sparing = () => {
+  const missing = new Set([...edits.keys(), ...LATE]);
+  return {
+    name: 'sparing',
+    resolveId(source, importer = '') {
+      if (!importer.includes('/cosmiconfig/') || !LATE.includes(source)) return undefined;
+      missing.delete(source);
+      return { id: `./${source}.cjs`, external: true };
+    },
+    transform(code, id) {
+      for (const [end, edit] of edits) {
+        if (!id.endsWith(end)) continue;
+        missing.delete(end);
+        return { code: edit(code, id) };
+      }
+      return undefined;
+    },
+    buildEnd(error) {
+      if (error === undefined && missing.size > 0) throw new Error(`not in the bundle: ${[...missing].join(', ')}`);
+    },
+  };
 };
 
 /** A script of ASCII alone is half as long in memory, and read in half the time. */
@@ -118,13 +154,15 @@ const asAscii = (code) =>
  * An import of a module of Node's own has it make a second face of the module, for which it loads all that the module
  * would otherwise load when it is used: streams with `fs`, and more.
  */
-const withoutFaces = (code) =>
+export const withoutFaces = (code, where) =>
   code.replace(/^((?:import[^;]*;)*)/, (imports) => {
     const own = [];
     const others = imports.replace(/import\{([^}]*)\}from("node:[^"]+");/g, (_whole, names, module) => {
       own.push(`const{${names.replace(/ as /g, ':')}}=process.getBuiltinModule(${module});`);
       return '';
     });
+    const left = /import[^;]*"node:[^"]+";/.exec(others);
+    if (left !== null) throw new Error(`${where}: an import of another form: ${left[0]}`);
     return others + own.join('');
   });
 
@@ -143,31 +181,38 @@ const licences = (modules) => {
 /** The chunks that a start is made of, but for the small one that the answering thread has too. */
 const CACHED = ['core', 'serve'];
 
-/** Bundles dist/ in its place. To be called once after each run of the compiler: it reads what that wrote. */
-export const bundle = async () => {
-  rmSync(join(DIST, CHUNKS), { recursive: true, force: true });
-  const core = readdirSync(join(DIST, 'core'), { recursive: true })
-    // The compiler leaves what it wrote for a source that is gone.
+/**
+ * Bundles the compiled project in its place. To be called once after each run of the compiler: it reads what that wrote.
+ *
+ * @param folder what the compiler wrote to, with the project's packages above it
+ */
+export const bundle = async (folder) => {
+  // As the bundler names modules.
+  const dist = realpathSync(folder);
+  const inDist = (id) => (id.startsWith(`${dist}/`) ? relative(dist, id) : '');
+  rmSync(join(dist, CHUNKS), { recursive: true, force: true });
+  const core = readdirSync(join(dist, 'core'), { recursive: true })
     // What runs before the chunks is none of them.
     .filter((file) => file !== 'code-cache.js')
+    // The compiler leaves what it wrote for a source that is gone.
     .filter((file) => file.endsWith('.js') && existsSync(join(PROJECT, 'core', file.replace(/\.js$/, '.ts'))))
     .map((file) => `core/${file}`);
   const build = await rolldown({
     cwd: PROJECT,
     platform: 'node',
-    input: Object.fromEntries([...core, MAIN].map((file) => [file.slice(0, -'.js'.length), join(DIST, file)])),
+    input: Object.fromEntries([...core, MAIN].map((file) => [file.slice(0, -'.js'.length), join(dist, file)])),
     external: APART,
-    plugins: [atHand, sparing],
+    plugins: [sparing()],
     onLog: (level, log, handle) => {
       if (log.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') handle(level, log);
     },
   });
   const { output } = await build.write({
-    dir: DIST,
+    dir: dist,
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: `${CHUNKS}/[name].js`,
-    codeSplitting: { groups },
+    codeSplitting: { groups: groupsOf(inDist) },
     // Names stay, so that the stack of an error says where it came from.
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
@@ -179,22 +224,22 @@ export const bundle = async () => {
     ),
   });
   const { output: lateOutput } = await late.write({
-    dir: join(DIST, CHUNKS),
+    dir: join(dist, CHUNKS),
     format: 'cjs',
     entryFileNames: '[name].cjs',
     chunkFileNames: 'late-[name].cjs',
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   for (const { fileName, code, name } of output) {
-    const text = asAscii(withoutFaces(code));
+    const text = asAscii(withoutFaces(code, fileName));
     if (fileName.startsWith(CHUNKS) && CACHED.includes(name)) {
       const { script, module } = splitChunk(name, text);
-      writeFileSync(join(DIST, CHUNKS, `${name}.cjs`), script);
-      writeFileSync(join(DIST, fileName), module);
-    } else writeFileSync(join(DIST, fileName), text);
+      writeFileSync(join(dist, CHUNKS, `${name}.cjs`), script);
+      writeFileSync(join(dist, fileName), module);
+    } else writeFileSync(join(dist, fileName), text);
     // What the compiler wrote beside it is about other lines.
-    rmSync(join(DIST, `${fileName}.map`), { force: true });
+    rmSync(join(dist, `${fileName}.map`), { force: true });
   }
-  const carried = [...output, ...lateOutput].flatMap(({ modules }) => Object.keys(modules));
-  writeFileSync(join(DIST, CHUNKS, 'LICENSES.txt'), licences(carried));
+  const carried = [...output, ...lateOutput].flatMap(({ modules }) => Object.keys(modules)).filter((id) => !inDist(id));
+  writeFileSync(join(dist, CHUNKS, 'LICENSES.txt'), licences(carried));
 };

@@ -99,18 +99,24 @@ export default definePlugin({
 `;
 
 /** What a process prints that takes the chunks as a start does, and the packages that are loaded late. */
-const looker = (
-  dist,
-) => `const { compiledChunks } = await import(${JSON.stringify(pathToFileURL(join(dist, 'core/code-cache.js')).href)});
+const looker = (dist, late) => `import { createRequire } from 'node:module';
+const { compiledChunks } = await import(${JSON.stringify(pathToFileURL(join(dist, 'core/code-cache.js')).href)});
 await import(${JSON.stringify(pathToFileURL(join(dist, 'chunks/serve.js')).href)});
+const require = createRequire(${JSON.stringify(join(dist, 'chunks/serve.js'))});
+for (const name of ${JSON.stringify(late)}) require(\`./\${name}.cjs\`);
 console.log(compiledChunks.map(({ isCached }) => isCached).join());`;
+
+/** Why a process came to nothing; one that took too long has printed nothing. */
+const whyOf = ({ error, signal, stdout, stderr }) =>
+  [error?.message, signal === null ? undefined : `ended by ${signal}`, stdout, stderr].filter(Boolean).join('\n');
 
 /**
  * Starts the command as a service is started, and keeps what the engine made of the chunks.
  *
  * @param late packages that are loaded when a file needs them, which are tried too
+ * @param limit milliseconds that a start may take
  */
-export const keepCompiled = (dist, main, late) => {
+export const keepCompiled = (dist, main, late, limit = 60_000) => {
   const folder = mkdtempSync(join(tmpdir(), 'pciback-build-'));
   try {
     writeFileSync(join(folder, 'keeper.mjs'), keeper(dist));
@@ -122,12 +128,14 @@ export const keepCompiled = (dist, main, late) => {
         // Flags of the build would be part of what the engine compares.
         env: { ...process.env, NODE_OPTIONS: '' },
         encoding: 'utf8',
-        timeout: 60_000,
+        timeout: limit,
       });
     const served = run(main, 'serve', '--log-level', 'error');
-    if (served.status !== 0) throw new Error(`the built command does not serve: ${served.stderr}`);
+    if (served.status !== 0) throw new Error(`the built command does not serve: ${whyOf(served)}`);
     const looked = run('--input-type=module', '-e', looker(dist, late));
-    if (looked.stdout !== 'true,true\n') throw new Error(`kept chunks are not taken: ${looked.stdout}${looked.stderr}`);
+    if (looked.status !== 0 || looked.stdout !== 'true,true\n') {
+      throw new Error(`kept chunks, or what is loaded late, are not taken: ${whyOf(looked)}`);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -2,8 +2,7 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { constants as os, setPriority } from 'node:os';
-import { describeError, fail } from '../../../core/errors/index.ts';
+import { fail } from '../../../core/errors/index.ts';
 import { type Lane, USUAL_WAKE, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
@@ -19,6 +18,7 @@ import { startLane } from './lane-reader.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
+import { takePrecedence } from './precedence.ts';
 import { createSysfsBus } from './sysfs-bus.ts';
 import { createWriter, readText } from './sysfs-files.ts';
 import { createXenstoreClient, openXenstore, type StoreAddresses, storeAddresses } from './xenstore-client.ts';
@@ -47,6 +47,8 @@ export interface XenPlatformOptions {
   readonly watch?: WatchPolicy;
   /** Whether a thread of its own answers what needs no code. */
   readonly lane?: boolean;
+  /** Whether the threads that guests wait for go before other programs of the host. */
+  readonly precedence?: boolean;
   /** Whether config space is read from its page where it can be mapped. */
   readonly configPages?: boolean;
   /** What the kernel tells of addresses, `/proc/iomem` if not given. */
@@ -96,15 +98,6 @@ const askDomain = async (device: string): Promise<number> => {
   }
 };
 
-/** Requests that need code wait for this thread; the engine's own threads, which were there before, stay as they are. */
-const goFirst = (log: Logger): void => {
-  try {
-    setPriority(os.priority.PRIORITY_ABOVE_NORMAL);
-  } catch (error) {
-    log.debug({ why: describeError(error) }, 'no precedence over other programs');
-  }
-};
-
 /** What a wake-up costs here, as the lane has measured it. */
 const wakeMsOf = (lane: Lane | undefined) => (): number => lane?.report().wakeMs || USUAL_WAKE;
 
@@ -141,7 +134,6 @@ const runningRelease = async (sysfs: string): Promise<string | undefined> => {
 export const createXenPlatform = async (options: XenPlatformOptions): Promise<Platform> => {
   const { native, mode, sysfsRoot = '/sys', deviceRoot = '/dev/xen', log = silent } = options;
   await checkDevices(deviceRoot);
-  goFirst(log);
   const closers: (() => void | Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
     const failures: unknown[] = [];
@@ -160,6 +152,8 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
   };
 
   try {
+    // Before the events, whose thread then ends first: it begins with what this one has.
+    const precedence = options.precedence === true ? keep(takePrecedence(log)) : undefined;
     const domain = options.domain ?? (await askDomain(`${deviceRoot}/xenbus`));
     const xenstore = keep(await openXenstore(options.store ?? storeAddresses()));
     const names = controlNames(await runningRelease(sysfsRoot));
@@ -187,7 +181,8 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
         onFailure: (error) => deaf(error),
         reader: (terms) => {
           const never: WatchPolicy = { longest: 0, wakeUps: 0, shortest: 0, patience: 0 };
-          const started = options.lane === true ? startLane(terms, native, options.watch ?? never) : undefined;
+          const laneOptions = { policy: options.watch ?? never, usualNice: precedence?.usual };
+          const started = options.lane === true ? startLane(terms, native, laneOptions) : undefined;
           lane = started?.lane;
           return started ?? poolReader(terms);
         },

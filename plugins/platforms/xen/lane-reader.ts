@@ -12,6 +12,14 @@ export interface XenLaneStart {
   readonly wakePort: number;
   /** Module of the foreign-function loader. */
   readonly loader: string;
+  /** The nice value that the lane falls back to; `undefined`: it has no other. */
+  readonly usualNice: number | undefined;
+}
+
+export interface LaneReaderOptions {
+  readonly policy: WatchPolicy;
+  /** The process's nice value without precedence; `undefined`: the lane takes none. */
+  readonly usualNice: number | undefined;
 }
 
 /** A reader that answers, on its own thread, what needs no code, and delivers the rest. */
@@ -26,10 +34,10 @@ const threadModule = new URL(`./lane-thread${extname(import.meta.url)}`, import.
 export const startLane = (
   { fd, wakePort, deliver, overflowed, failed, wake }: ReaderTerms,
   native: NativeLoader,
-  policy: WatchPolicy,
+  { policy, usualNice }: LaneReaderOptions,
 ): LaneReader | undefined => {
   if (native.module === undefined) return undefined;
-  const own: XenLaneStart = { fd, wakePort, loader: native.module };
+  const own: XenLaneStart = { fd, wakePort, loader: native.module, usualNice };
   const lane = new Lane({ module: threadModule, own, policy, ring: wake, deliver, lost: overflowed, failed });
   return {
     lane,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { openSync, readSync, writeSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Bell } from '../../../core/lane/index.ts';
 import { runLane } from '../../../core/lane/thread.ts';
-import { Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
+import { type Bound, Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
 import type { XenLaneStart } from './lane-reader.ts';
 import { libcNames } from './libraries.ts';
+import { hurryFrom } from './precedence.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -21,6 +21,7 @@ const libc = library({
     pread: ['int', ['int', 'buffer', 'size', 'size']],
     pwrite: ['int', ['int', 'buffer', 'size', 'size']],
     calloc: ['pointer', ['size', 'size']],
+    free: ['void', ['pointer']],
     poll: ['int', ['buffer', 'ulong', 'int']],
   },
 });
@@ -29,9 +30,27 @@ const libc = library({
 const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
 
+/** What the rehearsal got, to be given back when the lane has ended. */
+const borrowed: (() => void)[] = [];
+
+/** A page of this process, and a file that can be read and written. */
+const makeRehearsal = (
+  native: NativeLoader,
+  { calloc, free }: Bound<(typeof libc)['functions']>,
+  port: number,
+): Bell['rehearsal'] => {
+  const spare = calloc(1n, BigInt(PAGE_BYTES));
+  if (spare === null) throw new HostError('calloc', native.errno());
+  borrowed.push(() => free(spare));
+  const file = openSync('/dev/zero', 'r+');
+  borrowed.push(() => closeSync(file));
+  return { port, file, page: native.address(spare) };
+};
+
 /** The lane's bell over the event device. */
-const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell => {
-  const { calloc, ioctl, poll, pread, pwrite } = native.bind(libc);
+const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStart): Bell => {
+  const functions = native.bind(libc);
+  const { ioctl, poll, pread, pwrite } = functions;
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
   /** The port that a call names. */
@@ -43,8 +62,6 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
   polled.writeInt16LE(1, 4);
   const config = Buffer.alloc(4);
   const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
-  const spare = calloc(1n, BigInt(PAGE_BYTES));
-  if (spare === null) throw new HostError('calloc', native.errno());
   const notify = (port: number): void => {
     named[0] = port;
     // A guest that is gone is noticed elsewhere.
@@ -101,22 +118,16 @@ const makeBell = (native: NativeLoader, { fd, wakePort }: XenLaneStart): Bell =>
         return native.view(native.pointer(reference), PAGE_BYTES);
       },
     },
-    hurry(pace) {
-      const { PRIORITY_HIGHEST, PRIORITY_NORMAL } = constants.priority;
-      try {
-        // Of this thread only: Linux has a priority for each.
-        setPriority(pace === 'urgent' ? PRIORITY_HIGHEST : PRIORITY_NORMAL);
-        return true;
-      } catch {
-        // Not allowed here, which the lane reports: guests wait as long as other programs do.
-        return false;
-      }
-    },
-    rehearsal: { port: wakePort, file: openSync('/dev/zero', 'r+'), page: native.address(spare) },
+    ...(usualNice === undefined ? {} : { hurry: hurryFrom(usualNice) }),
+    rehearsal: makeRehearsal(native, functions, wakePort),
   };
 };
 
-await runLane(async (start: XenLaneStart) => {
-  const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
-  return makeBell(await createLoader(), start);
-});
+try {
+  await runLane(async (start: XenLaneStart) => {
+    const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
+    return makeBell(await createLoader(), start);
+  });
+} finally {
+  for (const giveBack of borrowed) giveBack();
+}

@@ -6,7 +6,7 @@ import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.t
 const create: PlatformFactory = async ({ native, watch, log, options }) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
   const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
-  const { lane, configPages } = options;
+  const { lane, configPages, precedence } = options;
   return createXenPlatform({
     native: loader,
     mode,
@@ -14,6 +14,7 @@ const create: PlatformFactory = async ({ native, watch, log, options }) => {
     watch,
     lane: lane !== false,
     configPages: configPages !== false,
+    precedence: precedence !== false,
   });
 };
 

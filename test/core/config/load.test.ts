@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -104,16 +104,47 @@ describe('finding the rc file', () => {
 
 describe('refusing the rc file', () => {
   it.each([
-    ['pciback.config.json', '{ "slots": '],
-    ['pciback.config.yaml', 'slots: [x'],
-    ['pciback.config.mjs', 'export default {'],
-    ['pciback.config.ts', 'throw new Error("broken");'],
-    ['pciback.config.js', 'export const x = 1;'],
-    ['pciback.config.ts', 'import { readFileSync } from "node:fs"; export default readFileSync("/not/there");'],
-  ])('%s that cannot be read: %s', async (name, text) => {
+    ['pciback.config.json', '{ "slots": ', /^Unexpected end of JSON input$/],
+    [
+      'pciback.config.json',
+      '{\n  "platform": "embedded"\n',
+      /^Expected ',' or '}' after property value .*\(line 3 column 1\)$/,
+    ],
+    ['pciback.config.json', '{\n"a": x}', /^Unexpected token 'x', "{ "a": x}" is not valid JSON$/],
+    ['package.json', '{ "pciback": {', /^Expected property name or '}' .*\(line 1 column 15\)$/],
+    ['pciback.config.yaml', 'slots: [x', /^unexpected end of the stream within a flow collection \(2:1\)$/],
+    ['.pcibackrc', 'a: b: c', /^bad indentation of a mapping entry \(1:5\)$/],
+    ['pciback.config.mjs', 'export default {', /./],
+    ['pciback.config.mjs', 'throw new Error("");', /^it gives no reason$/],
+    ['pciback.config.mjs', 'throw new Error("\\n  \\nthe third line");', /^the third line$/],
+    ['pciback.config.ts', 'throw new Error("broken");', /^broken$/],
+    ['pciback.config.ts', 'export default {', /\w/],
+    ['pciback.config.js', 'export const x = 1;', /^it has no default export$/],
+    [
+      'pciback.config.ts',
+      'import { readFileSync } from "node:fs"; export default readFileSync("/not/there");',
+      /^ENOENT: .*\/not\/there/,
+    ],
+  ])('%s that cannot be read: %s', async (name, text, why) => {
     write('here/package.json', '{ "type": "module" }');
     const file = write(`here/${name}`, text);
-    await expect(load()).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE', facts: { file } });
+    await expect(load()).rejects.toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      facts: { file, why: expect.stringMatching(why) },
+    });
+  });
+
+  it('that nobody can tell whether it is there', async () => {
+    symlinkSync('here', join(directory, 'here'));
+    await expect(load()).rejects.toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      facts: { file: join(directory, 'here/pciback.config.ts'), why: expect.stringContaining('ELOOP') },
+    });
+  });
+
+  it('none, where a file stands in the place of the directory', async () => {
+    write('here', '');
+    expect((await load()).file).toBeUndefined();
   });
 
   it('that others could change, as root, before any of it runs', async () => {

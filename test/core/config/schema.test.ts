@@ -54,6 +54,7 @@ describe('the reference', () => {
       'xen.configPages',
       'xen.lane',
       'xen.mode',
+      'xen.precedence',
       'guests',
       'guests.<name>.slots',
       'guests.<name>.interrupts',

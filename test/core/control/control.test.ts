@@ -168,7 +168,14 @@ describe('the operations', () => {
     await expect(client.require('quirk-load', { file: join(home, 'no.json') })).rejects.toMatchObject({
       code: 'PLUGIN_UNKNOWN',
     });
-    await expect(new ControlClient(join(home, 'none')).require('status', {})).rejects.toThrow(/no pciback serves/);
+    await expect(new ControlClient(join(home, 'none')).require('status', {})).rejects.toMatchObject({
+      code: 'CONTROL_UNREACHABLE',
+      message: `no pciback answers at ${join(home, 'none')}: nobody listens there`,
+      solve: expect.stringContaining('pciback serve'),
+    });
+    await expect(new ControlClient(join(home, 'x'.repeat(300))).require('status', {})).rejects.toMatchObject({
+      code: 'CONTROL_UNREACHABLE',
+    });
   });
 
   it('denials are those of the device, with what found no place', async () => {

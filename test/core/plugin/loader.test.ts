@@ -264,7 +264,10 @@ describe('options', () => {
     expect(host.loaded).toEqual([]);
   });
 
-  it('with a schema that comes late are checked when there are some', async () => {
+  it.each<[string, <Schema>(schema: Schema) => Schema | Promise<Schema>]>([
+    ['late', (schema) => Promise.resolve(schema)],
+    ['when it is asked for', (schema) => schema],
+  ])('with a schema that comes %s are checked when there are some', async (_when, give) => {
     const seen: unknown[] = [];
     let loads = 0;
     const late = definePlugin({
@@ -272,9 +275,9 @@ describe('options', () => {
       api: '^1.0',
       options: {
         defaults: { retries: 3 },
-        schema: async () => {
+        schema: () => {
           loads += 1;
-          return z.strictObject({ retries: z.number().default(3) });
+          return give(z.strictObject({ retries: z.number().default(3) }));
         },
       },
       apply: (_host, { retries }) => void seen.push(retries),

@@ -8,6 +8,8 @@ load_pciback_module
 echo 0 > /sys/bus/xen-backend/drivers_autoprobe
 make_assignable 0000:00:03.0 0000:00:04.0
 for native in koffi ffi-napi; do
-  check_program "contract with $native" "$NODE" "$PROJECT/dist/test/kit/xen-contract-main.js" --native $native
+  # The machine has ECAM and its firmware says so: a page that is not mapped is a defect here.
+  check_program "contract with $native" "$NODE" "$PROJECT/dist/test/kit/xen-contract-main.js" --native $native \
+    --config-pages required
 done
 finish

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../../..');
 const home = join(root, 'node_modules/.cache/pciback');
-/** The package as it is shipped, built for these tests: never an old `dist`. */
+/** What the compiler made for these tests. */
+export const compiled = join(home, 'compiled');
+/** The package as it is shipped, bundled, built for these tests: never an old `dist`. */
 export const dist = join(home, 'dist');
 
 /** Milliseconds after which a build that has not ended is one that was killed. */
@@ -33,21 +36,47 @@ const alone = (task: () => void): void => {
   }
 };
 
-/** Compiles the package. */
+/** Builds the package as `npm run build` does, where something has changed since the last time. */
 export const build = (): void => {
   mkdirSync(home, { recursive: true });
-  alone(compile);
+  alone(() => {
+    compile();
+    bundle();
+  });
 };
+
+const output = ['ignore', 'inherit', 'inherit'] as const;
+const state = join(home, 'state.tsbuildinfo');
 
 const compile = (): void => {
   copyFileSync(join(root, 'package.json'), join(home, 'package.json'));
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const state = join(home, 'state.tsbuildinfo');
+  if (!existsSync(compiled)) rmSync(state, { force: true });
   execFileSync(
     process.execPath,
-    [compiler, '-p', 'tsconfig.build.json', '--outDir', dist, '--incremental', '--tsBuildInfoFile', state],
-    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
+    [compiler, '-p', 'tsconfig.build.json', '--outDir', compiled, '--incremental', '--tsBuildInfoFile', state],
+    { cwd: root, stdio: [...output] },
   );
+};
+
+/** What the bundle depends on: sources, the tools that make it, the packages in it, and the engine that keeps its form. */
+const makings = (): string => {
+  const tools = ['after-build.mjs', 'bundle.mjs', 'cached-chunks.mjs'].map((name) => join(root, 'test/tools', name));
+  const hash = createHash('sha256').update(process.version);
+  for (const file of [state, join(root, 'package-lock.json'), ...tools]) hash.update(readFileSync(file));
+  return hash.digest('hex');
+};
+
+/** Bundling changes files in their place, so it gets a copy, which other test files go on using while nothing changes. */
+const bundle = (): void => {
+  const stamp = join(home, 'bundled');
+  const wanted = makings();
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  rmSync(stamp, { force: true });
+  rmSync(dist, { recursive: true, force: true });
+  cpSync(compiled, dist, { recursive: true });
+  execFileSync(process.execPath, [join(root, 'test/tools/after-build.mjs'), dist], { stdio: [...output] });
+  writeFileSync(stamp, wanted);
 };
 
 /** A command that runs. */

@@ -129,7 +129,11 @@ describe('explain, of a running pciback', () => {
     [['quirk', 'load', `${nic}-e8:3:1`], 'QUIRK_INVALID', /SIZE/],
     [['quirk', 'unload', 'broadcom/tg'], 'PLUGIN_UNKNOWN', /"broadcom\/tg3"/],
     [['quirk', 'learn', 'none.jsonl'], 'FILE_UNREADABLE', /none\.jsonl/],
-    [['quirk', 'list', '--control', 'no/such.sock'], 'FILE_UNREADABLE', /no pciback serves here/],
+    [
+      ['quirk', 'list', '--control', 'no/such.sock'],
+      'CONTROL_UNREACHABLE',
+      /no pciback answers at \S+no\/such\.sock: nobody listens there/,
+    ],
   ])('%j ends with an error', async (words, code, text) => {
     const { status, out, err } = await pciback(...words);
     expect(err).toMatch(new RegExp(`^error ${code}: `));

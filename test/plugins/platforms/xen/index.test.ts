@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { getPriority, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../../core/bdf.ts';
@@ -158,6 +158,39 @@ describe('platform xen', () => {
       solve: expect.stringContaining('drop-in'),
     });
     await platform.close();
+  });
+});
+
+/** Whether this process may go before others, and back. */
+const mayHurry = ((): boolean => {
+  const before = getPriority();
+  try {
+    setPriority(before - 1);
+    setPriority(before);
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe.skipIf(!mayHurry)('precedence over other programs', () => {
+  it('ends with the platform, and is not taken unasked', async () => {
+    const before = getPriority();
+    const plain = await createXenPlatform(optionsFor(wholeXen()));
+    expect(getPriority()).toBe(before);
+    await plain.close();
+    const platform = await createXenPlatform({ ...optionsFor(wholeXen()), precedence: true });
+    expect(getPriority()).toBe(Math.min(before, -7));
+    await platform.close();
+    expect(getPriority()).toBe(before);
+  });
+
+  it('ends when the platform cannot be made', async () => {
+    const before = getPriority();
+    const store = { candidates: [join(devices, 'none')] };
+    const options = { ...optionsFor(wholeXen()), store, precedence: true };
+    await expect(createXenPlatform(options)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+    expect(getPriority()).toBe(before);
   });
 });
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { build, compiled, dist, run, start } from './built.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+let home = '';
+let count = 0;
+/** A directory of its own, with an rc file of that name. */
+const place = (name = '.empty', text = ''): string => {
+  count += 1;
+  const directory = mkdtempSync(join(home, `${count}-`));
+  writeFileSync(join(directory, name), text);
+  return directory;
+};
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'pciback-built-'));
+  build();
+}, 180_000);
+afterAll(() => rmSync(home, { recursive: true }));
+
+describe('the built package', () => {
+  it.each([
+    ['compiled', compiled],
+    ['bundled', dist],
+  ])('imports no TypeScript file when it is %s: the compiler leaves some imports as they are', (_what, folder) => {
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
+    expect(files.length).toBeGreaterThan(50);
+    const wrong = files.filter((file) =>
+      /\b(import|from)\s*\(?\s*['"]\.[^'"]*\.ts['"]/.test(readFileSync(join(folder, file), 'utf8')),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('runs on the chunks of the bundle, and has their compiled form', () => {
+    const chunks = readdirSync(join(dist, 'chunks'));
+    expect(chunks).toEqual(expect.arrayContaining(['core.cjs', 'serve.cjs', 'js-yaml.cjs', 'LICENSES.txt']));
+    expect(chunks.filter((file) => file.endsWith('.cache'))).toHaveLength(2);
+    expect(readFileSync(join(dist, 'plugins/commands/main.js'), 'utf8')).toContain('/chunks/');
+    expect(readFileSync(join(dist, 'core/bdf.js'), 'utf8')).toContain('/chunks/');
+  });
+
+  it('carries the licences of the packages in it', () => {
+    const licences = readFileSync(join(dist, 'chunks/LICENSES.txt'), 'utf8');
+    for (const name of ['commander', 'cosmiconfig', 'js-yaml', 'semver', 'tapable', 'zod']) {
+      expect(licences).toMatch(new RegExp(`^${name} \\d`, 'm'));
+    }
+  });
+});
+
+describe.concurrent('the bundle', () => {
+  it('shows its help', async () => {
+    const { status, out, err } = await run(['--help'], place());
+    expect(out).toMatch(/serve.*doctor.*status/s);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('has a doctor without a running pciback', async () => {
+    const { status, out, err } = await run(['doctor'], place());
+    expect(out).toMatch(/platform embedded is usable\n$/);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('has no status without a running pciback, and says what to do', async () => {
+    const { status, out, err } = await run(['status', '--control', 'no.sock'], place());
+    expect(err).toMatch(
+      /^error CONTROL_UNREACHABLE: no pciback answers at \S+no\.sock: .*\n {2}next: Start one with `pciback serve`/,
+    );
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+  });
+
+  it.each(['pciback.config.yaml', 'pciback.config.yml', '.pcibackrc'])('serves with rc file %s', async (name) => {
+    const serving = start(['serve'], place(name, 'embedded: { devices: [samples] }\nlog:\n  level: info\n'));
+    await serving.printed('included guest is up');
+    serving.signal('SIGTERM');
+    const { status, err } = await serving.end;
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it.each([
+    ['pciback.config.json', '{"platform": "embedded"', /Expected ',' or '}' .* \(line 1 column 24\)/],
+    ['pciback.config.json', '{', /Expected property name or '}' .*/],
+    ['pciback.config.json', '{ "slots": ', /Unexpected end of JSON input/],
+    ['pciback.config.yaml', 'slots: [x', /unexpected end of the stream within a flow collection/],
+    ['.pcibackrc', 'a: b: c', /bad indentation of a mapping entry/],
+    ['pciback.config.mjs', 'throw new Error("");', /it gives no reason/],
+  ])('says why it cannot read %s with %j', async (name, text, why) => {
+    const { status, out, err } = await run(['serve'], place(name, text));
+    expect(err).toMatch(/^error CONFIG_UNREADABLE: \S+ cannot be read: .+\n {2}next: .{10,}\n$/);
+    expect(err).toMatch(why);
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+  });
+});

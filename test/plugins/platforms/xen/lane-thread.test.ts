@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, setPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Lane } from '../../../../core/lane/index.ts';
+import type { XenLaneStart } from '../../../../plugins/platforms/xen/lane-reader.ts';
+
+/** A thread that runs the source: Node 20 itself runs no TypeScript. */
+const module = ((): URL => {
+  const path = new URL('../../../../plugins/platforms/xen/lane-thread.ts', import.meta.url).pathname;
+  const code = `import { createJiti } from ${JSON.stringify(import.meta.resolve('jiti'))};
+await createJiti(${JSON.stringify(import.meta.url)}).import(${JSON.stringify(path)});`;
+  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+})();
+
+/** A loader whose functions do nothing and succeed; it writes down who got memory and gave it back. */
+const loader = (log: string): string => `import { appendFileSync } from 'node:fs';
+const said = (what) => appendFileSync(${JSON.stringify(log)}, what + '\\n');
+const bytes = new SharedArrayBuffer(4096);
+export const createLoader = async () => ({
+  errno: () => 0,
+  address: () => 1n,
+  pointer: () => ({}),
+  view: () => bytes,
+  bind: () => ({
+    ioctl: () => 0,
+    poll: () => 0,
+    pread: (_file, _buffer, size) => Number(size),
+    pwrite: (_file, _buffer, size) => Number(size),
+    calloc: () => (said('calloc'), {}),
+    free: () => said('free'),
+  }),
+});
+`;
+
+/** Whether this process may go before others, and back. */
+const mayHurry = ((): boolean => {
+  const before = getPriority();
+  try {
+    setPriority(before - 1);
+    setPriority(before);
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe('the thread of the lane', () => {
+  let home = '';
+  /** Of events there are always some, all of the lane's own port, so that it never sleeps. */
+  let fd = 0;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'pciback-lane-'));
+    writeFileSync(join(home, 'loader.mjs'), loader(join(home, 'log')));
+    writeFileSync(join(home, 'log'), '');
+    fd = openSync('/dev/zero', 'r+');
+  });
+  afterEach(() => {
+    closeSync(fd);
+    rmSync(home, { recursive: true });
+  });
+
+  const start = (usualNice: number | undefined): Lane => {
+    const own: XenLaneStart = { fd, wakePort: 0, loader: pathToFileURL(join(home, 'loader.mjs')).href, usualNice };
+    const nothing = (): void => undefined;
+    return new Lane({
+      module,
+      own,
+      policy: { longest: 0, wakeUps: 0, shortest: 0, patience: 0 },
+      ring: nothing,
+      deliver: nothing,
+      lost: nothing,
+      failed: (error) => {
+        throw error;
+      },
+    });
+  };
+  const running = (lane: Lane): Promise<void> =>
+    vi.waitFor(() => expect(lane.report().wakes).toBeGreaterThan(0), { timeout: 15_000 });
+  const log = (): string => readFileSync(join(home, 'log'), 'utf8');
+
+  it('gives the page of its rehearsal back when it ends', async () => {
+    const lane = start(undefined);
+    await running(lane);
+    expect(log()).toBe('calloc\n');
+    await lane.close();
+    expect(log()).toBe('calloc\nfree\n');
+  });
+
+  it('takes no precedence that it is not given', async () => {
+    const lane = start(undefined);
+    await running(lane);
+    expect(lane.report().urgent).toBe(false);
+    await lane.close();
+  });
+
+  it.skipIf(!mayHurry)('takes precedence for itself only', async () => {
+    const before = getPriority();
+    const lane = start(before);
+    await running(lane);
+    expect(lane.report().urgent).toBe(true);
+    expect(getPriority()).toBe(before);
+    await lane.close();
+  });
+});
