@@ -10,7 +10,7 @@ import { type DeviceView, type LaneMessage, Owner, SeatWord, sharedNow } from '.
 /** Parts of a rehearsal: in each, time is first one that only this keeps, then that of the host. */
 const PARTS = 4;
 /** Requests of a part by either: enough for the engine to compile what it runs over and over. */
-const PLAYED = 2400;
+const PLAYED = 3000;
 const TIMED = 100;
 /** Requests of a burst. */
 const BURST = 100;
