@@ -26,7 +26,7 @@ const { runOf, median, compare, table } = (await import(
 /** What a guest prints whose 4-byte reads take `read` microseconds and everything else `other`. */
 const consoleOf = (read: number, other = 100): string => {
   const row = (name: string, p50: number): string => `BENCH ${name} count=10 p50=${p50} p90=2 p99=3 max=4\r\n`;
-  const others = ['readAll', 'write', 'writeDropped', 'rescan', 'bind'].map((name) => row(name, other));
+  const others = ['readAll', 'alone', 'write', 'writeDropped', 'rescan', 'bind'].map((name) => row(name, other));
   return `BENCH scan count=7 ms=25.5\r\n[    1.0] something else\r\n${row('read', read)}${others.join('')}`.replaceAll(
     '\r',
     '',
@@ -42,7 +42,7 @@ describe('the report of the bench', () => {
 
   it('refuses a guest that did not measure everything, and says what it did', () => {
     const without = consoleOf(1).replace(/^BENCH write count.*\n/m, '');
-    expect(() => runOf('kernel-1', without)).toThrow('kernel-1 measured only: scan, read, readAll, writeDropped');
+    expect(() => runOf('kernel-1', without)).toThrow('kernel-1 measured only: scan, read, readAll, alone, writeDropped');
     expect(() => runOf('kernel-1', '')).toThrow('kernel-1 measured only: nothing');
   });
 

@@ -14,6 +14,7 @@
 export const ROWS = new Map([
   ['read', '4-byte read, vendor and device id'],
   ['readAll', '4-byte read, 0x00 to 0xff in turn'],
+  ['alone', 'no request: as long in the guest alone'],
   ['write', '1-byte write, cache line size (0x0c)'],
   ['writeDropped', '2-byte write, interrupt line (0x3c)'],
 ]);

@@ -5,6 +5,7 @@
 //
 // confbench NAME read N CONFIG-FILE FROM TO        4-byte reads of the dwords from FROM up to TO in turn
 // confbench NAME write N CONFIG-FILE OFFSET SIZE   writes of what is there, SIZE bytes
+// confbench NAME alone N FILE MICROSECONDS         as many reads of FILE, which nobody is asked for, as take that long
 // confbench NAME store N FILE TEXT [FIRST-FILE]    TEXT into FILE; before each, untimed, into FIRST-FILE
 #include <fcntl.h>
 #include <stdint.h>
@@ -64,6 +65,19 @@ int main(int argc, char **argv) {
 			double start = now();
 			if (pwrite(fd, &value, size, at) != size) die("pwrite");
 			times[i] = now() - start;
+		}
+	} else if (!strcmp(form, "alone") && argc == 6) {
+		int fd = opened(file, O_RDONLY), reads = 1;
+		for (int round = 0; round < 2; round++) {
+			for (int i = 0; i < count; i++) {
+				double start = now();
+				for (int read = 0; read < reads; read++)
+					if (pread(fd, &value, 4, 0) != 4) die("pread");
+				times[i] = now() - start;
+			}
+			if (round > 0) break;
+			qsort(times, count, sizeof *times, by_value);
+			reads = atof(argv[5]) / times[count / 2] + 1;
 		}
 	} else if (!strcmp(form, "store")) {
 		for (int i = 0; i < count; i++) {

@@ -13,7 +13,7 @@ PCI_LINE='pci=["00:03.0","00:04.0"]'
 timeouts() { guest_log "$1" | grep -c 'not responding'; }
 measured() { # guest: every row of the bench has all its accesses
   local row
-  for row in "scan count=[1-9]" "read count=$READS" "readAll count=$READS" "write count=$WRITES" \
+  for row in "scan count=[1-9]" "read count=$READS" "readAll count=$READS" "alone count=$READS" "write count=$WRITES" \
     "writeDropped count=$WRITES" "rescan count=10" "bind count=$BINDS"; do
     guest_says "$1" "^BENCH $row " || { echo "no line: BENCH $row"; return 1; }
   done
