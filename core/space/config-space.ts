@@ -369,7 +369,14 @@ export class ConfigSpace {
       if (quiet.writes.kind !== 'gated' || words[quiet.writes.closing] === 0) continue;
       words[quiet.writes.closing] = 0;
       some = true;
-      for (const one of registers[quiet.offset >> 2] ?? []) if (one.offset === quiet.offset) one.behaviour.close?.(one);
+      try {
+        for (const one of registers[quiet.offset >> 2] ?? []) {
+          if (one.offset === quiet.offset) one.behaviour.close?.(one);
+        }
+      } catch (error) {
+        // As for a guest's write, but its answer is out already; nobody who comes by for this can do anything about it.
+        this.#sink.failed(quiet.offset, error);
+      }
       this.refresh(quiet.offset >> 2);
     }
     return some;
