@@ -363,21 +363,19 @@ export class ConfigSpace {
 
   /** Closes the gates that another thread has left to be closed. @returns whether there was one */
   closeGates(): boolean {
-    const { registers, words } = this.#table;
     let some = false;
-    for (const quiet of this.#table.gates) {
-      if (quiet.writes.kind !== 'gated' || words[quiet.writes.closing] === 0) continue;
-      words[quiet.writes.closing] = 0;
+    for (const one of this.#table.gates) {
+      const { quiet } = one.behaviour;
+      if (quiet?.kind !== 'gated' || one.words[quiet.closing] === 0) continue;
+      one.words[quiet.closing] = 0;
       some = true;
       try {
-        for (const one of registers[quiet.offset >> 2] ?? []) {
-          if (one.offset === quiet.offset) one.behaviour.close?.(one);
-        }
+        one.behaviour.close?.(one);
       } catch (error) {
         // As for a guest's write, but its answer is out already; nobody who comes by for this can do anything about it.
-        this.#sink.failed(quiet.offset, error);
+        this.#sink.failed(one.offset, error);
       }
-      this.refresh(quiet.offset >> 2);
+      this.refresh(one.offset >> 2);
     }
     return some;
   }

@@ -108,8 +108,11 @@ export interface CompiledSpace {
   readonly words: Uint32Array;
   /** What writes to registers with a behaviour do, per dword, where that is known as data. */
   readonly quiet: readonly (PlacedQuiet | null)[];
-  /** Those of the registers whose writes can leave something to be done. */
-  readonly gates: readonly PlacedQuiet[];
+  /**
+   * Registers whose writes can leave something to be done; not only those in `quiet`: it may have been left while another
+   * table was in force.
+   */
+  readonly gates: readonly PlacedRegister[];
   /** Who owns which bit; bits in no claim have no field. */
   readonly claims: readonly PlacedClaim[];
 }
@@ -310,7 +313,7 @@ export class TableBuilder {
       steady,
       words,
       quiet,
-      gates: quiet.filter((one) => one !== null).filter(({ writes }) => writes.kind === 'gated'),
+      gates: coded.filter(({ behaviour }) => behaviour.quiet?.kind === 'gated'),
       claims: this.#claims,
     };
   }

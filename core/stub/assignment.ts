@@ -32,7 +32,9 @@ export interface Tenant extends GuestFacts {
   readonly refused: (denial: NonNullable<ReturnType<DenialRecord['record']>>) => void;
   /** A deferred register write has ended. */
   readonly settled: (status: number) => void;
-  /** Does `work` while no other thread answers the guest. Missing: there is no other thread. */
+  /**
+   * Does `work` while no other thread answers the guest, and after what one has left. Missing: there is no other thread.
+   */
   readonly hold?: (work: () => void) => void;
   /** What another thread may answer from has changed. */
   readonly viewChanged?: () => void;

@@ -53,6 +53,11 @@ export class Exports {
     return [...this.#devices.values()];
   }
 
+  /** Does what writes that another thread answered have put off. */
+  closeGates(): void {
+    for (const { assignment } of this.#devices.values()) assignment?.closeGates();
+  }
+
   /** Carries out what `state-N` of every entry asks for. @returns errors, one per entry that failed. */
   async reconcile(which: 'all' | 'marked'): Promise<unknown[]> {
     const { xenstore, directory } = this.#terms;

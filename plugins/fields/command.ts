@@ -75,6 +75,8 @@ export const command: Behaviour = {
     const now = at.read();
     at.words[OWN] = now;
     at.words[FIXED] = now & PERMISSIVE_ONLY;
+    // On already when the field comes, or comes back, under a running guest.
+    at.words[ON] = at.device.enabled ? 1 : 0;
   },
   read: (at) => (at.read() & GUEST_BITS) | ((at.words[OWN] as number) & ~GUEST_BITS),
   close: (at) => {
@@ -98,6 +100,8 @@ export const command: Behaviour = {
       device.disable();
     }
     words[ON] = device.enabled ? 1 : 0;
+    // This write is newer than the one that left it.
+    words[CLOSING] = 0;
 
     const master = (wanted & Command.master) !== 0;
     if (master !== device.busMaster) device.setBusMaster(master ? 'on' : 'off');

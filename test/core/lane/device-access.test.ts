@@ -7,7 +7,7 @@ import { Refusals } from '../../../core/lane/refusals.ts';
 import { ResourceFlag } from '../../../core/platform/index.ts';
 import { OP_START, Page } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
-import { type Contribution, compileSpace } from '../../../core/space/compile.ts';
+import { type CompiledSpace, type Contribution, compileSpace, type Unhandled } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
 import { bundledSets } from '../../kit/bundled-sets.ts';
 import { FakeDevice, FakeFunction } from '../../kit/index.ts';
@@ -26,7 +26,7 @@ const contributions: Contribution[] = (await bundledSets())
   .map(({ owner, set }) => ({ owner, set }));
 
 /** A network card with its capabilities, and what a guest's accesses to it lead to. */
-const side = () => {
+const side = (state: 'enabled' | 'disabled' = 'disabled') => {
   const hardware = new FakeFunction({
     resources: BARS,
     image: [
@@ -50,24 +50,24 @@ const side = () => {
     ],
   });
   const device = new FakeDevice(hardware);
+  device.enabled = state === 'enabled';
   const denied: unknown[] = [];
   const failed: unknown[] = [];
-  const space: ConfigSpace = new ConfigSpace(
-    hardware,
+  const compile = (unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace =>
     compileSpace(device, contributions, {
-      unhandled: 'drop',
+      unhandled,
       deny: (offset, _size, mask, owner, why) => space.refusedByBehaviour(offset, mask, owner, why),
       skipped: () => undefined,
-    }),
-    {
-      failed: (offset) => failed.push(offset),
-      denied: (offset, size, value, mask, why, owner, times) => {
-        for (let i = 0; i < times; i++) denied.push([offset, size, mask, why, owner].join());
-        void value;
-      },
+      ...(previous === undefined ? {} : { previous }),
+    });
+  const space: ConfigSpace = new ConfigSpace(hardware, compile('drop', undefined), {
+    failed: (offset) => failed.push(offset),
+    denied: (offset, size, value, mask, why, owner, times) => {
+      for (let i = 0; i < times; i++) denied.push([offset, size, mask, why, owner].join());
+      void value;
     },
-  );
-  return { hardware, device, space, denied, failed };
+  });
+  return { hardware, device, space, compile, denied, failed };
 };
 
 interface Access {
@@ -92,8 +92,7 @@ const direct = () => {
 };
 
 /** As a lane does those that it can, and the control thread the rest. */
-const shared = () => {
-  const one = side();
+const shared = (one = side()) => {
   const view = one.space.deviceView;
   if (view === null) throw new Error('the lane sees nothing');
   const refusals = new Refusals();
@@ -209,6 +208,33 @@ it('a gate that stays closed is closed in the device too, when there is time', (
   two.catchUp();
   expect(two.device.enabled).toBe(false);
   expect(two.does({ write: false, offset: 0x04, size: 2, value: 0 })[1]).toBe(0x100);
+});
+
+it('a gate that waits to be closed is not closed after a newer write', () => {
+  const two = shared();
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x103 });
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x100 });
+  two.space.write(0x04, 2, 0x103);
+  two.catchUp();
+  expect(two.device.enabled).toBe(true);
+});
+
+it('a gate that waits is closed although the table in force has no description', () => {
+  const two = shared();
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x103 });
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x100 });
+  two.space.swap(two.compile('permissive', two.space.table));
+  expect(two.space.table.quiet).toEqual([]);
+  two.space.closeGates();
+  expect(two.device.enabled).toBe(false);
+});
+
+it('a gate that was open when its register came can be closed', () => {
+  const two = shared(side('enabled'));
+  two.does({ write: true, offset: 0x04, size: 2, value: 0x100 });
+  expect(two.handed).toBe(0);
+  two.catchUp();
+  expect(two.device.enabled).toBe(false);
 });
 
 it('refusals that have no room go to the control thread', () => {

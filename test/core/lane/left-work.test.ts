@@ -5,7 +5,9 @@ import { type Bdf, bdf } from '../../../core/bdf.ts';
 import { Seat } from '../../../core/lane/index.ts';
 import { LaneWord } from '../../../core/lane/shared.ts';
 import { Errno } from '../../../core/platform/index.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
+import { defineQuirk, register } from '../../../core/space/quirk.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
@@ -62,6 +64,50 @@ describe('a gate of a device that is gone', () => {
     await until('it is gone', () => host.pciback.guests().length === 0);
     expect(host.platform.hypervisor.ledger()).toMatchObject({ mapped: [], bound: [] });
     expect(stateOf(nic)?.assignment).toBeUndefined();
+  });
+});
+
+describe('what was left under one table', () => {
+  const left = async () => {
+    const { lane, guest } = await start();
+    await write(guest, COMMAND, ON);
+    expect(lane.write(COMMAND, 2, 0)).toBe(Status.success);
+    // The revision, which nobody may write.
+    expect(lane.write(0x08, 4, 0x12345678)).toBe(Status.success);
+    return lane;
+  };
+
+  it('is done before the next one is in force', async () => {
+    const lane = await left();
+    expect(stateOf(nic)?.operations.enabled).toBe(true);
+    const quirk = defineQuirk({
+      name: 'acme/class',
+      source: 'a test',
+      match: [{ vendor: 0x8086, device: 0x10d3 }],
+      fields: [register(0x08, 32, 'class').readOnly()],
+    });
+    await host.plugins.load(quirk, undefined, 'test');
+    expect(stateOf(nic)?.operations.enabled).toBe(false);
+    const [denial] = host.pciback.guests()[0]?.denials ?? [];
+    expect(denial).toMatchObject({ offset: 0x08, value: 0x12345678, owner: 'policy: drop' });
+    // The new owner answers for what is refused from now on.
+    lane.write(0x08, 4, 1);
+    expect(host.pciback.guests()[0]?.denials.at(-1)).toMatchObject({ value: 1, why: 'read-only' });
+  });
+
+  it('does not come back with a table of the same kind', async () => {
+    const lane = await left();
+    const open = definePlugin({
+      name: 'test/open',
+      api: '^1.0',
+      apply: ({ hooks }) => hooks.unhandledWrite.tap(() => 'permissive'),
+    });
+    await host.plugins.load(open, undefined, 'test');
+    expect(stateOf(nic)?.operations.enabled).toBe(false);
+    model().poke(COMMAND, 2, 0x0007);
+    host.plugins.unload('test/open');
+    lane.sleep();
+    expect(model().peek(COMMAND, 2)).toBe(0x0007);
   });
 });
 
