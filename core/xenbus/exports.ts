@@ -124,9 +124,14 @@ export class Exports {
   }
 
   async #giveBack(device: SeizedDevice): Promise<void> {
-    const { slots, stub, drained } = this.#terms;
-    slots.remove(device);
-    this.#terms.changed();
+    const { slots, stub, drained, tenant, changed } = this.#terms;
+    const remove = (): void => {
+      slots.remove(device);
+      changed();
+    };
+    // In one go: what the lane has left is recorded under this address, and it leaves nothing more.
+    if (tenant.hold === undefined) remove();
+    else tenant.hold(remove);
     await drained();
     this.#devices.delete(device.bdf);
     this.returned.pirqs += await stub.giveBack(device);

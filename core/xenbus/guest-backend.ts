@@ -130,11 +130,12 @@ export class GuestBackend {
 
   /** What the lane has left belongs to what `work` is about to change. */
   #hold(work: () => void): void {
-    if (this.#connection === undefined) return work();
-    this.#connection.hold(() => {
+    const all = (): void => {
       this.#catchUp();
       work();
-    });
+    };
+    if (this.#connection === undefined) all();
+    else this.#connection.hold(all);
   }
 
   #tellDenial(denial: Denial): void {

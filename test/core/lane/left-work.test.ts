@@ -111,6 +111,15 @@ describe('what was left under one table', () => {
   });
 });
 
+it('refusals of a device are recorded although it is taken from its guest', async () => {
+  const { lane, guest } = await start();
+  lane.write(0x08, 4, 0x12345678);
+  await host.platform.toolstack.detach(guest.domain, nic);
+  expect(stateOf(nic)?.assignment).toBeUndefined();
+  expect(host.pciback.guests()[0]?.denials).toMatchObject([{ offset: 0x08, value: 0x12345678, owner: 'policy: drop' }]);
+  expect(lane.seesDevice).toBe(false);
+});
+
 it('a seat is left and its channel closed whatever goes wrong with what the lane has left', () => {
   const trace: string[] = [];
   const channel = { port: 1, notify: () => undefined, unmask: () => undefined, close: () => trace.push('closed') };
