@@ -319,8 +319,7 @@ export class TableBuilder {
   }
 
   #openUnclaimed(): void {
-    const claimed = new Int32Array(this.#size >> 2);
-    for (const { dword, mask } of this.#claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
+    const claimed = claimedBits(this.#size, this.#claims);
     for (let at = 0; at < claimed.length; at++) this.#writable[at] = (this.#writable[at] ?? 0) | ~(claimed[at] ?? 0);
   }
 
@@ -346,6 +345,13 @@ export class TableBuilder {
   }
 }
 
+/** The bits that some field claims, per dword. */
+export const claimedBits = (size: number, claims: readonly PlacedClaim[]): Int32Array => {
+  const claimed = new Int32Array(size >> 2);
+  for (const { dword, mask } of claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
+  return claimed;
+};
+
 /** State of the registers that both tables have, and the guest's own values of bits that are emulated in both. */
 export const carryState = (
   previous: CompiledSpace,
@@ -369,6 +375,8 @@ const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedQuiet 
   if (one?.behaviour.quiet === undefined || another !== undefined) return null;
   const { offset, size, shift, mask, words } = one;
   const reach = (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
+  // What these kinds show is the whole register: of one with bits of somebody else too it would show more than is known.
+  if (one.behaviour.quiet.kind !== 'inert' && mask << shift !== reach) return null;
   const base = words.byteOffset / words.BYTES_PER_ELEMENT;
   return { writes: movedBy(one.behaviour.quiet, base), mask: mask << shift, reach, shift, offset, size };
 };

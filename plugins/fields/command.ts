@@ -70,7 +70,16 @@ export const command: Behaviour = {
   words: 4,
   steady: true,
   // Sizing a base address register, a guest switches decode off and on again around it, once for each.
-  quiet: { kind: 'gated', own: OWN, open: ON, closing: CLOSING, free: FREE, gate: DECODE, blockers: Command.master },
+  quiet: {
+    kind: 'gated',
+    own: OWN,
+    open: ON,
+    closing: CLOSING,
+    free: FREE,
+    gate: DECODE,
+    // Switching off clears MASTER, and switching on INTX_DISABLE: where they are set, doing neither would be seen.
+    blockers: Command.master | Command.intxDisable,
+  },
   attach: (at) => {
     const now = at.read();
     at.words[OWN] = now;
