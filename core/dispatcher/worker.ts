@@ -41,6 +41,8 @@ export class Worker {
   #shared = false;
   /** The next step of a run comes later: a device has to settle, or the others have their turn. */
   #waiting: 'device' | 'turn' | undefined;
+  /** An answer to an error report is looked for; what follows gives the page back. */
+  #looking = false;
   #cancelUnmask: (() => void) | undefined;
   #idle: (() => void)[] = [];
   /** Answers that were dropped because the front end had given up (D-P1). */
@@ -58,8 +60,9 @@ export class Worker {
     this.#window = watch === undefined || watch.policy.longest === 0 ? undefined : new WatchWindow(watch);
     const sent = (): void => {
       this.#channel?.notify();
-      // The answer must be able to come in while a request is being worked on.
-      this.#unmask();
+      // The answer must be able to come in while a request is being worked on. Where the page is shared that request would
+      // be given away with it, so the answer is looked for when that is done.
+      if (!this.#shared || (this.#waiting === undefined && !this.#looking)) this.#unmask();
     };
     this.#errors = new ErrorRequests(ring, clock, sent, (state) => this.#channel?.awaitsAnswer?.(state));
   }
@@ -84,7 +87,7 @@ export class Worker {
   /** An event was delivered; the channel is masked now. */
   readonly event = (): void => {
     this.#owed = true;
-    const answered = this.#errors.look();
+    const answered = this.#lookForAnswer();
     if (answered) this.#emptyEvents = 0;
     // A run that is under way takes the request and unmasks when it ends.
     if (this.#closed || this.#waiting !== undefined) return;
@@ -112,12 +115,22 @@ export class Worker {
       this.#cancelUnmask = this.#clock.after(delay, () => {
         this.#cancelUnmask = undefined;
         // The guest may have put a request or an answer into the page while its channel was masked.
-        this.#errors.look();
+        this.#lookForAnswer();
         if (this.#ring.pending) this.#run();
         else this.#unmask();
       });
     }
   };
+
+  /** Whether the guest's answer to an error report is there. A next question may go out with it. */
+  #lookForAnswer(): boolean {
+    this.#looking = true;
+    try {
+      return this.#errors.look();
+    } finally {
+      this.#looking = false;
+    }
+  }
 
   #run(): void {
     const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#turn;
@@ -130,7 +143,7 @@ export class Worker {
         setImmediate(() => {
           this.#goOn();
           // The channel of a guest that never stops asking stays masked, so its answer's event does not come.
-          this.#errors.look();
+          this.#lookForAnswer();
           this.#run();
         });
         return;
@@ -189,7 +202,11 @@ export class Worker {
   settled(status: number): void {
     if (this.#waiting !== 'device') return;
     this.#dispatcher.settle(this.#ring.request, status);
-    if (!this.#closed) this.#answer();
+    if (!this.#closed) {
+      this.#answer();
+      // Where the page was kept, the event of an answer has not come; it will, with nothing to do.
+      if (this.#shared && this.#lookForAnswer()) this.#excused = true;
+    }
     this.#goOn();
     this.#run();
   }

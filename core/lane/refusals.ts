@@ -58,6 +58,8 @@ export class Refusals {
   take(
     each: (address: number, offset: number, size: number, value: number, mask: number, times: number) => void,
   ): void {
+    // Asked before each request that needs code, and mostly in vain.
+    if (!this.any) return;
     const words = this.#words;
     for (let at = 0; at < words.length; at += Slot.words) {
       const [count = 0, address = 0, access = 0, mask = 0, value = 0] = words.subarray(at, at + Slot.words);

@@ -102,15 +102,21 @@ export class Seat implements EventChannel {
   leave(): void {
     if (this.#left) return;
     this.#take();
-    this.#terms.leftWork();
-    this.#left = true;
-    this.#terms.send({ what: 'leave', port: this.port });
-    this.#terms.left();
+    try {
+      this.#terms.leftWork();
+    } finally {
+      this.#left = true;
+      this.#terms.send({ what: 'leave', port: this.port });
+      this.#terms.left();
+    }
   }
 
   close(): void {
-    this.leave();
-    this.#terms.channel.close();
+    try {
+      this.leave();
+    } finally {
+      this.#terms.channel.close();
+    }
   }
 
   /** Has the seat when it returns. @returns whether it has to be given back: the control thread may have had it before */

@@ -61,7 +61,7 @@ export interface PciFunction {
   /** Number of the legacy line interrupt (the GSI on a PV dom0); 0: none. Recorded when the function was seized. */
   readonly line: number;
   readConfig(offset: number, size: 1 | 2 | 4): number;
-  /** File descriptor of its config space, for reads by another thread of this process. Missing: there is none. */
+  /** File descriptor of its config space, for accesses by another thread of this process. Missing: there is none. */
   readonly configFile?: number;
   /**
    * Memory of its config space for reads by any thread of this process, `identity.configSize` bytes of it: a load is one

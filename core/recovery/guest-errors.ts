@@ -171,24 +171,28 @@ export class GuestErrors {
   #makeUsable(device: SeizedDevice, assignment: Assignment, how: 'reset' | 'restore'): Promise<boolean> {
     return device.lock.run(async () => {
       if (!isWith(device, assignment)) return false;
-      const { log, stub } = this.#terms;
-      const bdf = formatBdf(device.bdf);
-      try {
-        const reset = how === 'reset' ? await stub.reset(device) : undefined;
-        if (reset?.ok === false) {
-          log.error({ bdf, why: `${reset.reason}: ${reset.detail}` }, 'device not reset after an error');
-          return false;
-        }
-        (this.#before.get(assignment) ?? device.pristine).restore(device.operations.hardware);
-        device.operations.keepIntxHeld();
-        assignment.interrupts.restore();
-        return true;
-      } catch (error) {
-        if (!(error instanceof HostError)) throw error;
-        log.error({ bdf, why: error.message }, 'device not reset after an error');
+      return assignment.whileReset(() => this.#resetAndRestore(device, assignment, how));
+    });
+  }
+
+  async #resetAndRestore(device: SeizedDevice, assignment: Assignment, how: 'reset' | 'restore'): Promise<boolean> {
+    const { log, stub } = this.#terms;
+    const bdf = formatBdf(device.bdf);
+    try {
+      const reset = how === 'reset' ? await stub.reset(device) : undefined;
+      if (reset?.ok === false) {
+        log.error({ bdf, why: `${reset.reason}: ${reset.detail}` }, 'device not reset after an error');
         return false;
       }
-    });
+      (this.#before.get(assignment) ?? device.pristine).restore(device.operations.hardware);
+      device.operations.keepIntxHeld();
+      assignment.interrupts.restore();
+      return true;
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      log.error({ bdf, why: error.message }, 'device not reset after an error');
+      return false;
+    }
   }
 
   /**
@@ -197,33 +201,36 @@ export class GuestErrors {
    */
   #putBack(device: SeizedDevice): Promise<void> {
     return device.lock.run(async () => {
-      const { operations, pristine } = device;
-      const bdf = formatBdf(device.bdf);
-      const { log } = this.#terms;
-      // A device that its guest still has may raise errors for ever.
-      const says = (): boolean => device.assignment?.tenant.limit.allows() ?? true;
       // Released while this waited for the lock: it is the host's.
       if (!this.#terms.stub.devices.includes(device)) return;
-      try {
-        if (operations.hardware.readConfig(0, 2) === GONE) throw new HostError('it does not answer', Errno.EIO);
-        // Given back, or given to the next guest meanwhile: who has it now counts.
-        const { assignment } = device;
-        const before = assignment === undefined ? undefined : this.#before.get(assignment);
-        const offsets = (before ?? pristine).restore(operations.hardware);
-        if (offsets.length > 0 && says())
-          log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');
-        if (assignment === undefined) operations.turnOff();
-        else if (assignment.fenced !== undefined) {
-          for (const why of assignment.fence(assignment.fenced))
-            if (says()) log.error({ bdf, why }, 'a step of fencing failed');
-        } else operations.keepIntxHeld();
-      } catch (error) {
-        const why = describeError(error);
-        // As when it comes back from a guest: the next one would get a device in an unknown state.
-        if (device.assignment === undefined) device.quarantine ??= `not restored after an error: ${why}`;
-        if (says()) log.error({ bdf, why }, 'device not restored after an error');
-      }
+      // Given back, or given to the next guest meanwhile: who has it now counts.
+      const { assignment } = device;
+      const work = async (): Promise<void> => this.#restore(device, assignment);
+      return assignment === undefined ? work() : assignment.whileReset(work);
     });
+  }
+
+  #restore(device: SeizedDevice, assignment: Assignment | undefined): void {
+    const { operations, pristine } = device;
+    const bdf = formatBdf(device.bdf);
+    const { log } = this.#terms;
+    // A device that its guest still has may raise errors for ever.
+    const says = (): boolean => assignment?.tenant.limit.allows() ?? true;
+    try {
+      if (operations.hardware.readConfig(0, 2) === GONE) throw new HostError('it does not answer', Errno.EIO);
+      const before = assignment === undefined ? undefined : this.#before.get(assignment);
+      const offsets = (before ?? pristine).restore(operations.hardware);
+      if (offsets.length > 0 && says())
+        log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');
+      // One that is fenced is cut off again when this is over.
+      if (assignment === undefined) operations.turnOff();
+      else operations.keepIntxHeld();
+    } catch (error) {
+      const why = describeError(error);
+      // As when it comes back from a guest: the next one would get a device in an unknown state.
+      if (assignment === undefined) device.quarantine ??= `not restored after an error: ${why}`;
+      if (says()) log.error({ bdf, why }, 'device not restored after an error');
+    }
   }
 }
 

@@ -82,11 +82,14 @@ export interface Behaviour {
   /** The whole register as the guest sees it. Missing: hardware. */
   read?(at: RegisterAccess): number;
   /**
-   * What `read` gives changes by nothing but a guest's write to this very dword and the end of an operation that
+   * What `read` gives changes by nothing but a guest's write to this very dword, a reset, and the end of an operation that
    * answered {@link PENDING}. It is then read once after each of those, and guests are answered from memory.
    */
   readonly steady?: boolean;
-  /** Writes that `write` need not be asked about. A register with `twofold` or `gated` writes is `steady`. */
+  /**
+   * Writes that `write` need not be asked about. A register with `twofold` or `gated` writes is `steady`, and the
+   * behaviour owns all of its bits: else they are left to `write`.
+   */
   readonly quiet?: QuietWrites;
   /** Does what a write to a `gated` register put off. */
   close?(at: RegisterAccess): void;

@@ -8,7 +8,7 @@ import { type Surgery, shapeOf } from './surgery.ts';
 import { type CompiledSpace, type Conflict, type DenyRegister, TableBuilder, type Unhandled } from './table.ts';
 
 export type { CompiledSpace, Conflict, DenyRegister, PlacedClaim, PlacedRegister, Unhandled } from './table.ts';
-export { carryState } from './table.ts';
+export { carryState, claimedBits } from './table.ts';
 
 /** Something that shapes a device's config space, with the name of the plugin or quirk that brings it. */
 export type Contribution =

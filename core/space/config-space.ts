@@ -5,7 +5,7 @@ import type { DeviceView } from '../lane/shared.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import { PENDING } from './behaviour.ts';
-import { type CompiledSpace, carryState, type PlacedClaim } from './compile.ts';
+import { type CompiledSpace, carryState, claimedBits, type PlacedClaim } from './compile.ts';
 
 /** Told about what did not go as the guest asked; must not allocate for a refusal it has seen before. */
 export interface AccessSink {
@@ -97,13 +97,13 @@ export class ConfigSpace {
     carryState(this.#table, table);
     this.#table = table;
     this.refresh();
-    if (this.#recorder !== undefined) this.#claimed = claimedBits(table);
+    if (this.#recorder !== undefined) this.#claimed = claimedBits(table.size, table.claims);
   }
 
   /** Has every access taken down from now on; `undefined`: no more. */
   record(recorder: AccessRecorder | undefined): void {
     this.#recorder = recorder;
-    this.#claimed = recorder === undefined ? undefined : claimedBits(this.#table);
+    this.#claimed = recorder === undefined ? undefined : claimedBits(this.#table.size, this.#table.claims);
   }
 
   /** Whether the guest's numbers name an access inside of this config space (S-1). */
@@ -256,7 +256,7 @@ export class ConfigSpace {
     }
   }
 
-  /** What another thread needs to answer reads; `null` while every access is taken down. */
+  /** What another thread needs to answer reads and writes; `null` while every access is taken down. */
   get deviceView(): DeviceView | null {
     if (this.#recorder !== undefined) return null;
     const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, quiet, words } = this.#table;
@@ -363,14 +363,19 @@ export class ConfigSpace {
 
   /** Closes the gates that another thread has left to be closed. @returns whether there was one */
   closeGates(): boolean {
-    const { registers, words } = this.#table;
     let some = false;
-    for (const quiet of this.#table.gates) {
-      if (quiet.writes.kind !== 'gated' || words[quiet.writes.closing] === 0) continue;
-      words[quiet.writes.closing] = 0;
+    for (const one of this.#table.gates) {
+      const { quiet } = one.behaviour;
+      if (quiet?.kind !== 'gated' || one.words[quiet.closing] === 0) continue;
+      one.words[quiet.closing] = 0;
       some = true;
-      for (const one of registers[quiet.offset >> 2] ?? []) if (one.offset === quiet.offset) one.behaviour.close?.(one);
-      this.refresh(quiet.offset >> 2);
+      try {
+        one.behaviour.close?.(one);
+      } catch (error) {
+        // As for a guest's write, but its answer is out already; nobody who comes by for this can do anything about it.
+        this.#sink.failed(one.offset, error);
+      }
+      this.refresh(one.offset >> 2);
     }
     return some;
   }
@@ -382,13 +387,6 @@ export class ConfigSpace {
     return this.#table.claims.filter((claim) => claim.dword === dword && (claim.mask & bits) !== 0);
   }
 }
-
-/** The bits that some field claims, per dword. */
-const claimedBits = (table: CompiledSpace): Int32Array => {
-  const claimed = new Int32Array(table.size >> 2);
-  for (const { dword, mask } of table.claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
-  return claimed;
-};
 
 /** Whether each of the `size` bytes from byte `first` of the dword has a bit in `mask`. */
 const eachByte = (mask: number, first: number, size: number): boolean => {

@@ -108,8 +108,11 @@ export interface CompiledSpace {
   readonly words: Uint32Array;
   /** What writes to registers with a behaviour do, per dword, where that is known as data. */
   readonly quiet: readonly (PlacedQuiet | null)[];
-  /** Those of the registers whose writes can leave something to be done. */
-  readonly gates: readonly PlacedQuiet[];
+  /**
+   * Registers whose writes can leave something to be done; not only those in `quiet`: it may have been left while another
+   * table was in force.
+   */
+  readonly gates: readonly PlacedRegister[];
   /** Who owns which bit; bits in no claim have no field. */
   readonly claims: readonly PlacedClaim[];
 }
@@ -310,14 +313,13 @@ export class TableBuilder {
       steady,
       words,
       quiet,
-      gates: quiet.filter((one) => one !== null).filter(({ writes }) => writes.kind === 'gated'),
+      gates: coded.filter(({ behaviour }) => behaviour.quiet?.kind === 'gated'),
       claims: this.#claims,
     };
   }
 
   #openUnclaimed(): void {
-    const claimed = new Int32Array(this.#size >> 2);
-    for (const { dword, mask } of this.#claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
+    const claimed = claimedBits(this.#size, this.#claims);
     for (let at = 0; at < claimed.length; at++) this.#writable[at] = (this.#writable[at] ?? 0) | ~(claimed[at] ?? 0);
   }
 
@@ -343,6 +345,13 @@ export class TableBuilder {
   }
 }
 
+/** The bits that some field claims, per dword. */
+export const claimedBits = (size: number, claims: readonly PlacedClaim[]): Int32Array => {
+  const claimed = new Int32Array(size >> 2);
+  for (const { dword, mask } of claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
+  return claimed;
+};
+
 /** State of the registers that both tables have, and the guest's own values of bits that are emulated in both. */
 export const carryState = (
   previous: CompiledSpace,
@@ -366,6 +375,8 @@ const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedQuiet 
   if (one?.behaviour.quiet === undefined || another !== undefined) return null;
   const { offset, size, shift, mask, words } = one;
   const reach = (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
+  // What these kinds show is the whole register: of one with bits of somebody else too it would show more than is known.
+  if (one.behaviour.quiet.kind !== 'inert' && mask << shift !== reach) return null;
   const base = words.byteOffset / words.BYTES_PER_ELEMENT;
   return { writes: movedBy(one.behaviour.quiet, base), mask: mask << shift, reach, shift, offset, size };
 };

@@ -32,7 +32,9 @@ export interface Tenant extends GuestFacts {
   readonly refused: (denial: NonNullable<ReturnType<DenialRecord['record']>>) => void;
   /** A deferred register write has ended. */
   readonly settled: (status: number) => void;
-  /** Does `work` while no other thread answers the guest. Missing: there is no other thread. */
+  /**
+   * Does `work` while no other thread answers the guest, and after what one has left. Missing: there is no other thread.
+   */
   readonly hold?: (work: () => void) => void;
   /** What another thread may answer from has changed. */
   readonly viewChanged?: () => void;
@@ -88,7 +90,8 @@ export class Assignment implements AccessSink {
   #rules: AccessRules;
   /** Sets that the table in force leaves out. */
   #skipped: ReadonlySet<string>;
-  #resetting = false;
+  /** Resets under way. */
+  #resets = 0;
   #whenSettled: (() => void) | undefined;
 
   /** @throws HostError when the device does not answer while its table is compiled. */
@@ -105,25 +108,10 @@ export class Assignment implements AccessSink {
         return rules().unhandled === 'permissive';
       },
       control: terms.control,
-      reset: async () => {
-        this.#resetting = true;
-        try {
-          return await terms.reset();
-        } finally {
-          this.#resetting = false;
-          // The registers came back as they were before the fence.
-          const refusals = this.#fenced === undefined ? [] : this.#cutOff();
-          for (const why of refusals) terms.tenant.warn({ bdf: terms.bdf, why }, 'a step of fencing failed');
-        }
-      },
+      reset: () => this.whileReset(terms.reset),
       settled: (status) => {
-        const waiting = this.#whenSettled;
-        this.#whenSettled = undefined;
         // Before the answer: the guest's next request may follow at once.
-        if (!this.ended) {
-          waiting?.();
-          this.space.refresh();
-        }
+        if (!this.ended) this.#lookAgain();
         terms.tenant.settled(status);
       },
     });
@@ -172,10 +160,42 @@ export class Assignment implements AccessSink {
     return refusals;
   }
 
+  /**
+   * Resets the device, or gives it its registers back after a reset. No other thread reaches it meanwhile: it would neither
+   * wait until the function may be asked again, nor know that what it has of the registers is not so any more.
+   */
+  async whileReset<T>(work: () => Promise<T>): Promise<T> {
+    const { bdf, tenant } = this.#terms;
+    const tell = (): void => tenant.viewChanged?.();
+    this.#resets++;
+    if (tenant.hold === undefined) tell();
+    else tenant.hold(tell);
+    try {
+      return await work();
+    } finally {
+      this.#resets--;
+      if (!this.ended && this.#resets === 0) {
+        // The registers came back as they were before the fence.
+        const refusals = this.#fenced === undefined ? [] : this.#cutOff();
+        for (const why of refusals) if (tenant.limit.allows()) tenant.warn({ bdf, why }, 'a step of fencing failed');
+        this.#lookAgain();
+        tell();
+      }
+    }
+  }
+
+  /** Registers may be other ones than before, and the device can be looked at again. */
+  #lookAgain(): void {
+    const waiting = this.#whenSettled;
+    this.#whenSettled = undefined;
+    waiting?.();
+    this.space.refresh();
+  }
+
   /** Whether the device cannot be looked at now: it is in low power, changes its power state, or is being reset. */
   get isBusy(): boolean {
     const { operations } = this.#terms;
-    return this.#resetting || operations.busy || operations.powerState >= LOW_POWER;
+    return this.#resets > 0 || operations.busy || operations.powerState >= LOW_POWER;
   }
 
   /** Calls `task` when the device can be looked at again, before its guest gets the answer it waits for. */
@@ -228,7 +248,7 @@ export class Assignment implements AccessSink {
 
   /** What another thread may answer from; `null`: nothing. */
   get deviceView(): DeviceView | null {
-    return this.ended || this.#fenced !== undefined ? null : this.space.deviceView;
+    return this.ended || this.#fenced !== undefined || this.#resets > 0 ? null : this.space.deviceView;
   }
 
   /** Does what writes that another thread answered have put off. */

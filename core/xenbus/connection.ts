@@ -85,8 +85,11 @@ export class Connection {
 
   /** Unbinds first, so that no event comes any more; waits for the running request; unmaps last (XSA-331). */
   async close(): Promise<void> {
-    this.#channel.close();
-    await this.worker.close();
-    this.#page.unmap();
+    try {
+      this.#channel.close();
+    } finally {
+      await this.worker.close();
+      this.#page.unmap();
+    }
   }
 }

@@ -53,6 +53,11 @@ export class Exports {
     return [...this.#devices.values()];
   }
 
+  /** Does what writes that another thread answered have put off. */
+  closeGates(): void {
+    for (const { assignment } of this.#devices.values()) assignment?.closeGates();
+  }
+
   /** Carries out what `state-N` of every entry asks for. @returns errors, one per entry that failed. */
   async reconcile(which: 'all' | 'marked'): Promise<unknown[]> {
     const { xenstore, directory } = this.#terms;
@@ -119,9 +124,14 @@ export class Exports {
   }
 
   async #giveBack(device: SeizedDevice): Promise<void> {
-    const { slots, stub, drained } = this.#terms;
-    slots.remove(device);
-    this.#terms.changed();
+    const { slots, stub, drained, tenant, changed } = this.#terms;
+    const remove = (): void => {
+      slots.remove(device);
+      changed();
+    };
+    // In one go: what the lane has left is recorded under this address, and it leaves nothing more.
+    if (tenant.hold === undefined) remove();
+    else tenant.hold(remove);
     await drained();
     this.#devices.delete(device.bdf);
     this.returned.pirqs += await stub.giveBack(device);

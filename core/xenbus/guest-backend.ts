@@ -91,7 +91,7 @@ export class GuestBackend {
       limit: this.#limit,
       refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
       settled: (status) => this.#connection?.worker.settled(status),
-      hold: (work) => (this.#connection === undefined ? work() : this.#connection.hold(work)),
+      hold: (work) => this.#hold(work),
       viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
@@ -125,8 +125,18 @@ export class GuestBackend {
     this.#refusals.take((address, offset, size, value, mask, times) => {
       this.#exports.at(address)?.assignment?.space.refusedElsewhere(offset, size, value, mask, times);
     });
-    for (const { assignment } of this.#exports.devices) assignment?.closeGates();
+    this.#exports.closeGates();
   };
+
+  /** What the lane has left belongs to what `work` is about to change. */
+  #hold(work: () => void): void {
+    const all = (): void => {
+      this.#catchUp();
+      work();
+    };
+    if (this.#connection === undefined) all();
+    else this.#connection.hold(all);
+  }
 
   #tellDenial(denial: Denial): void {
     if (this.#limit.allows()) this.#terms.log.debug({ ...denial }, 'write refused');

@@ -70,11 +70,22 @@ export const command: Behaviour = {
   words: 4,
   steady: true,
   // Sizing a base address register, a guest switches decode off and on again around it, once for each.
-  quiet: { kind: 'gated', own: OWN, open: ON, closing: CLOSING, free: FREE, gate: DECODE, blockers: Command.master },
+  quiet: {
+    kind: 'gated',
+    own: OWN,
+    open: ON,
+    closing: CLOSING,
+    free: FREE,
+    gate: DECODE,
+    // Switching off clears MASTER, and switching on INTX_DISABLE: where they are set, doing neither would be seen.
+    blockers: Command.master | Command.intxDisable,
+  },
   attach: (at) => {
     const now = at.read();
     at.words[OWN] = now;
     at.words[FIXED] = now & PERMISSIVE_ONLY;
+    // On already when the field comes, or comes back, under a running guest.
+    at.words[ON] = at.device.enabled ? 1 : 0;
   },
   read: (at) => (at.read() & GUEST_BITS) | ((at.words[OWN] as number) & ~GUEST_BITS),
   close: (at) => {
@@ -98,6 +109,8 @@ export const command: Behaviour = {
       device.disable();
     }
     words[ON] = device.enabled ? 1 : 0;
+    // This write is newer than the one that left it.
+    words[CLOSING] = 0;
 
     const master = (wanted & Command.master) !== 0;
     if (master !== device.busMaster) device.setBusMaster(master ? 'on' : 'off');

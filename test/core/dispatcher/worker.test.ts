@@ -259,11 +259,12 @@ describe('a page that is shared', () => {
     const words = new Int32Array(memory);
     const trace: string[] = [];
     let refill = 0;
+    const statuses: number[] = [];
     const space = {
       bits: 0,
       read: () => {
         trace.push('read');
-        return Status.success;
+        return statuses.shift() ?? Status.success;
       },
     };
     const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
@@ -282,7 +283,7 @@ describe('a page that is shared', () => {
       close: () => {},
     };
     worker.serve(channel, 'shared');
-    return { worker, words, trace, refillFor: (count: number) => (refill = count) };
+    return { worker, words, trace, statuses, refillFor: (count: number) => (refill = count) };
   };
 
   it('the request that an event brought is answered, however long the thread was kept from it', () => {
@@ -300,5 +301,38 @@ describe('a page that is shared', () => {
     worker.event();
     expect(trace).toEqual(['read', 'unmask']);
     expect(Atomics.load(words, 0)).toBe(1);
+  });
+
+  describe('a question about an error', () => {
+    const question = { command: Command.aerDetected, state: 1, segment: 0, bus: 0, devfn: 0 };
+    /** The guest answers: clears the flag of the question. */
+    const answer = (words: Int32Array) => void Atomics.and(words, 0, ~Flag.backActive);
+
+    it('does not give the page away while a request is being worked on', async () => {
+      const { worker, words, trace, statuses } = shared(0);
+      Atomics.or(words, 0, Flag.aerHandler);
+      statuses.push(PENDING);
+      Atomics.or(words, 0, 1);
+      worker.event();
+      const asked = worker.ask(question, 1000);
+      expect(trace).toEqual(['read']);
+      answer(words);
+      worker.settled(Status.success);
+      expect(trace).toEqual(['read', 'unmask']);
+      expect(await asked).not.toBe('time-out');
+      expect(words[Page.err >> 2]).toBe(Status.success);
+    });
+
+    it('that goes out on the answer to another one does not give it away before the request beside is done', async () => {
+      const { worker, words, trace } = shared(0);
+      Atomics.or(words, 0, Flag.aerHandler);
+      const asked = worker.ask(question, 1000);
+      void worker.ask(question, 1000);
+      answer(words);
+      Atomics.or(words, 0, 1);
+      worker.event();
+      await asked;
+      expect(trace).toEqual(['read', 'unmask']);
+    });
   });
 });
