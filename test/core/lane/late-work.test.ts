@@ -89,6 +89,22 @@ describe('a refused write that the lane answered', () => {
     expect(world.recorded).toHaveLength(1);
   });
 
+  it('is recorded as often as it was made, others beside it, in their order', () => {
+    const world = writableWorld();
+    for (const value of [1, 2, 1, 1]) {
+      world.askToWrite(0, value);
+      world.lane();
+    }
+    world.control();
+    expect(world.recorded).toEqual([
+      { offset: 0, value: 1, times: 3, dispatched: 0 },
+      { offset: 0, value: 2, times: 1, dispatched: 0 },
+    ]);
+    // The control thread was told each time; once it has come by there is nothing left.
+    world.settle();
+    expect(world.recorded).toHaveLength(2);
+  });
+
   it('is recorded at the end of the connection, if nobody came by before', async () => {
     const world = writableWorld();
     world.askToWrite(0, 1);
