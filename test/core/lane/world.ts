@@ -3,7 +3,7 @@
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
 import { type DeviceView, type GuestView, Refusals, Seat, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Bell, LaneLoop } from '../../../core/lane/loop.ts';
-import { LaneCount, type LaneMessage, LaneWord } from '../../../core/lane/shared.ts';
+import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../core/lane/shared.ts';
 import type { Platform } from '../../../core/platform/index.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
@@ -29,6 +29,40 @@ export const deviceView = (value: number, file = -1): DeviceView => {
   };
 };
 
+/** The same device with a table of writes: nobody may write 0, and 12 is a gate in memory that is open. */
+export const writableView = (value: number): DeviceView => {
+  const words = (...list: number[]): Int32Array => Int32Array.from(list);
+  const gate = { kind: 'gated', own: 0, open: 1, closing: 2, free: 0, gate: 1, blockers: 0 } as const;
+  return {
+    size: 16,
+    shadowed: words(-1, 0xffff, 0, -1),
+    shadow: words(value, 0x1234, 0, 1),
+    answered: words(-1, 0xffff, -1, -1),
+    reads: new Uint32Array(16),
+    file: -1,
+    writes: {
+      writable: words(0, 0, 0, 0),
+      ones: words(0, 0, 0, 0),
+      own: words(0, 0, 0, 0),
+      reserved: words(0, 0, 0, 0),
+      coded: words(0, 0, -1, -1),
+      quiet: [null, null, null, { writes: gate, mask: -1, reach: -1, shift: 0, offset: 12, size: 4 }],
+      behind: new Uint8Array(4),
+      words: Uint32Array.of(1, 1, 0),
+      counts: new Uint32Array(16),
+    },
+  };
+};
+
+/** A refused write as it was recorded. */
+export interface Recorded {
+  readonly offset: number;
+  readonly value: number;
+  readonly times: number;
+  /** Requests that had come to the dispatcher by then. */
+  readonly dispatched: number;
+}
+
 /** One guest, its lane and its control thread, all moved by hand in this thread. */
 export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, shortest: 0, patience: 0 }) => {
   const page = new SharedArrayBuffer(4096);
@@ -39,8 +73,10 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
   const messages: LaneMessage[] = [];
   const told: number[] = [];
   const trace: string[] = [];
+  const hurried: { pace: 'urgent' | 'usual'; at: number }[] = [];
+  const recorded: Recorded[] = [];
   const ports = new Uint32Array(8);
-  const state = { masked: false, pending: false, rung: false, hardware: 0xabcd0000, now: 0 };
+  const state = { masked: false, pending: false, rung: false, hardware: 0xabcd0000, now: 0, obeys: true };
   const unmask = (): void => {
     trace.push('unmask');
     state.masked = false;
@@ -50,8 +86,16 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
   };
   const bell: Bell = {
     ports,
-    sleep: () => 0,
+    sleep: () => {
+      ports[0] = PORT;
+      return world.whileAsleep?.() ?? 0;
+    },
     peek: () => 0,
+    hurry: (pace) => {
+      trace.push(pace);
+      hurried.push({ pace, at: state.now });
+      return state.obeys;
+    },
     notify: () => trace.push('notify'),
     unmask,
     hardware: {
@@ -121,6 +165,9 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
   } as unknown as Platform;
   const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
     trace.push('left work');
+    refusals.take((_address, offset, _size, value, _mask, times) => {
+      recorded.push({ offset, value: value >>> 0, times, dispatched: dispatched.length });
+    });
   });
   if (seat === undefined) throw new Error('the connection took no seat');
   const taken: Seat = seat;
@@ -131,8 +178,15 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     stop: (): void => {
       Atomics.store(words, LaneWord.stop, 1);
     },
+    /** The lane runs until it is told to end. */
+    run: (): void => loop.run(),
+    /** What the lane's sleep does in {@link run}. @returns the number of events that end it */
+    whileAsleep: undefined as (() => number) | undefined,
     /** Called whenever the lane looks at the clock. */
     whileWatching: undefined as (() => void) | undefined,
+    /** Precedence that the lane asked for, and when. */
+    hurried,
+    recorded,
     clock,
     connection,
     seat: taken,
@@ -152,16 +206,19 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
       };
       connection.show(() => view);
     },
-    /** Puts a read into the page and sends the event. */
-    ask: (offset: number, devfn = 0, size = 4, cmd = 0): void => {
+    /** Puts a request into the page, a read unless `cmd` says otherwise, and sends the event. */
+    ask: (offset: number, devfn = 0, size = 4, cmd = 0, value = 0): void => {
       op.fill(0);
       op[(Page.cmd - OP_START) >> 2] = cmd;
       op[(Page.devfn - OP_START) >> 2] = devfn;
       op[(Page.offset - OP_START) >> 2] = offset;
       op[(Page.size - OP_START) >> 2] = size;
+      op[(Page.value - OP_START) >> 2] = value;
       Atomics.or(flags, 0, Flag.frontActive);
       state.pending = true;
     },
+    /** The same with a write of four bytes. */
+    askToWrite: (offset: number, value: number): void => world.ask(offset, 0, 4, 1, value),
     /** An event without a request. */
     nudge: (): void => {
       state.pending = true;
@@ -196,7 +253,8 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     control: (): boolean => {
       const port = told.shift();
       if (port === undefined) return false;
-      if (port > 0) listener();
+      if (port > LEFT_WORK) taken.catchUp();
+      else if (port > 0) listener();
       else taken.missed();
       return true;
     },

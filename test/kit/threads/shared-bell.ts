@@ -59,6 +59,11 @@ export class SharedEvents {
     if (Atomics.load(this.#words, at(port, PENDING)) === 1) this.ring();
   }
 
+  /** Whether a delivery of this port was not ended yet. */
+  isMasked(port: number): boolean {
+    return Atomics.load(this.#words, at(port, MASKED)) === 1;
+  }
+
   /** The control thread's end of a port. Its events come by way of the lane. */
   channel(port: number): EventChannel {
     return { port, notify: () => this.toGuest(port), unmask: () => this.unmask(port), close: () => undefined };
@@ -69,7 +74,9 @@ export class SharedEvents {
     const words = this.#words;
     const ports = new Uint32Array(MOST_PORTS);
     let heard = 0;
+    /** Takes events and rings, as a read of the event device does: a ring that was seen here ends no sleep any more. */
     const collect = (): number => {
+      heard = Atomics.load(words, RUNG);
       let count = 0;
       for (let port = 1; port <= MOST_PORTS; port++) {
         if (words[at(port, PENDING)] === 0 || words[at(port, MASKED)] === 1) continue;
@@ -83,7 +90,6 @@ export class SharedEvents {
       ports,
       sleep: () => {
         Atomics.wait(words, RUNG, heard);
-        heard = Atomics.load(words, RUNG);
         return collect();
       },
       peek: collect,

@@ -13,6 +13,8 @@ export class ThreadGuest {
   readonly #waits: boolean;
   readonly #flags: Int32Array;
   readonly #words: Int32Array;
+  /** Events that had come when the request was sent. */
+  #received = 0;
   /** The last answer's value as a signed bit pattern. */
   value = 0;
 
@@ -25,8 +27,8 @@ export class ThreadGuest {
     this.#words = new Int32Array(page, OP_START, OP_BYTES >> 2);
   }
 
-  /** Sends one request to function `devfn` of bus 0 and waits for its answer; the answer's `err`. */
-  request(cmd: number, devfn: number, offset: number, size: number, value = 0): number {
+  /** Sends one request to function `devfn` of bus 0, without waiting. */
+  send(cmd: number, devfn: number, offset: number, size: number, value = 0): void {
     const words = this.#words;
     words[word(Page.cmd)] = cmd;
     words[word(Page.domain)] = 0;
@@ -35,13 +37,28 @@ export class ThreadGuest {
     words[word(Page.offset)] = offset;
     words[word(Page.size)] = size;
     words[word(Page.value)] = value;
-    const received = this.#events.received(this.#port);
+    this.#received = this.#events.received(this.#port);
     Atomics.or(this.#flags, FLAGS, Flag.frontActive);
     this.#events.toHost(this.#port);
-    while ((Atomics.load(this.#flags, FLAGS) & Flag.frontActive) !== 0) {
-      if (this.#waits) this.#events.wait(this.#port, received, 1000);
+  }
+
+  /** Whether the request that was sent last is answered. */
+  get answered(): boolean {
+    return (Atomics.load(this.#flags, FLAGS) & Flag.frontActive) === 0;
+  }
+
+  /** The answer's `err`; leaves its value in {@link value}. */
+  take(): number {
+    this.value = this.#words[word(Page.value)] as number;
+    return this.#words[word(Page.err)] as number;
+  }
+
+  /** Sends one request and waits for its answer; the answer's `err`. */
+  request(cmd: number, devfn: number, offset: number, size: number, value = 0): number {
+    this.send(cmd, devfn, offset, size, value);
+    while (!this.answered) {
+      if (this.#waits) this.#events.wait(this.#port, this.#received, 1000);
     }
-    this.value = words[word(Page.value)] as number;
-    return words[word(Page.err)] as number;
+    return this.take();
   }
 }
