@@ -262,7 +262,8 @@ export class LaneLoop {
     let patience = this.#patience;
     while (pace.time - this.#last < patience) {
       const found = this.#lookAtAll('seen') >= Look.answered;
-      const asked = found ? pace.found() : pace.look();
+      const pages = this.#guests.length || 1;
+      const asked = found ? pace.found(pages) : pace.look(pages);
       if (found) {
         this.#window.came(pace.time - this.#last);
         this.#count(LaneCount.found, 1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 /** The usual {@link Pace.looks}. */
-export const LOOKS = 64;
-/** Milliseconds that a look takes, until it is measured. */
+export const LOOKS = 256;
+/** Milliseconds that a look at a page takes, until it is measured. */
 const FIRST_GUESS = 0.0001;
 /** Weight of the newest measurement in the average. */
 const WEIGHT = 1 / 8;
@@ -14,7 +14,7 @@ const WEIGHT = 1 / 8;
 export class Pace {
   /** Now, as far as it is known. Lags behind while requests are answered, until the next {@link sync}. */
   time = 0;
-  /** Looks from one look at the clock to the next. */
+  /** Looks at a page from one look at the clock to the next. */
   looks = LOOKS;
   readonly #now: () => number;
   #lookMs = FIRST_GUESS;
@@ -34,12 +34,13 @@ export class Pace {
     return this.time;
   }
 
-  /** One look in vain. @returns whether the clock was asked */
-  look(): boolean {
-    this.time += this.#lookMs;
-    if (++this.#looks < this.looks) return false;
+  /** A look at `pages` pages in vain. @returns whether the clock was asked */
+  look(pages: number): boolean {
+    this.time += pages * this.#lookMs;
+    this.#looks += pages;
+    if (this.#looks < this.looks) return false;
     if (this.#idle) {
-      const took = (this.#now() - (this.time - this.looks * this.#lookMs)) / this.looks;
+      const took = (this.#now() - (this.time - this.#looks * this.#lookMs)) / this.#looks;
       // A thread that had lost its processor has measured something else.
       this.#lookMs += (Math.min(took, 2 * this.#lookMs) - this.#lookMs) * WEIGHT;
     }
@@ -47,9 +48,9 @@ export class Pace {
     return true;
   }
 
-  /** A look that found a request. @returns whether the clock was asked */
-  found(): boolean {
+  /** One that found a request. @returns whether the clock was asked */
+  found(pages: number): boolean {
     this.#idle = false;
-    return this.look();
+    return this.look(pages);
   }
 }

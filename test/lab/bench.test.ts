@@ -42,7 +42,9 @@ describe('the report of the bench', () => {
 
   it('refuses a guest that did not measure everything, and says what it did', () => {
     const without = consoleOf(1).replace(/^BENCH write count.*\n/m, '');
-    expect(() => runOf('kernel-1', without)).toThrow('kernel-1 measured only: scan, read, readAll, alone, writeDropped');
+    expect(() => runOf('kernel-1', without)).toThrow(
+      'kernel-1 measured only: scan, read, readAll, alone, writeDropped',
+    );
     expect(() => runOf('kernel-1', '')).toThrow('kernel-1 measured only: nothing');
   });
 

@@ -78,8 +78,11 @@ describe('the thread of the lane', () => {
       },
     });
   };
-  const running = (lane: Lane): Promise<void> =>
-    vi.waitFor(() => expect(lane.report().wakes).toBeGreaterThan(0), { timeout: 15_000 });
+  /** Rehearsed, and woken out of its sleep since: it has taken what precedence it takes. */
+  const running = async (lane: Lane): Promise<void> => {
+    await lane.ready;
+    await vi.waitFor(() => expect(lane.report().wakes).toBeGreaterThan(1), { timeout: 15_000 });
+  };
   const log = (): string => readFileSync(join(home, 'log'), 'utf8');
 
   it('gives the page of its rehearsal back when it ends', async () => {
