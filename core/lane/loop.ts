@@ -15,8 +15,10 @@ import {
 } from './shared.ts';
 import { WatchWindow } from './watch-window.ts';
 
-/** A guest that takes longer than this many typical gaps may sleep: its answer has to be announced. */
-const LATE = 1.5;
+/** An answer that is late by more than this many typical gaps between requests may find its guest asleep. */
+const LATE = 0.5;
+/** A guest that has not asked again after this many typical gaps may sleep. */
+const SILENT = 3;
 /** Whether there is a processor for the control thread while the lane watches. */
 const ROOM = availableParallelism() > 1;
 /** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
@@ -215,14 +217,14 @@ export class LaneLoop {
   /**
    * An answer to a request that an event brought is announced at once: that guest sleeps. One that was found by looking
    * was there before the guest could fall asleep, so its event would only interrupt the guest; it is sent when no further
-   * request follows. After an unusual gap nobody knows whether the guest or the lane was away.
+   * request follows. Unless the lane had been away: then nobody knows how long the guest has waited.
    */
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
+    const lost = this.pace.answered();
     const now = this.pace.time;
-    const gap = now - guest.answeredAt;
-    if (how === 'heard') this.#window.came(gap);
+    if (how === 'heard') this.#window.came(now - guest.answeredAt);
     guest.answeredAt = now;
-    guest.unannounced = how === 'seen' && gap <= this.#window.gap * LATE;
+    guest.unannounced = how === 'seen' && lost <= this.#window.gap * LATE;
     if (!guest.unannounced) this.#terms.bell.notify(guest.port);
   }
 
@@ -233,7 +235,7 @@ export class LaneLoop {
 
   /** Announces answers after which nothing has come for longer than guests usually take. */
   #announceLate(time: number): void {
-    const patience = this.#window.gap * LATE;
+    const patience = this.#window.gap * SILENT;
     for (let i = 0; i < this.#guests.length; i++) {
       const guest = this.#guests[i] as LaneGuest;
       if (guest.unannounced && time - guest.answeredAt > patience) this.#announce(guest);
@@ -263,7 +265,7 @@ export class LaneLoop {
     while (pace.time - this.#last < patience) {
       const found = this.#lookAtAll('seen') >= Look.answered;
       const pages = this.#guests.length || 1;
-      const asked = found ? pace.found(pages) : pace.look(pages);
+      const asked = pace.look(pages);
       if (found) {
         this.#window.came(pace.time - this.#last);
         this.#count(LaneCount.found, 1);
