@@ -15,10 +15,10 @@ import {
 } from './shared.ts';
 import { WatchWindow } from './watch-window.ts';
 
-/** An answer that is late by more than this many typical gaps between requests may find its guest asleep. */
+/** An answer that is late by more than this part of what a quick guest takes to ask again may find its guest asleep. */
 const LATE = 0.5;
 /** A guest that has not asked again after this many typical gaps may sleep. */
-const SILENT = 3;
+const SILENT = 1.5;
 /** Whether there is a processor for the control thread while the lane watches. */
 const ROOM = availableParallelism() > 1;
 /** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
@@ -224,7 +224,7 @@ export class LaneLoop {
     const now = this.pace.time;
     if (how === 'heard') this.#window.came(now - guest.answeredAt);
     guest.answeredAt = now;
-    guest.unannounced = how === 'seen' && lost <= this.#window.gap * LATE;
+    guest.unannounced = how === 'seen' && lost <= this.#window.quick * LATE;
     if (!guest.unannounced) this.#terms.bell.notify(guest.port);
   }
 

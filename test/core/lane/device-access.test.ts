@@ -187,7 +187,7 @@ it('a device shared by a lane and the control thread is the device of the contro
     { numRuns: 150 },
   );
   // Not by leaving everything to the control thread.
-  expect(lane / all).toBeGreaterThan(0.7);
+  expect(lane / all).toBeGreaterThan(0.5);
 });
 
 it('a scan sizes the base address registers with two requests that need code', () => {
