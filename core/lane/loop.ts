@@ -220,11 +220,11 @@ export class LaneLoop {
    * request follows. Unless the lane had been away: then nobody knows how long the guest has waited.
    */
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
-    const away = this.pace.answered(this.#window.quick * LATE);
+    const lost = this.pace.answered();
     const now = this.pace.time;
     if (how === 'heard') this.#window.came(now - guest.answeredAt);
     guest.answeredAt = now;
-    guest.unannounced = how === 'seen' && !away;
+    guest.unannounced = how === 'seen' && lost <= this.#window.quick * LATE;
     if (!guest.unannounced) this.#terms.bell.notify(guest.port);
   }
 

@@ -6,8 +6,6 @@ export const LOOKS = 256;
 const FIRST_GUESS = 0.0001;
 /** Milliseconds after which the clock is asked however few looks there were: answers take longer than looks. */
 const OFTEN = 2;
-/** Looks that tell how long one takes. */
-const FEW = 16;
 /** Weight of the newest measurement in the average. */
 const WEIGHT = 1 / 8;
 
@@ -23,8 +21,6 @@ export class Pace {
   readonly #now: () => number;
   #lookMs = FIRST_GUESS;
   #looks = 0;
-  /** Looks since the clock was asked. */
-  #since = 0;
   /** When {@link sync} was called last. */
   #synced = 0;
   /** Nothing but looks since the clock was asked. */
@@ -38,7 +34,6 @@ export class Pace {
   sync(): number {
     this.time = this.#now();
     this.#looks = 0;
-    this.#since = 0;
     this.#synced = this.time;
     this.#idle = true;
     return this.time;
@@ -47,25 +42,20 @@ export class Pace {
   /**
    * Asks the clock after an answer.
    *
-   * @param patience milliseconds
-   * @returns whether more than that went by beside the looks: the thread had lost its processor, or the answer took that long
+   * @returns milliseconds that went by beside the looks: the thread had lost its processor, or the answer took that long
    */
-  answered(patience: number): boolean {
+  answered(): number {
     const now = this.#now();
     const lost = now - this.time;
-    const away = lost > patience;
-    if (!away && this.#since >= FEW) this.#lookMs += (lost / this.#since) * WEIGHT;
     this.time = now;
-    this.#since = 0;
     this.#idle = false;
-    return away;
+    return lost;
   }
 
   /** A look at `pages` pages. @returns whether the clock was asked */
   look(pages: number): boolean {
     this.time += pages * this.#lookMs;
     this.#looks += pages;
-    this.#since += pages;
     if (this.#looks < this.looks && this.time - this.#synced < OFTEN) return false;
     if (this.#idle) {
       const took = (this.#now() - (this.time - this.#looks * this.#lookMs)) / this.#looks;
