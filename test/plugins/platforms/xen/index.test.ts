@@ -3,13 +3,14 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { getPriority, setPriority, tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../../core/bdf.ts';
 import { createXenPlatform, diagnoseXen, type XenPlatformOptions } from '../../../../plugins/platforms/xen/index.ts';
 import { controlNames } from '../../../../plugins/platforms/xen/libraries.ts';
 import { type StoreServer, startStoreServer } from '../../../contract/store-server.ts';
+import { mayHurry } from '../../../kit/may-hurry.ts';
 import { iomemText, mcfgTable } from './ecam-tables.ts';
 import { type Answer, createFakeNative, type FakeNative, fakePointer } from './fake-native.ts';
 import { type FakeSysfs, makeSysfs, sampleConfig } from './fake-sysfs.ts';
@@ -160,18 +161,6 @@ describe('platform xen', () => {
     await platform.close();
   });
 });
-
-/** Whether this process may go before others, and back. */
-const mayHurry = ((): boolean => {
-  const before = getPriority();
-  try {
-    setPriority(before - 1);
-    setPriority(before);
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 describe.skipIf(!mayHurry)('precedence over other programs', () => {
   it('ends with the platform, and is not taken unasked', async () => {

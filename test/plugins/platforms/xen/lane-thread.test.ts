@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { getPriority, setPriority, tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Lane } from '../../../../core/lane/index.ts';
 import type { XenLaneStart } from '../../../../plugins/platforms/xen/lane-reader.ts';
+import { mayHurry } from '../../../kit/may-hurry.ts';
 
 /** A thread that runs the source: Node 20 itself runs no TypeScript. */
 const module = ((): URL => {
@@ -35,18 +36,6 @@ export const createLoader = async () => ({
   }),
 });
 `;
-
-/** Whether this process may go before others, and back. */
-const mayHurry = ((): boolean => {
-  const before = getPriority();
-  try {
-    setPriority(before - 1);
-    setPriority(before);
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 describe('the thread of the lane', () => {
   let home = '';
