@@ -56,6 +56,11 @@ export interface InterruptPolicy {
   readonly about?: string;
   /** Whether a config write may change the control word from `old` to `next`, which differ. */
   allowsControlWord(question: ControlWordQuestion): boolean;
+  /**
+   * What becomes of such a write without `allowed`. `refused`: whatever it is; `allowsControlWord` is not asked then, so the
+   * guest has its answer sooner. Looked at once, when the policy is chosen or made. Missing: `asked`.
+   */
+  readonly controlWordsUnlessAllowed?: 'refused' | 'asked';
   /** What becomes of a config write that changes INTX_DISABLE. Missing: hardware if `allowed`, else virtual. */
   decidesIntx?(question: IntxQuestion): IntxAnswer;
   /** Why the guest may not switch this kind on through the ring; `undefined`: it may. */

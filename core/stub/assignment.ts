@@ -235,8 +235,9 @@ export class Assignment implements AccessSink {
       for (const [set, { why }] of fresh) this.#terms.skipped(set, why);
       this.#skipped = new Set(skipped.keys());
       this.#rules = rules;
-      takePolicy();
       const swap = (): void => {
+        // Together with the table: no request is answered by the one and the policy before.
+        takePolicy();
         this.space.swap(table);
         this.space.record(rules.recorder);
         this.tenant.viewChanged?.();

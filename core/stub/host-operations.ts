@@ -249,6 +249,10 @@ export class HostOperations implements DeviceOperations {
     }
   }
 
+  get refusesControlWords(): boolean {
+    return this.#terms?.control.refusesControlWords ?? true;
+  }
+
   allowsControlWord(kind: MessageKind, old: number, next: number): boolean {
     return this.#terms?.control.allowsControlWord(kind, this.#currentType, old, next) ?? false;
   }

@@ -36,6 +36,8 @@ const usesMessages = (type: InterruptType): boolean => type !== 'none' && type !
 interface MadePolicy {
   readonly name: string;
   readonly policy: InterruptPolicy;
+  /** Whether it refuses changes of control words to whoever has no permission. */
+  readonly refusesUnlessAllowed: boolean;
   /** It and every policy in it, by name. */
   readonly sources: ReadonlyMap<string, InterruptPolicySource>;
 }
@@ -102,7 +104,8 @@ export class InterruptControl {
         throw problem('POLICY_FAILED', { policy: name, why: describeError(error) }, error);
       }
     };
-    return { name: chosen.name, policy: make(chosen, []), sources };
+    const policy = make(chosen, []);
+    return { name: chosen.name, policy, refusesUnlessAllowed: policy.controlWordsUnlessAllowed === 'refused', sources };
   }
 
   #ask<Answer>(refusal: Answer, question: (policy: InterruptPolicy) => Answer): Answer {
@@ -115,7 +118,14 @@ export class InterruptControl {
     }
   }
 
+  /** Whether no control word may change, whatever the device is in; it is so as long as the policy is in force. */
+  get refusesControlWords(): boolean {
+    return !this.allowed && this.#made.refusesUnlessAllowed;
+  }
+
   allowsControlWord(kind: MessageKind, current: InterruptType, old: number, next: number): boolean {
+    // Not the policy's own answer, which might be another one: a thread that cannot ask it says the same.
+    if (this.refusesControlWords) return false;
     if ((next & enableBit[kind]) !== 0 && usesMessages(current) && current !== kind) return false;
     const { allowed } = this;
     return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }) === true);

@@ -12,6 +12,7 @@ export const guestControlled2020: InterruptPolicy = {
   about:
     'The rules of 2020, before the kernel relaxed them: MSI and MSI-X come on only while INTx is off, INTx only while both are off, and the function mask stays. Config writes only with `allowInterruptControl`.',
   allowsControlWord: allowsControlWord2020,
+  controlWordsUnlessAllowed: 'refused',
   decidesIntx: decidesIntx2020,
 };
 

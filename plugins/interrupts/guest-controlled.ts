@@ -16,6 +16,7 @@ export const guestControlled: InterruptPolicy = {
   about:
     'For device models in stub domains. A device with `allowInterruptControl`: by config writes only, as in `strict`; through the ring nothing, so that two parties never hold one enable bit. Any other device: as `strict`.',
   allowsControlWord,
+  controlWordsUnlessAllowed: 'refused',
   decidesIntx,
   refusesRequest: ({ allowed }) => (allowed ? BY_CONFIG : undefined),
 };

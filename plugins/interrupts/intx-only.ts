@@ -8,6 +8,7 @@ import { allowsControlWord, decidesIntx, switchesOn } from './rules.ts';
 export const intxOnly: InterruptPolicy = {
   about: 'Line interrupts only. MSI and MSI-X come on neither through the ring nor by config writes.',
   allowsControlWord: (question) => !switchesOn(question) && allowsControlWord(question),
+  controlWordsUnlessAllowed: 'refused',
   decidesIntx,
   refusesRequest: () => 'the policy intx-only leaves the guest its line interrupt',
 };

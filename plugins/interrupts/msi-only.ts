@@ -8,6 +8,7 @@ import { allowsControlWord, decidesIntx, switchesOn } from './rules.ts';
 export const msiOnly: InterruptPolicy = {
   about: 'One vector for each device: MSI as in `strict`, MSI-X neither through the ring nor by config writes.',
   allowsControlWord: (question) => !(question.kind === 'msix' && switchesOn(question)) && allowsControlWord(question),
+  controlWordsUnlessAllowed: 'refused',
   decidesIntx,
   refusesRequest: ({ kind }) => (kind === 'msix' ? 'the policy msi-only leaves the guest MSI' : undefined),
 };

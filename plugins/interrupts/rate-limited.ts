@@ -44,6 +44,10 @@ export const rateLimited = (
       if (!inner.allowsControlWord(question)) return false;
       return !(switchesOn(question) && attempts.isTooMany(clock.now()));
     },
+    // What the policy inside refuses is not counted as an attempt.
+    ...(inner.controlWordsUnlessAllowed === undefined
+      ? {}
+      : { controlWordsUnlessAllowed: inner.controlWordsUnlessAllowed }),
     ...(inner.decidesIntx === undefined
       ? {}
       : { decidesIntx: (question) => inner.decidesIntx?.(question) ?? 'refused' }),

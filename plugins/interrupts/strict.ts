@@ -10,6 +10,7 @@ export { allowsControlWord } from './rules.ts';
 export const strict: InterruptPolicy = {
   about: 'The rules of Linux 6.1: config writes only with `allowInterruptControl`, requests through the ring always.',
   allowsControlWord,
+  controlWordsUnlessAllowed: 'refused',
   decidesIntx,
 };
 

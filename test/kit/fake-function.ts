@@ -149,6 +149,8 @@ export class FakeDevice implements DeviceOperations {
   resetStatus = 0;
   /** What `setPowerState` answers. */
   powerStatus = 0;
+  /** Whether {@link controlWordAnswer} is known to be no, whatever is asked. */
+  refusesControlWords = false;
   controlWordAnswer: (kind: 'msi' | 'msix', old: number, next: number) => boolean = () => false;
   intxAnswer: (old: IntxState, next: IntxState) => IntxAnswer = () =>
     this.allowInterruptControl ? 'hardware' : 'virtual';

@@ -200,6 +200,60 @@ describe('policies with state', () => {
   });
 });
 
+describe('a policy that refuses control words unless the guest has the permission', () => {
+  const refused: InterruptPolicy = { ...yes, controlWordsUnlessAllowed: 'refused' };
+
+  it('is not asked about them without it, whatever it would say', () => {
+    const { it: one } = control(refused, { allowed: false });
+    expect(one.refusesControlWords).toBe(true);
+    expect(one.allowsControlWord('msix', 'none', 0x0004, 0x8004)).toBe(false);
+    expect(one.allowsControlWord('msix', 'msix', 0x8004, 0x0004)).toBe(false);
+    // The rest is its own.
+    expect(one.decidesIntx('intx', 'enabled', 'disabled')).toBe('hardware');
+    expect(one.refusesRequest('msix', 'none', 1)).toBeUndefined();
+  });
+
+  it('is asked with it; so is one that says nothing, or something else', () => {
+    const odd = { ...yes, controlWordsUnlessAllowed: true } as unknown as InterruptPolicy;
+    const asked: InterruptPolicy = { ...yes, controlWordsUnlessAllowed: 'asked' };
+    const all = [control(refused), ...[yes, asked, odd].map((one) => control(one, { allowed: false }))];
+    for (const { it: one } of all) {
+      expect(one.refusesControlWords).toBe(false);
+      expect(one.allowsControlWord('msix', 'none', 0x0004, 0x8004)).toBe(true);
+    }
+  });
+
+  it('is taken at its word of the time when it was made; the next one has a word of its own', () => {
+    let word: InterruptPolicy['controlWordsUnlessAllowed'] = 'refused';
+    const changing: InterruptPolicy = {
+      ...yes,
+      get controlWordsUnlessAllowed() {
+        return word ?? 'asked';
+      },
+    };
+    const { it: one } = control(changing, { allowed: false });
+    word = 'asked';
+    expect([one.refusesControlWords, one.allowsControlWord('msi', 'none', 0, 1)]).toEqual([true, false]);
+    const take = one.prepare({ name: 'mine', source: changing });
+    expect(one.refusesControlWords).toBe(true);
+    take();
+    expect([one.refusesControlWords, one.allowsControlWord('msi', 'none', 0, 1)]).toEqual([false, true]);
+  });
+
+  it('counts when it is around another one, not when it is inside', () => {
+    const inside: InterruptPolicySource = ({ policy }) => ({ ...yes, about: policy('inner').about ?? '' });
+    const around: InterruptPolicySource = ({ policy }) => ({ ...refused, about: policy('inner').about ?? '' });
+    expect(control(inside, { allowed: false, others: { inner: refused } }).it.refusesControlWords).toBe(false);
+    expect(control(around, { allowed: false, others: { inner: yes } }).it.refusesControlWords).toBe(true);
+  });
+
+  it('a device that no guest has refuses them all', () => {
+    const operations = new HostOperations(new FakeFunction(), createManualClock());
+    expect(operations.refusesControlWords).toBe(true);
+    expect(operations.allowsControlWord('msi', 0, 1)).toBe(false);
+  });
+});
+
 const explode = (why: string): never => {
   throw new Error(why);
 };

@@ -210,6 +210,18 @@ describe('decision tables of the interrupt policies', () => {
     expect(disagreements(tired, busy)).toEqual([]);
   });
 
+  it('every one of them says beforehand that without the permission no control word changes', () => {
+    for (const make of policies.values()) expect(make().controlWordsUnlessAllowed).toBe('refused');
+  });
+
+  it('rate-limited says beforehand what the policy inside says, no more', () => {
+    const limited = (inner: InterruptPolicy) => rateLimited(inner, { changes: 1, seconds: 1 }, { now: () => 0 });
+    const asked: InterruptPolicy = { ...strict.strict, controlWordsUnlessAllowed: 'asked' };
+    expect(limited(strict.strict).controlWordsUnlessAllowed).toBe('refused');
+    expect(limited(asked).controlWordsUnlessAllowed).toBe('asked');
+    expect(limited({ allowsControlWord: () => true })).not.toHaveProperty('controlWordsUnlessAllowed');
+  });
+
   it('the walk finds a policy that breaks a rule', () => {
     const lax: InterruptPolicy = { ...strict.strict, allowsControlWord: ({ allowed }) => allowed };
     expect(disagreements(() => lax, oracle.strict as Rules).length).toBeGreaterThan(100);
