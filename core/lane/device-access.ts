@@ -198,12 +198,28 @@ export class DeviceAccess {
         if (place < 0) return NEEDS_CODE;
       }
     }
-    if (coded !== 0 && quiet !== null && !this.#takesQuietly(quiet, at, written, lane)) return NEEDS_CODE;
+    let status: number = Status.success;
+    if (coded !== 0 && quiet !== null) {
+      if (!quiet.isFixed) {
+        if (!this.#takesQuietly(quiet, at, written, lane)) return NEEDS_CODE;
+      } else {
+        // Nothing of this write goes to hardware: the register has whole bytes, in which no bit is writable.
+        if (this.#file < 0) return NEEDS_CODE;
+        const change = this.#changeOf(quiet, written) & lane;
+        if (change !== 0) {
+          // A write with two refusals is rare.
+          if (place >= 0) return NEEDS_CODE;
+          place = refusals.placeFor(address, offset, size, (change >>> shift) | 0);
+          if (place < 0) return NEEDS_CODE;
+          status = Status.accessDenied;
+        }
+      }
+    }
     if (through !== 0) this.#through(offset, size, written, through);
     if (own !== 0) this.#shadow[at] = ((this.#shadow[at] as number) & ~own) | (written & own);
     if (place >= 0) refusals.note(place, (written >>> shift) & sizeMask(size));
     countBytes(this.#counts, offset, size);
-    return Status.success;
+    return status;
   }
 
   /** Passes writable bits on in one access, in which each byte has one. */
@@ -216,6 +232,12 @@ export class DeviceAccess {
       value = (old & ~through) | (written & through);
     }
     this.#hardware.write(this.#file, offset, size, (value & lane) >>> shift);
+  }
+
+  /** The bits of a register in which what is written differs from what hardware has, in their place in the dword. */
+  #changeOf(quiet: QuietRegister, written: number): number {
+    const { offset, size, mask } = quiet;
+    return (written ^ (this.#readHardware(offset, size) << ((offset & 3) << 3))) & mask;
   }
 
   /** Does what is written to a register with a behaviour, if its description covers it; else nothing. */

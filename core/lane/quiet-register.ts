@@ -2,7 +2,7 @@
 
 import type { PlacedQuiet } from '../space/quiet.ts';
 
-const Kind = { inert: 0, twofold: 1, gated: 2 } as const;
+const Kind = { inert: 0, twofold: 1, gated: 2, refused: 3 } as const;
 
 /**
  * A register whose writes a lane can do although there is code behind it. All kinds have one shape, which the compiler
@@ -55,6 +55,11 @@ export class QuietRegister {
   /** Whether its gate waits to be closed. */
   get isClosing(): boolean {
     return this.#kind === Kind.gated && this.#words[this.#closing] === 1;
+  }
+
+  /** Whether it takes no change: it shows what hardware has, and {@link takes} is not for it. */
+  get isFixed(): boolean {
+    return this.#kind === Kind.refused;
   }
 
   /** Whether writes need the register's content and leave another: not those that do nothing. */

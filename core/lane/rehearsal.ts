@@ -19,14 +19,29 @@ const TICK = 0.001;
 const STALL = 10;
 const STALLS = 300;
 /** Bytes of the config space of the device that is not there. */
-const SIZE = 32;
-/** Its dwords: constants, hardware, the guest's own, one of two values, a gate, what nobody may write, hardware in part. */
-const Dword = { constant: 0, hardware: 1, own: 2, twofold: 3, gated: 4, fixed: 5, partly: 6, count: 8 } as const;
+const SIZE = 36;
+/**
+ * Its dwords: constants, hardware, the guest's own, one of two values, a gate, what nobody may write, hardware in part, a
+ * register with code that refuses every change; and one that nobody has.
+ */
+const Dword = {
+  constant: 0,
+  hardware: 1,
+  own: 2,
+  twofold: 3,
+  gated: 4,
+  fixed: 5,
+  partly: 6,
+  refused: 7,
+  count: 9,
+} as const;
 
 /** Where the base address register of that device points. */
 const PLACE = 0xfeb00000;
 /** Bits of its register that reaches hardware in part: some of each byte. */
 const PART = 0x0f7f3f01;
+/** What the register has that refuses every change: some of what is written. */
+const WORD = 0x0001;
 /** What is written. */
 const values = [0, -1, 1, 0x100, 0x101, PLACE | 0, 0x12345678];
 
@@ -45,7 +60,9 @@ const rehearsalDevice = (file: number): DeviceView => {
   const config = new Int32Array(page);
   config[Dword.count - 1] = -1;
   config[Dword.twofold] = PLACE;
+  config[Dword.refused] = WORD;
   const place = { mask: -1, reach: -1, shift: 0, size: 4 } as const;
+  const word = { mask: 0xffff, reach: 0xffff, shift: 0, size: 2 } as const;
   return {
     size: SIZE,
     shadowed: dwords(shown),
@@ -58,13 +75,14 @@ const rehearsalDevice = (file: number): DeviceView => {
       writable: dwords({ [Dword.hardware]: -1, [Dword.partly]: PART }),
       ones: dwords({}),
       own: dwords({ [Dword.own]: -1 }),
-      reserved: dwords({ [Dword.partly]: ~PART }),
-      coded: dwords({ [Dword.twofold]: -1, [Dword.gated]: -1 }),
+      reserved: dwords({ [Dword.partly]: ~PART, [Dword.refused]: ~word.mask }),
+      coded: dwords({ [Dword.twofold]: -1, [Dword.gated]: -1, [Dword.refused]: word.mask }),
       quiet: Array.from({ length: Dword.count }, (_, at) => {
         const offset = at << 2;
         if (at === Dword.twofold) {
           return { ...place, offset, writes: { kind: 'twofold', first: 0, second: 1, chosen: 2, fixed: 3 } };
         }
+        if (at === Dword.refused) return { ...word, offset, writes: { kind: 'refused', why: '' } };
         if (at !== Dword.gated) return null;
         const words = { own: 4, open: 5, closing: 6 };
         return { ...place, offset, writes: { kind: 'gated', ...words, free: 0xff00, gate: 1, blockers: 4 } };

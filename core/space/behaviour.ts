@@ -40,6 +40,8 @@ export interface DeviceOperations {
   readonly allowInterruptControl: boolean;
   /** Read from hardware each time: a device model may have changed it behind the host's back. */
   readonly interruptType: InterruptType;
+  /** Whether the interrupt policy refuses every change of a control word, whatever it is: then nobody need ask. */
+  readonly refusesControlWords: boolean;
   /** Asks the interrupt policy whether a change of a control word is allowed. */
   allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean;
   /** Asks the interrupt policy what becomes of a change of INTX_DISABLE; not for an unchanged one. */
@@ -87,10 +89,15 @@ export interface Behaviour {
    */
   readonly steady?: boolean;
   /**
-   * Writes that `write` need not be asked about. A register with `twofold` or `gated` writes is `steady`, and the
-   * behaviour owns all of its bits: else they are left to `write`.
+   * Writes that `write` need not be asked about. A register with `twofold` or `gated` writes is `steady`, one with `refused`
+   * writes has no `read`, and the behaviour owns all of its bits: else they are left to `write`.
    */
   readonly quiet?: QuietWrites;
+  /**
+   * Whether `quiet` holds as things are. Asked when another thread is told about the device: when its guest gets it, and
+   * when plugins, quirks or the interrupt policy change; never per access. Missing: it does.
+   */
+  isQuiet?(at: RegisterAccess): boolean;
   /** Does what a write to a `gated` register put off. */
   close?(at: RegisterAccess): void;
   /**

@@ -6,6 +6,7 @@ import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import { PENDING } from './behaviour.ts';
 import { type CompiledSpace, carryState, claimedBits, type PlacedClaim } from './compile.ts';
+import { refuserOf, viewOf } from './elsewhere.ts';
 
 /** Told about what did not go as the guest asked; must not allocate for a refusal it has seen before. */
 export interface AccessSink {
@@ -259,20 +260,7 @@ export class ConfigSpace {
   /** What another thread needs to answer reads and writes; `null` while every access is taken down. */
   get deviceView(): DeviceView | null {
     if (this.#recorder !== undefined) return null;
-    const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, quiet, words } = this.#table;
-    const { configFile = -1, configPage } = this.#hardware;
-    const behind = new Uint8Array(size >> 2);
-    for (const { offset } of this.#table.steady) behind[offset >> 2] = 1;
-    return {
-      size,
-      shadowed,
-      shadow,
-      answered,
-      reads: this.counts.reads,
-      file: configFile,
-      ...(configPage === undefined ? {} : { page: configPage }),
-      writes: { writable, ones, own, reserved, coded, quiet, behind, words, counts: this.counts.writes },
-    };
+    return viewOf(this.#table, this.#hardware, this.counts);
   }
 
   /** Passes writable bits on, in the largest accesses that touch only bytes with a writable bit. */
@@ -356,9 +344,10 @@ export class ConfigSpace {
     this.#sink.denied(offset, size, value, mask, why, owner, times);
   }
 
-  /** Bits of a write without a behaviour were refused by another thread, as often as it says. */
+  /** Bits of a write were refused by another thread, as often as it says. */
   refusedElsewhere(offset: number, size: number, value: number, mask: number, times: number): void {
-    this.#tellRefused(offset, size, value, mask, undefined, undefined, times);
+    const by = refuserOf(this.#table, offset, mask);
+    this.#tellRefused(offset, size, value, mask, by?.why, by?.owner, times);
   }
 
   /** Closes the gates that another thread has left to be closed. @returns whether there was one */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * Writes to a register with a behaviour that change nothing but its state words: what `write` does with them, as data, so
- * that a thread that runs no code can do it. A write that does not fit the description goes to the behaviour. All words
- * are indexes into the register's own.
+ * Writes to a register with a behaviour that change nothing but its state words, or nothing at all: what `write` does with
+ * them, as data, so that a thread that runs no code can do it. A write that does not fit the description goes to the
+ * behaviour. All words are indexes into the register's own.
  */
 export type QuietWrites =
   /** Writes with zero in all of the behaviour's bits do nothing. */
@@ -33,7 +33,12 @@ export type QuietWrites =
       readonly free: number;
       readonly gate: number;
       readonly blockers: number;
-    };
+    }
+  /**
+   * The register shows what hardware has. A write of just that does nothing; any other does nothing either, is refused
+   * for the reason `why`, with the bits that it would have changed, and answered with access_denied.
+   */
+  | { readonly kind: 'refused'; readonly why: string };
 
 /** A description placed in the table of a device: word indexes count from the start of all state words. */
 export interface PlacedQuiet {
@@ -51,6 +56,7 @@ export interface PlacedQuiet {
 export const movedBy = (writes: QuietWrites, base: number): QuietWrites => {
   switch (writes.kind) {
     case 'inert':
+    case 'refused':
       return writes;
     case 'twofold':
       return {

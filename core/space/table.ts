@@ -375,8 +375,10 @@ const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedQuiet 
   if (one?.behaviour.quiet === undefined || another !== undefined) return null;
   const { offset, size, shift, mask, words } = one;
   const reach = (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
-  // What these kinds show is the whole register: of one with bits of somebody else too it would show more than is known.
+  // These kinds are about the whole register: of one with bits of somebody else too they would say more than is known.
   if (one.behaviour.quiet.kind !== 'inert' && mask << shift !== reach) return null;
+  // It is compared with hardware, and would be with what nobody sees.
+  if (one.behaviour.quiet.kind === 'refused' && one.behaviour.read !== undefined) return null;
   const base = words.byteOffset / words.BYTES_PER_ELEMENT;
   return { writes: movedBy(one.behaviour.quiet, base), mask: mask << shift, reach, shift, offset, size };
 };

@@ -10,6 +10,9 @@ const NOT_BY_CONFIG = 'the interrupt policy does not allow this change by a conf
  */
 export const controlWord = (kind: 'msi' | 'msix'): Behaviour => ({
   about: { write: 'goes to hardware if the interrupt policy allows the change, else refused' },
+  // A stock driver writes here several times when it binds, and so does its front end.
+  quiet: { kind: 'refused', why: NOT_BY_CONFIG },
+  isQuiet: ({ device }) => device.refusesControlWords,
   write: (at, value) => {
     if (at.device.permissive) {
       at.write(value);

@@ -8,6 +8,7 @@ import { Page } from '../../core/ring/layout.ts';
 import { Request } from '../../core/ring/request.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 
+const FILE = 9;
 const NO_HARDWARE: Hardware = {
   read: () => {
     throw new Error('there is no file to read');
@@ -21,8 +22,10 @@ const NO_HARDWARE: Hardware = {
  * A lane without a thread for one guest of an embedded host: a test does the accesses that the lane would do, from the view
  * that it was shown last. Requests of the guest itself go to the control thread, together with the page, as after a
  * hand-over.
+ *
+ * @param hardware of the device at slot 0; missing: it has no file, so the lane leaves it alone
  */
-export const laneByHand = () => {
+export const laneByHand = (hardware?: Hardware) => {
   const words = new Int32Array(new SharedArrayBuffer(4 * LaneWord.words));
   let seat: Seat | undefined;
   let seatWords = new Int32Array(new SharedArrayBuffer(4 * SeatWord.words));
@@ -49,7 +52,10 @@ export const laneByHand = () => {
       page[Page.value >> 2] = value;
       const request = new Request();
       request.copy(page);
-      const access = new DeviceAccess(device, NO_HARDWARE, undefined);
+      const access =
+        hardware === undefined
+          ? new DeviceAccess(device, NO_HARDWARE, undefined)
+          : new DeviceAccess({ ...device, file: FILE }, hardware, undefined);
       const status = cmd === 0 ? access.read(request) : access.write(request, 0, new Refusals(view.refusals));
       return [status, request.value];
     } finally {

@@ -2,138 +2,12 @@
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { DeviceAccess, NEEDS_CODE } from '../../../core/lane/device-access.ts';
 import { Refusals } from '../../../core/lane/refusals.ts';
-import { ResourceFlag } from '../../../core/platform/index.ts';
 import { OP_START, Page } from '../../../core/ring/layout.ts';
-import { Request } from '../../../core/ring/request.ts';
-import { type CompiledSpace, type Contribution, compileSpace, type Unhandled } from '../../../core/space/compile.ts';
-import { ConfigSpace } from '../../../core/space/config-space.ts';
+import { compileSpace } from '../../../core/space/compile.ts';
 import { header, register } from '../../../core/space/declaration.ts';
-import { bundledSets } from '../../kit/bundled-sets.ts';
-import { FakeDevice, FakeFunction } from '../../kit/index.ts';
-
-const FILE = 9;
-const ADDRESS = 8;
-const BARS = [
-  { start: 0xf7d00000n, size: 0x20000n, flags: ResourceFlag.memory },
-  { start: 0xf7d20000n, size: 0x20000n, flags: ResourceFlag.memory | ResourceFlag.memory64 | 0xc },
-  { start: 0n, size: 0n, flags: 0 },
-  { start: 0xe000n, size: 0x20n, flags: ResourceFlag.io | 1 },
-];
-
-const contributions: Contribution[] = (await bundledSets())
-  .filter(({ kind }) => kind === 'field')
-  .map(({ owner, set }) => ({ owner, set }));
-
-/** A network card with its capabilities, and what a guest's accesses to it lead to. */
-const side = ({ enabled = false, ownsIntx = false } = {}) => {
-  const hardware = new FakeFunction({
-    resources: BARS,
-    image: [
-      [0x00, 4, 0x10d38086],
-      [0x04, 4, 0x00100103],
-      [0x08, 4, 0x02000000],
-      [0x0c, 4, 0x00000010],
-      [0x10, 4, 0xf7d00000],
-      [0x14, 4, 0xf7d2000c],
-      [0x1c, 4, 0x0000e001],
-      [0x2c, 4, 0xa01f8086],
-      [0x34, 1, 0xc8],
-      [0x3c, 2, 0x010b],
-      [0xc8, 4, 0xc823d001],
-      [0xd0, 4, 0x0080e005],
-      [0xe0, 4, 0x0001a010],
-      [0xe4, 4, 0x10008cc1],
-      [0xe8, 4, 0x00002810],
-      [0xa0, 4, 0x00040011],
-      [0x100, 4, 0x14020001],
-    ],
-  });
-  const device = new FakeDevice(hardware);
-  device.enabled = enabled;
-  // Its INTX_DISABLE is the guest's, and goes when the device is switched on, as on a host.
-  device.allowInterruptControl = ownsIntx;
-  /** How often each refusal came, and with which value last. */
-  const denied = new Map<string, { count: number; value: number }>();
-  const failed: unknown[] = [];
-  const compile = (unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace =>
-    compileSpace(device, contributions, {
-      unhandled,
-      deny: (offset, _size, mask, owner, why) => space.refusedByBehaviour(offset, mask, owner, why),
-      skipped: () => undefined,
-      ...(previous === undefined ? {} : { previous }),
-    });
-  const space: ConfigSpace = new ConfigSpace(hardware, compile('drop', undefined), {
-    failed: (offset) => failed.push(offset),
-    denied: (offset, size, value, mask, why, owner, times) => {
-      const key = [offset, size, mask, why, owner].join();
-      denied.set(key, { count: (denied.get(key)?.count ?? 0) + times, value: value >>> 0 });
-    },
-  });
-  return { hardware, device, space, compile, denied, failed };
-};
-
-interface Access {
-  readonly write: boolean;
-  readonly offset: number;
-  readonly size: 1 | 2 | 4;
-  readonly value: number;
-}
-
-/** As the control thread does them all. */
-const direct = (one = side()) => {
-  return {
-    ...one,
-    handed: 0,
-    does: ({ write, offset, size, value }: Access): readonly [number, number] => {
-      const status = write ? one.space.write(offset, size, value) : one.space.read(offset, size);
-      return [status, write ? 0 : one.space.value];
-    },
-    catchUp: () => undefined,
-  };
-};
-
-/** As a lane does those that it can, and the control thread the rest. */
-const shared = (one = side()) => {
-  const view = one.space.deviceView;
-  if (view === null) throw new Error('the lane sees nothing');
-  const refusals = new Refusals();
-  const hardware = {
-    read: (_file: number, offset: number, size: 1 | 2 | 4) => one.hardware.readConfig(offset, size),
-    write: (_file: number, offset: number, size: 1 | 2 | 4, value: number) =>
-      one.hardware.writeConfig(offset, size, value),
-  };
-  const lane = new DeviceAccess({ ...view, file: FILE }, hardware, undefined);
-  const page = new Int32Array(1024);
-  const request = new Request();
-  const catchUp = (): void => {
-    refusals.take((address, offset, size, value, mask, times) => {
-      expect(address).toBe(ADDRESS);
-      one.space.refusedElsewhere(offset, size, value, mask, times);
-    });
-    one.space.closeGates();
-  };
-  const world = {
-    ...one,
-    handed: 0,
-    catchUp,
-    does: ({ write, offset, size, value }: Access): readonly [number, number] => {
-      page[Page.cmd >> 2] = write ? 1 : 0;
-      page[Page.offset >> 2] = offset;
-      page[Page.size >> 2] = size;
-      page[Page.value >> 2] = value;
-      request.copy(page);
-      const status = write ? lane.write(request, ADDRESS, refusals) : lane.read(request);
-      if (status !== NEEDS_CODE) return [status, write ? 0 : request.value];
-      world.handed++;
-      catchUp();
-      const answer = write ? one.space.write(offset, size, value) : one.space.read(offset, size);
-      return [answer, write ? 0 : one.space.value];
-    },
-  };
-  return world;
-};
+import { FakeDevice } from '../../kit/index.ts';
+import { type Access, controls, direct, shared, side } from './shared-device.ts';
 
 const places = [0x00, 0x04, 0x06, 0x0c, 0x0d, 0x0f, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x40, 0xc8, 0xcc, 0xd2];
 const more = [0xa0, 0xa2, 0xe8, 0xea, 0xf0, 0xf8, 0x100, 0x104, 0x110, 0x200, 0xffc];
@@ -160,17 +34,40 @@ const anywhere = fc
     }),
   );
 
-const access = fc.oneof({ weight: 3, arbitrary: anywhere }, { weight: 1, arbitrary: switching });
+/** Control words, alone, in parts, and with the head of their capability, which nobody may write either. */
+const words = fc
+  .constantFrom<readonly [number, 1 | 2 | 4, number]>(
+    ...[0x0004, 0x8004, 0xc004, 0x4004].map((value) => [0xa2, 2, value] as const),
+    ...[0x0080, 0x0081, 0x0180].map((value) => [0xd2, 2, value] as const),
+    ...[0x80, 0x00, 0xc0].map((value) => [0xa3, 1, value] as const),
+    ...[0x00040011, 0x80040011, 0x80040012, 0x00040012].map((value) => [0xa0, 4, value] as const),
+  )
+  .map(([offset, size, value]): Access => ({ write: true, offset, size, value }));
+
+const access = fc.oneof(
+  { weight: 3, arbitrary: anywhere },
+  { weight: 1, arbitrary: switching },
+  { weight: 1, arbitrary: words },
+);
+
+/** Something else changes a control word in hardware: requests of the guest through the ring do. */
+const changed = fc.option(fc.constantFrom(0x8004, 0xc004, 0x0004), { nil: undefined, freq: 2 });
+
+const step = fc.tuple(access, changed);
+const setting = fc.record({ ownsIntx: fc.boolean(), control: fc.constantFrom(...controls) });
 
 it('a device shared by a lane and the control thread is the device of the control thread alone', () => {
   expect(OP_START).toBe(Page.cmd);
   let lane = 0;
   let all = 0;
   fc.assert(
-    fc.property(fc.array(access, { minLength: 1, maxLength: 60 }), fc.boolean(), (accesses, ownsIntx) => {
-      const one = direct(side({ ownsIntx }));
-      const two = shared(side({ ownsIntx }));
-      for (const each of accesses) expect([each, two.does(each)]).toEqual([each, one.does(each)]);
+    fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), setting, (accesses, setting) => {
+      const one = direct(side(setting));
+      const two = shared(side(setting));
+      for (const [each, word] of accesses) {
+        for (const { hardware } of [one, two]) if (word !== undefined) hardware.put(0xa2, 2, word);
+        expect([each, two.does(each)]).toEqual([each, one.does(each)]);
+      }
       two.catchUp();
       expect(two.hardware.image).toEqual(one.hardware.image);
       expect(two.device.enabled).toBe(one.device.enabled);

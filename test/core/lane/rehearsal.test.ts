@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { type Bell, LaneLoop } from '../../../core/lane/loop.ts';
 import { rehearse, type Surroundings } from '../../../core/lane/rehearsal.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord, sharedNow } from '../../../core/lane/shared.ts';
-import { Flag, Page } from '../../../core/ring/layout.ts';
+import { Flag, Page, Status } from '../../../core/ring/layout.ts';
 
 const PORT = 40;
 const FILE = 9;
@@ -129,6 +129,8 @@ describe('a rehearsal', () => {
     for (const count of [notified, read, written]) expect(count).toBeGreaterThan(100);
     // Success, and a device that is not there.
     for (const count of statuses.slice(0, 2)) expect(count).toBeGreaterThan(100);
+    // A register that refuses every change.
+    expect(statuses[-Status.accessDenied]).toBeGreaterThan(100);
   });
 
   it('tells of its own guest only', () => {

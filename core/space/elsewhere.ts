@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+
+import type { DeviceView } from '../lane/shared.ts';
+import type { PciFunction } from '../platform/pci.ts';
+import type { CompiledSpace } from './compile.ts';
+import type { PlacedRegister } from './table.ts';
+
+/** What another thread needs to answer reads and writes from a table, as things are now. */
+export const viewOf = (
+  table: CompiledSpace,
+  { configFile = -1, configPage }: PciFunction,
+  counts: { readonly reads: Uint32Array; readonly writes: Uint32Array },
+): DeviceView => {
+  const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, words } = table;
+  const behind = new Uint8Array(size >> 2);
+  for (const { offset } of table.steady) behind[offset >> 2] = 1;
+  const quiet = table.quiet.map((one, at) => (table.registers[at]?.some(isLoud) ? null : one));
+  return {
+    size,
+    shadowed,
+    shadow,
+    answered,
+    reads: counts.reads,
+    file: configFile,
+    ...(configPage === undefined ? {} : { page: configPage }),
+    writes: { writable, ones, own, reserved, coded, quiet, behind, words, counts: counts.writes },
+  };
+};
+
+/** Whether it has to be asked about every write at present. */
+const isLoud = (one: PlacedRegister): boolean => one.behaviour.isQuiet?.(one) === false;
+
+/**
+ * The register that refused bits of a write which another thread has answered; `undefined`: no register with a behaviour
+ * has, but the policy of the bits. Never both: such a write is left to this thread.
+ *
+ * @param mask bit pattern of the refused bits, as from `offset` on
+ */
+export const refuserOf = (
+  table: CompiledSpace,
+  offset: number,
+  mask: number,
+): { readonly owner: string; readonly why: string } | undefined => {
+  const bits = mask << ((offset & 3) << 3);
+  for (const { behaviour, mask: own, shift, owner } of table.registers[offset >> 2] ?? []) {
+    if (behaviour.quiet?.kind === 'refused' && ((own << shift) & bits) !== 0)
+      return { owner, why: behaviour.quiet.why };
+  }
+  return undefined;
+};
