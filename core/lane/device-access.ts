@@ -253,8 +253,26 @@ export class DeviceAccess {
       const held = this.#readHardware(quiet.offset, quiet.size) << ((quiet.offset & 3) << 3);
       if ((held & reach) !== now) return false;
     }
+    const sent = quiet.sends(before, now);
+    if (sent !== 0) {
+      if (this.#file < 0) return false;
+      // First what the host may refuse.
+      const held = this.#send(quiet, sent, now);
+      quiet.takes(before, now);
+      this.#shadow[at] = ((this.#shadow[at] as number) & ~reach) | (held & quiet.real) | (now & ~quiet.real);
+      return true;
+    }
     if (!quiet.takes(before, now)) return false;
     this.#shadow[at] = ((this.#shadow[at] as number) & ~reach) | quiet.content;
     return true;
+  }
+
+  /** Changes bits of a register in hardware, and none beside them. @returns what it has then, in its place in the dword */
+  #send({ offset, size, reach }: QuietRegister, bits: number, values: number): number {
+    const up = (offset & 3) << 3;
+    const held = this.#readHardware(offset, size) << up;
+    const next = (held & ~bits) | (values & bits);
+    if (next !== held) this.#hardware.write(this.#file, offset, size, (next & reach) >>> up);
+    return this.#readHardware(offset, size) << up;
   }
 }

@@ -27,6 +27,8 @@ export class QuietRegister {
   readonly #free: number = 0;
   readonly #gate: number = 0;
   readonly #blockers: number = 0;
+  readonly #through: number = 0;
+  readonly #real: number = 0;
 
   /** @param words the state words of all registers of the device */
   constructor({ writes, offset, size, mask, reach, shift }: PlacedQuiet, words: Uint32Array) {
@@ -49,6 +51,8 @@ export class QuietRegister {
       this.#free = writes.free;
       this.#gate = writes.gate;
       this.#blockers = writes.blockers;
+      this.#through = writes.through;
+      this.#real = writes.real;
     }
   }
 
@@ -72,6 +76,25 @@ export class QuietRegister {
     const words = this.#words;
     if (this.#kind !== Kind.twofold || (words[this.#second] as number) === 0) return false;
     return this.#shown(value) === (words[this.#first] as number) && !this.#asksForSecond(this.#shown(value));
+  }
+
+  /**
+   * The bits of a write that hardware has to be told before it is done, in their place in the dword; 0 also for a write
+   * that is not one for {@link takes}.
+   *
+   * @param before the register's content, in its place in the dword
+   * @param now the same with what is written
+   */
+  sends(before: number, now: number): number {
+    const was = this.#shown(before);
+    const is = this.#shown(now);
+    const sent = (was ^ is) & this.#through;
+    return sent !== 0 && this.#admits(was, is) ? sent << this.#shift : 0;
+  }
+
+  /** Bits that show what hardware has, in their place in the dword; known for registers that {@link sends} something. */
+  get real(): number {
+    return this.#real << this.#shift;
   }
 
   /**
@@ -115,16 +138,21 @@ export class QuietRegister {
     return true;
   }
 
+  /** Whether a register with a gate can be written so. Changes nothing. */
+  #admits(before: number, now: number): boolean {
+    const change = before ^ now;
+    if ((change & ~(this.#free | this.#gate | this.#through)) !== 0) return false;
+    const isOpen = this.#words[this.#open] === 1;
+    if ((now & this.#gate) !== 0) return isOpen;
+    // Closing may do more than its bits say, so what hardware has to be told comes after it.
+    return (change & this.#through) === 0 && !(isOpen && (before & this.#blockers) !== 0);
+  }
+
   #passes(before: number, now: number): boolean {
+    if (!this.#admits(before, now)) return false;
     const words = this.#words;
-    if (((before ^ now) & ~(this.#free | this.#gate)) !== 0) return false;
-    if ((now & this.#gate) !== 0) {
-      if (words[this.#open] === 0) return false;
-      words[this.#closing] = 0;
-    } else if (words[this.#open] === 1) {
-      if ((before & this.#blockers) !== 0) return false;
-      words[this.#closing] = 1;
-    }
+    if ((now & this.#gate) !== 0) words[this.#closing] = 0;
+    else if (words[this.#open] === 1) words[this.#closing] = 1;
     words[this.#own] = now;
     return true;
   }

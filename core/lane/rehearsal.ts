@@ -43,7 +43,7 @@ const PART = 0x0f7f3f01;
 /** What the register has that refuses every change: some of what is written. */
 const WORD = 0x0001;
 /** What is written. */
-const values = [0, -1, 1, 0x100, 0x101, PLACE | 0, 0x12345678];
+const values = [0, -1, 1, 3, 0x100, 0x101, PLACE | 0, 0x12345678];
 
 const dwords = (values: Readonly<Record<number, number>>): Int32Array => {
   const array = new Int32Array(new SharedArrayBuffer(SIZE));
@@ -85,7 +85,11 @@ const rehearsalDevice = (file: number): DeviceView => {
         if (at === Dword.refused) return { ...word, offset, writes: { kind: 'refused', why: '' } };
         if (at !== Dword.gated) return null;
         const words = { own: 4, open: 5, closing: 6 };
-        return { ...place, offset, writes: { kind: 'gated', ...words, free: 0xff00, gate: 1, blockers: 4 } };
+        return {
+          ...place,
+          offset,
+          writes: { kind: 'gated', ...words, free: 0xff00, gate: 1, blockers: 4, through: 2, real: 2 },
+        };
       }),
       behind: new Uint8Array(Dword.count),
       words: Uint32Array.of(PLACE, 0xffffff00, 0, 0xff, 1, 1, 0),

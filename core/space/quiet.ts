@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * Writes to a register with a behaviour that change nothing but its state words, or nothing at all: what `write` does with
+ * Writes to a register with a behaviour that change little but its state words, or nothing at all: what `write` does with
  * them, as data, so that a thread that runs no code can do it. A write that does not fit the description goes to the
  * behaviour. All words are indexes into the register's own.
  */
@@ -23,7 +23,8 @@ export type QuietWrites =
    * The register shows what was written to it. Bits in `free` change nothing else. The bits in `gate` open something in
    * the device when one of them is set, and close it when none is. Closing can wait, and opening again before it has
    * happened undoes it: nobody can tell the difference as long as none of the bits in `blockers` is set. `open` is 0 or
-   * 1 as the device is, `closing` 1 while it waits.
+   * 1 as the device is, `closing` 1 while it waits. While a bit in `gate` is set, those in `through` go to hardware, and
+   * nothing else of the write does. All bits in `real`, and no others, show what hardware has after that.
    */
   | {
       readonly kind: 'gated';
@@ -33,6 +34,8 @@ export type QuietWrites =
       readonly free: number;
       readonly gate: number;
       readonly blockers: number;
+      readonly through: number;
+      readonly real: number;
     }
   /**
    * The register shows what hardware has. A write of just that does nothing; any other does nothing either, is refused

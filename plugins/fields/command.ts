@@ -79,6 +79,8 @@ export const command: Behaviour = {
     gate: DECODE,
     // Switching off clears MASTER, and switching on INTX_DISABLE: where they are set, doing neither would be seen.
     blockers: Command.master | Command.intxDisable,
+    through: Command.master,
+    real: GUEST_BITS,
   },
   attach: (at) => {
     const now = at.read();

@@ -136,7 +136,6 @@ const INTX_DISABLE = 0x0400;
 export class FakeDevice implements DeviceOperations {
   readonly hardware: FakeFunction;
   enabled = false;
-  busMaster: boolean;
   permissive = false;
   allowInterruptControl = false;
   interruptType: InterruptType = 'none';
@@ -157,11 +156,15 @@ export class FakeDevice implements DeviceOperations {
 
   constructor(hardware: FakeFunction) {
     this.hardware = hardware;
-    this.busMaster = (hardware.get(COMMAND, 2) & MASTER) !== 0;
   }
 
   get lists(): CapabilityLists {
     return capabilityLists(this.hardware);
+  }
+
+  /** As the register says, whoever wrote it. */
+  get busMaster(): boolean {
+    return (this.hardware.get(COMMAND, 2) & MASTER) !== 0;
   }
 
   enable(): void {
@@ -175,13 +178,11 @@ export class FakeDevice implements DeviceOperations {
   disable(): void {
     this.calls.push('disable');
     this.enabled = false;
-    this.busMaster = false;
     this.#change(MASTER, 0);
   }
 
   setBusMaster(state: 'on' | 'off'): void {
     this.calls.push(`setBusMaster ${state}`);
-    this.busMaster = state === 'on';
     this.#change(MASTER, state === 'on' ? MASTER : 0);
   }
 

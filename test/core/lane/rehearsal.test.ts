@@ -20,6 +20,7 @@ const rehearsalWorld = () => {
   const { port1: outbox, port2: inbox } = new MessageChannel();
   const told: number[] = [];
   const hurried: string[] = [];
+  const writtenAt = new Set<number>();
   const done = { notified: 0, unmasked: 0, read: 0, written: 0 };
   const bell: Bell = {
     ports: new Uint32Array(8),
@@ -38,8 +39,9 @@ const rehearsalWorld = () => {
         done.read++;
         return 0;
       },
-      write: () => {
+      write: (_file, offset) => {
         done.written++;
+        writtenAt.add(offset & ~3);
       },
       page: (reference) => reference as SharedArrayBuffer,
     },
@@ -77,6 +79,7 @@ const rehearsalWorld = () => {
       served: served[0]?.[SeatWord.served],
       handedOver: told.filter((port) => port === PORT).length,
       leftWork: told.filter((port) => port === PORT + LEFT_WORK).length,
+      dwords: writtenAt.size,
       ...done,
     };
   };
@@ -121,12 +124,15 @@ const rehearsed = () => {
 
 describe('a rehearsal', () => {
   it('ends, after thousands of requests of every kind, some of which it hands over', () => {
-    const { answered, statuses, served, handedOver, leftWork, notified, read, written } = rehearsed().requests();
+    const { answered, statuses, served, handedOver, leftWork, notified, read, written, dwords } =
+      rehearsed().requests();
     expect(answered).toBeGreaterThan(ENOUGH);
     expect(served).toBe(answered);
     expect(handedOver).toBeGreaterThan(100);
     expect(leftWork).toBeGreaterThan(100);
     for (const count of [notified, read, written]) expect(count).toBeGreaterThan(100);
+    // Registers that are hardware's, whole and in part, and one with a behaviour.
+    expect(dwords).toBe(3);
     // Success, and a device that is not there.
     for (const count of statuses.slice(0, 2)) expect(count).toBeGreaterThan(100);
     // A register that refuses every change.

@@ -110,7 +110,7 @@ export const direct = (one = side()) => {
 };
 
 /** As a lane does those that it can, and the control thread the rest. */
-export const shared = (one = side()) => {
+export const shared = (one = side(), file = FILE) => {
   const refusals = new Refusals();
   const hardware = {
     read: (_file: number, offset: number, size: 1 | 2 | 4) => one.hardware.readConfig(offset, size),
@@ -120,7 +120,7 @@ export const shared = (one = side()) => {
   const look = (): DeviceAccess => {
     const view = one.space.deviceView;
     if (view === null) throw new Error('the lane sees nothing');
-    return new DeviceAccess({ ...view, file: FILE }, hardware, undefined);
+    return new DeviceAccess({ ...view, file }, hardware, undefined);
   };
   let lane = look();
   const page = new Int32Array(1024);

@@ -32,7 +32,17 @@ export const deviceView = (value: number, file = -1): DeviceView => {
 /** The same device with a table of writes: nobody may write 0, and 12 is a gate in memory that is open. */
 export const writableView = (value: number): DeviceView => {
   const words = (...list: number[]): Int32Array => Int32Array.from(list);
-  const gate = { kind: 'gated', own: 0, open: 1, closing: 2, free: 0, gate: 1, blockers: 0 } as const;
+  const gate = {
+    kind: 'gated',
+    own: 0,
+    open: 1,
+    closing: 2,
+    free: 0,
+    gate: 1,
+    blockers: 0,
+    through: 0,
+    real: 0,
+  } as const;
   return {
     size: 16,
     shadowed: words(-1, 0xffff, 0, -1),
