@@ -3,6 +3,7 @@
 import { Command, Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
 import { Ring } from '../ring/ring.ts';
+import { Announcement } from './announcement.ts';
 import { DeviceAccess, type Hardware, NEEDS_CODE } from './device-access.ts';
 import { Refusals } from './refusals.ts';
 import { type GuestView, Owner, type PageReference, SeatWord } from './shared.ts';
@@ -38,10 +39,7 @@ export class LaneGuest {
   readonly words: Int32Array;
   /** Requests answered since the last event without one: their events may still come, with nothing to do. */
   servedSinceEmpty = 0;
-  /** When the lane answered it last. */
-  answeredAt = Number.NEGATIVE_INFINITY;
-  /** The last answer was not announced yet: the guest may not be asleep. */
-  unannounced = false;
+  readonly announcement = new Announcement();
   /** The control thread has a request of it that the lane handed over. */
   handed = false;
   /** It has written since {@link leavesWork} was asked. */
@@ -97,8 +95,9 @@ export class LaneGuest {
     Atomics.store(this.words, SeatWord.owner, Owner.nobody);
   }
 
-  /** Gives the seat that the lane has to the control thread. */
+  /** Gives the seat that the lane has to the control thread, which does what was left before anything else. */
   handOver(): void {
+    this.#wrote = false;
     Atomics.store(this.words, SeatWord.owner, Owner.control);
   }
 

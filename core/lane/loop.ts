@@ -15,10 +15,6 @@ import {
 } from './shared.ts';
 import { WatchWindow } from './watch-window.ts';
 
-/** An answer that is late by more than this part of what a quick guest takes to ask again may find its guest asleep. */
-const LATE = 0.5;
-/** A guest that has not asked again after this many typical gaps may sleep. */
-const SILENT = 1.5;
 /** Whether there is a processor for the control thread while the lane watches. */
 const ROOM = availableParallelism() > 1;
 /** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
@@ -205,40 +201,36 @@ export class LaneLoop {
       this.#returned = true;
     }
     if (look < Look.answered) return look;
-    // A guest that asks again has seen its last answer.
-    guest.unannounced = false;
+    guest.announcement.asked();
     if (look === Look.handedOver) {
       guest.handed = true;
+      guest.announcement.interrupt();
       this.#terms.tell(guest.port);
     } else this.#answered(guest, how);
     return look;
   }
 
-  /**
-   * An answer to a request that an event brought is announced at once: that guest sleeps. One that was found by looking
-   * was there before the guest could fall asleep, so its event would only interrupt the guest; it is sent when no further
-   * request follows. Unless the lane had been away: then nobody knows how long the guest has waited.
-   */
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
+    const { announcement } = guest;
     const lost = this.pace.answered();
     const now = this.pace.time;
-    if (how === 'heard') this.#window.came(now - guest.answeredAt);
-    guest.answeredAt = now;
-    guest.unannounced = how === 'seen' && lost <= this.#window.quick * LATE;
-    if (!guest.unannounced) this.#terms.bell.notify(guest.port);
+    if (how === 'heard') {
+      this.#window.came(now - announcement.answeredAt);
+      announcement.heard(now);
+      this.#terms.bell.notify(guest.port);
+    } else if (announcement.seen(now, lost)) this.#terms.bell.notify(guest.port);
   }
 
   #announce(guest: LaneGuest): void {
-    guest.unannounced = false;
+    guest.announcement.interrupt();
     this.#terms.bell.notify(guest.port);
   }
 
-  /** Announces answers after which nothing has come for longer than guests usually take. */
+  /** Announces answers after which nothing has come for longer than their guests usually take. */
   #announceLate(time: number): void {
-    const patience = this.#window.gap * SILENT;
     for (let i = 0; i < this.#guests.length; i++) {
       const guest = this.#guests[i] as LaneGuest;
-      if (guest.unannounced && time - guest.answeredAt > patience) this.#announce(guest);
+      if (guest.announcement.isOpen && guest.announcement.isLate(time)) this.#announce(guest);
     }
   }
 
@@ -267,7 +259,8 @@ export class LaneLoop {
       const pages = this.#guests.length || 1;
       const asked = pace.look(pages);
       if (found) {
-        this.#window.came(pace.time - this.#last);
+        // When the control thread has answered is not known.
+        if (!this.#returned) this.#window.came(pace.time - this.#last);
         this.#count(LaneCount.found, 1);
         this.#count(LaneCount.watched, pace.time - this.#last);
         this.#last = pace.time;
@@ -319,7 +312,7 @@ export class LaneLoop {
 
   /** Before the lane sleeps: one last look, and the unmask that is owed. */
   #settle(guest: LaneGuest): void {
-    if (guest.unannounced) this.#announce(guest);
+    if (guest.announcement.isOpen) this.#announce(guest);
     // Missed, and owed no more: the control thread, which saw the lane asleep, has unmasked in between.
     if (Atomics.load(guest.words, SeatWord.owed) === 0 && Atomics.load(guest.words, SeatWord.missed) === 0) return;
     const look = this.#look(guest, 'heard');

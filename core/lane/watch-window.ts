@@ -4,9 +4,8 @@ import type { Watch } from './shared.ts';
 
 /** A watch lasts this many typical gaps between an answer and the next request. */
 const GAPS = 4;
-/** Weight of the newest gap in the average, and of a longer one in what quick guests take. */
+/** Weight of the newest gap in the average. */
 const WEIGHT = 1 / 8;
-const SLOWER = 1 / 64;
 
 /**
  * How long to watch next: a few times the gap that guests leave between an answer and their next request, and never
@@ -15,7 +14,6 @@ const SLOWER = 1 / 64;
 export class WatchWindow {
   readonly #watch: Watch;
   #gap = 0;
-  #quick = 0;
   #inVain = 0;
 
   constructor(watch: Watch) {
@@ -35,16 +33,6 @@ export class WatchWindow {
     return this.#gap === 0 ? limit : Math.min(limit, Math.max(shortest, this.#gap * GAPS));
   }
 
-  /** The gap that guests leave, on average; 0: not known yet. */
-  get gap(): number {
-    return this.#gap;
-  }
-
-  /** The gap that guests leave when nothing keeps them; 0: not known yet. */
-  get quick(): number {
-    return this.#quick;
-  }
-
   /** A request came `gap` after the last answer; by an event, when watching had ended before. */
   came(gap: number): void {
     const limit = this.limit;
@@ -52,13 +40,11 @@ export class WatchWindow {
     if (gap > limit) return;
     this.#inVain = 0;
     this.#gap = this.#gap === 0 ? gap : this.#gap + (gap - this.#gap) * WEIGHT;
-    this.#quick = this.#quick === 0 || gap < this.#quick ? gap : this.#quick + (gap - this.#quick) * SLOWER;
   }
 
   /** Knows of no gap any more. */
   forget(): void {
     this.#gap = 0;
-    this.#quick = 0;
     this.#inVain = 0;
   }
 

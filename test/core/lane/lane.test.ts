@@ -156,12 +156,12 @@ describe('who has the page', () => {
 });
 
 describe('announcing', () => {
-  it('the first gap is not known to be usual; of the others that were found by looking only the last answer', () => {
+  it('of the answers to requests that were found by looking only the last', () => {
     const world = laneWorld({ longest: 1, wakeUps: 1000, shortest: 0.5, patience: 3 });
     world.show([deviceView(1)]);
     let more = 5;
     let pause = 20;
-    // Looks at the clock are short beside the gaps that the guest leaves; the first gap is the longest.
+    // Looks at the clock are short beside the gaps that the guest leaves.
     world.whileWatching = () => {
       if (!world.answered || more === 0 || --pause > 0) return;
       pause = 8;
@@ -172,7 +172,7 @@ describe('announcing', () => {
     world.lane();
     expect(world.answered).toBe(true);
     expect(world.dispatcher.requests()).toEqual({ conf_read: 6 });
-    expect(events(world.trace, 'notify')).toBe(3);
+    expect(events(world.trace, 'notify')).toBe(2);
     expect(world.trace.at(-1)).toBe('unmask');
   });
 
