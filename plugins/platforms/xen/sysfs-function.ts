@@ -50,7 +50,7 @@ export interface SysfsFunction extends PciFunction {
 }
 
 /** Config space over its file and, for reads, its page. */
-interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
+export interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
   /** From now on reads go to the page; the file has the first `length` bytes too. The page is unmapped by `close`. */
   usePage(page: ConfigPage, length: number): void;
   /** Does something during which only the file may be read, because the kernel makes those reads wait. */
@@ -62,7 +62,7 @@ interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writ
  * a page a read is a load from it; only when nobody answers the kernel is asked, which knows whether the function is
  * being reset or sleeps behind its bridge.
  */
-const openConfig = (path: string): Config => {
+export const openConfig = (path: string): Config => {
   const buffer = Buffer.alloc(4);
   let page: ConfigPage | undefined;
   let load: ReturnType<typeof configLoads> | undefined;
@@ -167,6 +167,26 @@ const readIdentity = async (folder: string, address: Bdf, headerType: number): P
   };
 };
 
+/** Puts a function together. Those on paper are made here too: the engine knows objects by where they were made. */
+export const functionOver = (
+  config: Config,
+  facts: Pick<PciFunction, 'identity' | 'resources' | 'line'>,
+  page: ConfigPage | undefined,
+  reset: () => Promise<ResetOutcome>,
+): SysfsFunction => {
+  const { identity, resources, line } = facts;
+  const { usePage, withoutPage, ...access } = config;
+  if (page !== undefined) usePage(page, identity.configSize);
+  return {
+    ...access,
+    ...(page === undefined ? {} : { configPage: page.reference }),
+    identity,
+    resources,
+    line,
+    reset: () => withoutPage(reset),
+  };
+};
+
 /**
  * Opens a function that some driver already keeps from the host.
  *
@@ -189,17 +209,7 @@ export const openFunction = async (
     const identity = await readIdentity(folder, address, headerType);
     const resources = parseResources((await readText(`${folder}/resource`)) ?? '');
     const line = usableLine(await readNumber(`${folder}/irq`));
-    const page = pages?.map(address);
-    const { usePage, withoutPage, ...access } = config;
-    if (page !== undefined) usePage(page, identity.configSize);
-    return {
-      ...access,
-      ...(page === undefined ? {} : { configPage: page.reference }),
-      identity,
-      resources,
-      line,
-      reset: () => withoutPage(() => resetThrough(folder, write)),
-    };
+    return functionOver(config, { identity, resources, line }, pages?.map(address), () => resetThrough(folder, write));
   } catch (error) {
     config.close();
     throw error;

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+
+import { LaneByHand } from '../../core/lane/index.ts';
+import {
+  Errno,
+  type EventChannel,
+  type EventChannels,
+  HostError,
+  type InterruptMapper,
+  type LineInterrupts,
+  type PaperFunction,
+  type PciBus,
+  type PciFunction,
+  type Platform,
+  type RehearsalParts,
+} from '../../core/platform/index.ts';
+import { createEmbeddedPlatform, type DeviceImage, type EmbeddedPlatform } from '../platforms/embedded/index.ts';
+
+/** Where a rehearsal takes place. */
+export interface Stage {
+  /** For a `Pciback` of its own. */
+  readonly platform: Platform;
+  /** Toolstack, store and guests. */
+  readonly embedded: EmbeddedPlatform;
+  /** Requests that went the way of those that a lane hands over, so far; without a lane all of them. */
+  readonly requests: number;
+  /** Gives back everything. Nothing of the stage runs afterwards. */
+  close(): Promise<void>;
+}
+
+export interface StageTerms {
+  /** The platform whose control thread is rehearsed. */
+  readonly real: Platform;
+  readonly parts: RehearsalParts;
+  readonly devices: readonly DeviceImage[];
+  /** Told before each event: a good moment to see whether it should go on. */
+  readonly turn: () => void;
+  /** Something was thrown where nobody else would catch it. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** First number of a PIRQ that is no line. */
+const FIRST_PIRQ = 256;
+
+/** PIRQs that are numbers and nothing else. */
+const numbers = (): InterruptMapper => {
+  let next = FIRST_PIRQ;
+  return {
+    prepareMsix: () => undefined,
+    releaseMsix: () => undefined,
+    mapMsi: () => next++,
+    mapMsix: () => next++,
+    unmap: () => undefined,
+    linePirq: (device) => device.line,
+  };
+};
+
+/** Nobody else is on a line. Whether there can be handlers is as the real platform has it. */
+const quietLines = (real: Platform): LineInterrupts => ({
+  canClaim: real.lines.canClaim,
+  claim: () => ({ release: () => undefined }),
+  isShared: () => false,
+  hostUsers: () => [],
+});
+
+/** The embedded bus, with the real platform's kind of function in the hands of whoever seizes one. */
+const paperBus = ({ parts, devices }: StageTerms, pci: EmbeddedPlatform['pci']): PciBus & { close(): void } => {
+  const held = new Map<PciFunction, { readonly paper: PaperFunction; readonly inner: PciFunction }>();
+  return {
+    list: () => pci.list(),
+    bridgesAbove: (address) => pci.bridgesAbove(address),
+    async seize(address) {
+      const inner = await pci.seize(address);
+      const { identity, resources, line } = inner;
+      const config = devices.find(({ bdf }) => bdf === address)?.config ?? new Uint8Array(identity.configSize);
+      const paper = parts.function({ identity, resources, line, config });
+      held.set(paper, { paper, inner });
+      return paper;
+    },
+    async release(device) {
+      const one = held.get(device);
+      if (one === undefined) throw new HostError('release', Errno.ENODEV, 'it is not held');
+      held.delete(device);
+      one.paper.close();
+      await pci.release(one.inner);
+    },
+    close() {
+      for (const { paper } of held.values()) paper.close();
+      held.clear();
+    },
+  };
+};
+
+/**
+ * A platform on which everything is made up, except for what can be had of the real one without a guest, hardware or a
+ * store: event channels of this process to itself, and functions on paper. Store, toolstack and guests are those of the
+ * embedded platform. An event of a guest there is sent on through a real channel, and heard as one of a real guest.
+ */
+export const createStage = (terms: StageTerms): Stage => {
+  const { real, parts, devices, turn, failed } = terms;
+  const timers = new Set<() => void>();
+  let closed = false;
+  const guarded = (work: () => void) => (): void => {
+    if (closed) return;
+    try {
+      work();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  const clock: Platform['clock'] = {
+    now: () => real.clock.now(),
+    after(milliseconds, callback) {
+      const cancel = real.clock.after(milliseconds, () => {
+        timers.delete(cancel);
+        guarded(callback)();
+      });
+      timers.add(cancel);
+      return () => {
+        timers.delete(cancel);
+        cancel();
+      };
+    },
+  };
+  const embedded = createEmbeddedPlatform({ devices, clock });
+  const lane = real.lane === undefined ? undefined : new LaneByHand();
+  const ends: EventChannel[] = [];
+  let alone = 0;
+  const heard = (listener: () => void): void => {
+    turn();
+    if (lane !== undefined) lane.heard(listener);
+    else {
+      alone++;
+      listener();
+    }
+  };
+  const events: EventChannels = {
+    bindInterdomain(domain, remotePort, listener) {
+      const guest = embedded.events.bindInterdomain(
+        domain,
+        remotePort,
+        guarded(() => {
+          guest.unmask();
+          there.notify();
+        }),
+      );
+      const answered = guarded(() => {
+        there.unmask();
+        lane?.settle();
+        guest.notify();
+      });
+      const bind = (): ReturnType<RehearsalParts['channel']> => {
+        try {
+          return parts.channel(
+            guarded(() => heard(listener)),
+            answered,
+          );
+        } catch (error) {
+          guest.close();
+          throw error;
+        }
+      };
+      const { here, there } = bind();
+      ends.push(guest, there);
+      // The real one, as it is: the back end closes it, the other ends are closed with the stage.
+      return here;
+    },
+  };
+  const pci = paperBus(terms, embedded.pci);
+  const platform: Platform = {
+    name: 'rehearsal',
+    domain: embedded.domain,
+    xenstore: embedded.xenstore,
+    grants: {
+      map(domain, reference) {
+        const { memory, unmap } = embedded.grants.map(domain, reference);
+        return { memory, reference: memory as SharedArrayBuffer, unmap };
+      },
+    },
+    events,
+    pci,
+    interrupts: numbers(),
+    lines: quietLines(real),
+    clock,
+    ...(real.watch === undefined ? {} : { watch: real.watch }),
+    ...(lane === undefined ? {} : { lane }),
+    close: async () => undefined,
+  };
+  return {
+    platform,
+    embedded,
+    get requests() {
+      return lane?.handedOver ?? alone;
+    },
+    async close() {
+      closed = true;
+      for (const cancel of [...timers]) cancel();
+      timers.clear();
+      for (const end of ends.splice(0)) end.close();
+      pci.close();
+      await embedded.close();
+    },
+  };
+};
