@@ -59,41 +59,44 @@ export class LaneByHand {
     return nothing;
   }
 
-  /** An event. @param listener told when the control thread has the seat, as after a hand-over */
-  heard(listener: () => void): void {
+  /**
+   * An event of the guest.
+   *
+   * @returns `answered`: the guest is to be told; `handed over`: the control thread has the seat, and is to be told by
+   * {@link tell}
+   */
+  hear(): 'answered' | 'handed over' | 'nothing' {
+    const served = this.#served;
+    if (served === undefined) return 'nothing';
+    const { guest, seat } = served;
+    const look = guest.look(() => undefined);
+    if (look === Look.handedOver) return 'handed over';
+    // As a lane that falls asleep now and then.
+    if (guest.leavesWork()) seat.catchUp();
+    return look === Look.answered ? 'answered' : 'nothing';
+  }
+
+  /** An event at the control thread's end, as a lane tells it. @param listener what the control thread does then */
+  tell(listener: () => void): void {
     const served = this.#served;
     if (served === undefined) return;
-    const { guest, channel } = served;
+    const { guest } = served;
     Atomics.store(guest.words, SeatWord.owed, 1);
     // Mostly awake, as a lane is that watches while its request is worked on: then it does the unmask.
-    const awake = this.handedOver % 4 === 0 ? 0 : 1;
-    Atomics.store(this.#words, LaneWord.awake, awake);
-    const look = guest.look(() => undefined);
-    if (look === Look.answered) channel.notify();
-    else if (look === Look.handedOver || (look === Look.nothing && this.#handsOverNothing(guest))) {
-      this.handedOver++;
-      listener();
-    }
+    Atomics.store(this.#words, LaneWord.awake, this.handedOver++ % 4 === 0 ? 0 : 1);
+    // An event without a request is the control thread's too.
+    if (guest.own()) guest.handOver();
+    listener();
     this.settle();
   }
 
-  /** An event without a request: one that came with a request that was answered already, or one for the control thread. */
-  #handsOverNothing(guest: LaneGuest): boolean {
-    const expected = guest.servedSinceEmpty > 0;
-    guest.servedSinceEmpty = 0;
-    if (expected || !guest.own()) return false;
-    guest.handOver();
-    return true;
-  }
-
-  /** What a lane does before it sleeps: the unmask that is owed, unless the control thread still has the seat. */
+  /** Ends the delivery that is owed, unless the control thread still has the seat. */
   settle(): void {
     const served = this.#served;
     if (served === undefined) return;
-    const { guest, seat, channel } = served;
+    const { guest, channel } = served;
     if (Atomics.load(guest.words, SeatWord.owner) !== Owner.nobody) return;
     if (Atomics.exchange(guest.words, SeatWord.owed, 0) === 1) channel.unmask();
-    if (guest.leavesWork()) seat.catchUp();
   }
 
   #obey(message: LaneMessage): void {

@@ -55,12 +55,19 @@ const numbers = (): InterruptMapper => {
   };
 };
 
-/** Nobody else is on a line. Whether there can be handlers is as the real platform has it. */
-const quietLines = (real: Platform): LineInterrupts => ({
-  canClaim: real.lines.canClaim,
+/** Nobody else is on a line, although the host is asked: that only reads. No handler is ever put on one. */
+const quietLines = ({ lines }: Platform): LineInterrupts => ({
+  canClaim: lines.canClaim,
   claim: () => ({ release: () => undefined }),
   isShared: () => false,
-  hostUsers: () => [],
+  hostUsers(line) {
+    try {
+      lines.hostUsers(line);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+    }
+    return [];
+  },
 });
 
 /** The embedded bus, with the real platform's kind of function in the hands of whoever seizes one. */
@@ -94,7 +101,7 @@ const paperBus = ({ parts, devices }: StageTerms, pci: EmbeddedPlatform['pci']):
 /**
  * A platform on which everything is made up, except for what can be had of the real one without a guest, hardware or a
  * store: event channels of this process to itself, and functions on paper. Store, toolstack and guests are those of the
- * embedded platform. An event of a guest there is sent on through a real channel, and heard as one of a real guest.
+ * embedded platform. Where the control thread has to hear of an event of such a guest, it is sent through a real channel.
  */
 export const createStage = (terms: StageTerms): Stage => {
   const { real, parts, devices, turn, failed } = terms;
@@ -128,7 +135,7 @@ export const createStage = (terms: StageTerms): Stage => {
   let alone = 0;
   const heard = (listener: () => void): void => {
     turn();
-    if (lane !== undefined) lane.heard(listener);
+    if (lane !== undefined) lane.tell(listener);
     else {
       alone++;
       listener();
@@ -140,8 +147,11 @@ export const createStage = (terms: StageTerms): Stage => {
         domain,
         remotePort,
         guarded(() => {
+          turn();
           guest.unmask();
-          there.notify();
+          const look = lane?.hear() ?? 'handed over';
+          if (look === 'answered') guest.notify();
+          else if (look === 'handed over') there.notify();
         }),
       );
       const answered = guarded(() => {
