@@ -206,9 +206,16 @@ export const createStage = (terms: StageTerms): Stage => {
       closed = true;
       for (const cancel of [...timers]) cancel();
       timers.clear();
-      for (const end of ends.splice(0)) end.close();
-      pci.close();
+      const failures: unknown[] = [];
+      for (const part of [...ends.splice(0), pci]) {
+        try {
+          part.close();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
       await embedded.close();
+      if (failures.length > 0) throw failures[0];
     },
   };
 };

@@ -181,8 +181,11 @@ class Run {
       if (error !== ENDED) throw error;
     } finally {
       this.#guest?.crash();
-      await pciback.stop();
-      await stage.close();
+      try {
+        await pciback.stop();
+      } finally {
+        await stage.close();
+      }
     }
     return { whole, requests: stage.requests };
   }
