@@ -5,7 +5,8 @@ import { library, type NativeLoader, type RehearsalParts } from '../../../core/p
 import type { ConfigPage } from './config-pages.ts';
 import { libcNames } from './libraries.ts';
 import { checked } from './native-call.ts';
-import { type Config, functionOver, openConfig } from './sysfs-function.ts';
+import { hostError } from './sysfs-files.ts';
+import { type Config, configOver, functionOver } from './sysfs-function.ts';
 
 const libc = library({
   names: libcNames,
@@ -13,8 +14,9 @@ const libc = library({
   functions: { memfd_create: ['int', ['string', 'uint32']] },
 });
 
-/** MFD_CLOEXEC. */
+/** MFD_CLOEXEC, and MFD_NOEXEC_SEAL: newer kernels note in their log, or refuse, what could be run; older ones do not know it. */
 const CLOSE_ON_EXEC = 1;
+const NEVER_RUN = 8;
 const PAGE_BYTES = 4096;
 
 /**
@@ -30,13 +32,16 @@ const paperPage = (config: Uint8Array): ConfigPage => {
 
 /** Config space as a file that has no name: nobody else finds it, and nothing is left of it. */
 const openPaper = (native: NativeLoader, config: Uint8Array): Config => {
-  const fd = checked(native, 'memfd_create', native.bind(libc).memfd_create('pciback-rehearsal', CLOSE_ON_EXEC));
+  const create = (flags: number) => native.bind(libc).memfd_create('pciback-rehearsal', flags);
+  const sealed = create(CLOSE_ON_EXEC | NEVER_RUN);
+  const fd = sealed >= 0 ? sealed : checked(native, 'memfd_create', create(CLOSE_ON_EXEC));
   try {
     writeSync(fd, config, 0, config.length, 0);
-    return openConfig(`/proc/self/fd/${fd}`);
-  } finally {
+  } catch (error) {
     closeSync(fd);
+    throw hostError('write of config space', error);
   }
+  return configOver(fd);
 };
 
 /** Functions that are not there, over the calls that are made for those that are. @param reads how those are read */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HostError, type NativeLoader, type PaperFunction } from '../../../../core/platform/index.ts';
 import { createLoader as createFfiNapi } from '../../../../plugins/native/ffi-napi/index.ts';
@@ -74,5 +76,26 @@ describe('a function on paper', () => {
     const native = createFakeNative({ memfd_create: () => -1 });
     native.setErrno(12);
     expect(() => paperFunctions(native, 'files')(facts)).toThrow(expect.objectContaining({ errno: 12 }));
+  });
+
+  it('may be one that could be run, where the kernel knows no other', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pciback-paper-'));
+    try {
+      const native = createFakeNative({
+        memfd_create: (_name, flags) => (flags === 1 ? openSync(join(folder, 'paper'), 'w+') : -1),
+      });
+      const paper = paperFunctions(native, 'files')(facts);
+      expect(paper.readConfig(0, 4)).toBe(0x10d38086);
+      paper.close();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('leaves no file when it cannot be filled', () => {
+    const fd = openSync('/dev/null', 'r');
+    const native = createFakeNative({ memfd_create: () => fd });
+    expect(() => paperFunctions(native, 'files')(facts)).toThrow(HostError);
+    expect(() => fstatSync(fd)).toThrow(/EBADF/);
   });
 });
