@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { HostError } from '../../../../core/platform/index.ts';
+import { Errno, HostError } from '../../../../core/platform/index.ts';
 import { poolReader, type ReadEvents } from '../../../../plugins/platforms/xen/event-reader.ts';
 import { createEvents, type XenEvents } from '../../../../plugins/platforms/xen/events.ts';
 import { createFakeNative, type FakeNative, fakePointer } from './fake-native.ts';
@@ -215,6 +215,16 @@ describe('event channels of platform xen', () => {
       ),
     ).toThrow(HostError);
     expect(from.native.calls.at(-1)).toBe('xenevtchn_unbind handle 12');
+  });
+
+  it('a closed device is not asked for a channel to itself', async () => {
+    const from = machine();
+    const channels = create(from);
+    await channels.close();
+    const calls = from.native.calls.length;
+    const nothing = (): void => undefined;
+    expect(() => channels.channel(nothing, nothing)).toThrow(expect.objectContaining({ errno: Errno.ENODEV }));
+    expect(from.native.calls).toHaveLength(calls);
   });
 
   it('close wakes the reader, waits for it, closes the handle and ends every listener', async () => {
