@@ -108,7 +108,6 @@ export const createStage = (terms: StageTerms): Stage => {
   const timers = new Set<() => void>();
   let closed = false;
   const guarded = (work: () => void) => (): void => {
-    if (closed) return;
     try {
       work();
     } catch (error) {
@@ -118,6 +117,8 @@ export const createStage = (terms: StageTerms): Stage => {
   const clock: Platform['clock'] = {
     now: () => real.clock.now(),
     after(milliseconds, callback) {
+      // What was under way at the end may still ask for one.
+      if (closed) return () => undefined;
       const cancel = real.clock.after(milliseconds, () => {
         timers.delete(cancel);
         guarded(callback)();

@@ -25,8 +25,9 @@ const ROUNDS = 2;
 const NUMBERS = 4;
 /** Milliseconds in which guests that are there already are found. */
 const PAUSE = 100;
-/** Milliseconds after which a rehearsal that is not over has failed. */
+/** Milliseconds after which a rehearsal that is not over has failed, and in which it has to let go then. */
 const PATIENCE = 60_000;
+const LETTING_GO = 5000;
 /** Why a rehearsal stops that has not failed. */
 const ENDED = Symbol('ended');
 
@@ -36,7 +37,7 @@ export interface RehearsalTerms {
   readonly plugins: { readonly registries: Registries; readonly loaded: readonly LoadedPlugin[] };
   readonly config: Config;
   readonly log: Logger;
-  /** Whether there is a guest: then the rehearsal is over. */
+  /** Whether there is no guest yet; with one the rehearsal is over. */
   readonly isWanted: () => boolean;
 }
 
@@ -182,7 +183,10 @@ class Run {
     } finally {
       this.#guest?.crash();
       try {
-        await pciback.stop();
+        // A request whose end was lost with what was thrown would be waited for for ever.
+        const { clock } = stage.platform;
+        const patience = new Promise<void>((resolve) => void clock.after(LETTING_GO, resolve));
+        await Promise.race([pciback.stop(), patience]);
       } finally {
         await stage.close();
       }
