@@ -23,7 +23,6 @@ const nothing: LaneReport = { guests: 0, urgent: false, watchedMs: 0, wakeMs: 0,
 
 interface Served {
   readonly guest: LaneGuest;
-  readonly seat: Seat;
   readonly channel: EventChannel;
 }
 
@@ -35,8 +34,12 @@ interface Served {
 export class LaneByHand {
   readonly #words = new Int32Array(new SharedArrayBuffer(4 * LaneWord.words));
   #served: Served | undefined;
-  /** Requests that were handed over so far. */
-  handedOver = 0;
+  #told = 0;
+
+  constructor() {
+    // What was thrown while a seat was looked at has left it with the lane, and there is no thread to wait for.
+    Atomics.store(this.#words, LaneWord.ended, 1);
+  }
 
   /** As `Lane.seat`. */
   seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat {
@@ -44,14 +47,15 @@ export class LaneByHand {
       channel,
       lane: this.#words,
       send: (message) => this.#obey(message),
-      ring: () => this.settle(),
+      // It is only rung for events that a lane's thread has missed.
+      ring: () => undefined,
       left: () => {
         this.#served = undefined;
       },
       leftWork,
     });
     const guest = new LaneGuest(channel.port, hardware.page(page), seat.memory, hardware);
-    this.#served = { guest, seat, channel };
+    this.#served = { guest, channel };
     return seat;
   }
 
@@ -66,13 +70,8 @@ export class LaneByHand {
    * {@link tell}
    */
   hear(): 'answered' | 'handed over' | 'nothing' {
-    const served = this.#served;
-    if (served === undefined) return 'nothing';
-    const { guest, seat } = served;
-    const look = guest.look(() => undefined);
+    const look = this.#served?.guest.look(() => undefined);
     if (look === Look.handedOver) return 'handed over';
-    // As a lane that falls asleep now and then.
-    if (guest.leavesWork()) seat.catchUp();
     return look === Look.answered ? 'answered' : 'nothing';
   }
 
@@ -83,7 +82,7 @@ export class LaneByHand {
     const { guest } = served;
     Atomics.store(guest.words, SeatWord.owed, 1);
     // Mostly awake, as a lane is that watches while its request is worked on: then it does the unmask.
-    Atomics.store(this.#words, LaneWord.awake, this.handedOver++ % 4 === 0 ? 0 : 1);
+    Atomics.store(this.#words, LaneWord.awake, this.#told++ % 4 === 0 ? 0 : 1);
     // An event without a request is the control thread's too.
     if (guest.own()) guest.handOver();
     listener();

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import { LaneByHand } from '../../core/lane/index.ts';
-import {
-  Errno,
-  type EventChannel,
-  type EventChannels,
-  HostError,
-  type InterruptMapper,
-  type LineInterrupts,
-  type PaperFunction,
-  type PciBus,
-  type PciFunction,
-  type Platform,
-  type RehearsalParts,
+import type {
+  EventChannel,
+  EventChannels,
+  InterruptMapper,
+  PaperFunction,
+  PciBus,
+  Platform,
+  RehearsalParts,
 } from '../../core/platform/index.ts';
 import { createEmbeddedPlatform, type DeviceImage, type EmbeddedPlatform } from '../platforms/embedded/index.ts';
 
@@ -22,7 +18,7 @@ export interface Stage {
   readonly platform: Platform;
   /** Toolstack, store and guests. */
   readonly embedded: EmbeddedPlatform;
-  /** Requests that went the way of those that a lane hands over, so far; without a lane all of them. */
+  /** Events of guests that the control thread has heard so far: with a lane those of requests that were handed over. */
   readonly requests: number;
   /** Gives back everything. Nothing of the stage runs afterwards. */
   close(): Promise<void>;
@@ -33,7 +29,7 @@ export interface StageTerms {
   readonly real: Platform;
   readonly parts: RehearsalParts;
   readonly devices: readonly DeviceImage[];
-  /** Told before each event: a good moment to see whether it should go on. */
+  /** Called at each event of a guest: a good moment to see whether it should go on. */
   readonly turn: () => void;
   /** Something was thrown where nobody else would catch it. */
   readonly failed: (error: unknown) => void;
@@ -55,45 +51,23 @@ const numbers = (): InterruptMapper => {
   };
 };
 
-/** Nobody else is on a line, although the host is asked: that only reads. No handler is ever put on one. */
-const quietLines = ({ lines }: Platform): LineInterrupts => ({
-  canClaim: lines.canClaim,
-  claim: () => ({ release: () => undefined }),
-  isShared: () => false,
-  hostUsers(line) {
-    try {
-      lines.hostUsers(line);
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
-    }
-    return [];
-  },
-});
-
 /** The embedded bus, with the real platform's kind of function in the hands of whoever seizes one. */
 const paperBus = ({ parts, devices }: StageTerms, pci: EmbeddedPlatform['pci']): PciBus & { close(): void } => {
-  const held = new Map<PciFunction, { readonly paper: PaperFunction; readonly inner: PciFunction }>();
+  const papers: PaperFunction[] = [];
   return {
     list: () => pci.list(),
     bridgesAbove: (address) => pci.bridgesAbove(address),
     async seize(address) {
-      const inner = await pci.seize(address);
-      const { identity, resources, line } = inner;
+      const { identity, resources, line } = await pci.seize(address);
       const config = devices.find(({ bdf }) => bdf === address)?.config ?? new Uint8Array(identity.configSize);
       const paper = parts.function({ identity, resources, line, config });
-      held.set(paper, { paper, inner });
+      papers.push(paper);
       return paper;
     },
-    async release(device) {
-      const one = held.get(device);
-      if (one === undefined) throw new HostError('release', Errno.ENODEV, 'it is not held');
-      held.delete(device);
-      one.paper.close();
-      await pci.release(one.inner);
-    },
+    // Nobody seizes it again.
+    release: async (device) => papers.find((paper) => paper === device)?.close(),
     close() {
-      for (const { paper } of held.values()) paper.close();
-      held.clear();
+      for (const paper of papers) paper.close();
     },
   };
 };
@@ -133,14 +107,11 @@ export const createStage = (terms: StageTerms): Stage => {
   const embedded = createEmbeddedPlatform({ devices, clock });
   const lane = real.lane === undefined ? undefined : new LaneByHand();
   const ends: EventChannel[] = [];
-  let alone = 0;
+  let requests = 0;
   const heard = (listener: () => void): void => {
-    turn();
-    if (lane !== undefined) lane.tell(listener);
-    else {
-      alone++;
-      listener();
-    }
+    requests++;
+    if (lane === undefined) listener();
+    else lane.tell(listener);
   };
   const events: EventChannels = {
     bindInterdomain(domain, remotePort, listener) {
@@ -160,20 +131,12 @@ export const createStage = (terms: StageTerms): Stage => {
         lane?.settle();
         guest.notify();
       });
-      const bind = (): ReturnType<RehearsalParts['channel']> => {
-        try {
-          return parts.channel(
-            guarded(() => heard(listener)),
-            answered,
-          );
-        } catch (error) {
-          guest.close();
-          throw error;
-        }
-      };
-      const { here, there } = bind();
-      ends.push(guest, there);
-      // The real one, as it is: the back end closes it, the other ends are closed with the stage.
+      const { here, there } = parts.channel(
+        guarded(() => heard(listener)),
+        answered,
+      );
+      ends.push(there, here);
+      // The real one, as it is: the back end closes it, unless something was thrown before that.
       return here;
     },
   };
@@ -191,17 +154,23 @@ export const createStage = (terms: StageTerms): Stage => {
     events,
     pci,
     interrupts: numbers(),
-    lines: quietLines(real),
+    // Nobody else is on a line, and no handler is ever put on one.
+    lines: {
+      canClaim: real.lines.canClaim,
+      claim: () => ({ release: () => undefined }),
+      isShared: () => false,
+      hostUsers: () => [],
+    },
     clock,
-    ...(real.watch === undefined ? {} : { watch: real.watch }),
-    ...(lane === undefined ? {} : { lane }),
+    // Without a lane the control thread would watch in vain after each answer: meanwhile the guest has no turn to ask.
+    ...(lane === undefined ? {} : { lane, ...(real.watch === undefined ? {} : { watch: real.watch }) }),
     close: async () => undefined,
   };
   return {
     platform,
     embedded,
     get requests() {
-      return lane?.handedOver ?? alone;
+      return requests;
     },
     async close() {
       closed = true;
