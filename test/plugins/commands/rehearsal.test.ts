@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Dispatcher } from '../../../core/dispatcher/index.ts';
+import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
 import { type HookName, hookNames } from '../../../core/hooks/index.ts';
-import { Seat } from '../../../core/lane/index.ts';
-import { HostError, type Platform, type RehearsalParts } from '../../../core/platform/index.ts';
+import { LaneByHand, Seat } from '../../../core/lane/index.ts';
+import { type Clock, HostError, type Platform, type RehearsalParts } from '../../../core/platform/index.ts';
 import { definePlugin, type InterruptPolicy, type SlotMapper, type Tappable } from '../../../core/plugin/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { PENDING } from '../../../core/space/behaviour.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
 import { type RehearsalReport, rehearse } from '../../../plugins/commands/rehearsal.ts';
+import { createStage } from '../../../plugins/commands/rehearsal-stage.ts';
 import { sample, XenbusState } from '../../../plugins/platforms/embedded/index.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../../kit/index.ts';
 import { rehearsalParts } from '../../kit/rehearsal-parts.ts';
-import { until } from '../../kit/until.ts';
 
 const UNKNOWN_COMMAND = 99;
 /** Requests that need code at the least, with a lane and without one. */
@@ -28,13 +28,13 @@ const start = async (options: EmbeddedHostOptions = {}) => {
   return {
     ...host,
     ...props,
-    rehearse: (more: Partial<Platform> = {}) => {
+    rehearse: (more: Partial<Platform> = {}, isWanted = () => pciback.guests().length === 0) => {
       const rehearsal = rehearse({
         platform: { ...platform, rehearsal: props.parts, ...more },
         plugins,
         config,
         log,
-        isWanted: () => pciback.guests().length === 0,
+        isWanted,
       });
       if (rehearsal === undefined) throw new Error('there is nothing to rehearse with');
       return rehearsal;
@@ -53,6 +53,37 @@ const start = async (options: EmbeddedHostOptions = {}) => {
       expect(pciback.guests()).toEqual([]);
     },
   };
+};
+
+/** The platform's clock, with `armed`: timers that neither went off nor were cancelled. */
+const counting = ({ now, after }: Clock) => {
+  const armed = new Set<object>();
+  const clock: Clock = {
+    now,
+    after(milliseconds, callback) {
+      const timer = {};
+      armed.add(timer);
+      const cancel = after(milliseconds, () => {
+        armed.delete(timer);
+        callback();
+      });
+      return () => {
+        armed.delete(timer);
+        cancel();
+      };
+    },
+  };
+  return { clock, armed };
+};
+
+/** A clock whose timers go off after `shorter` milliseconds of what they are set to. */
+const hurried = (clock: Clock, shorter: (milliseconds: number) => number): Clock => ({
+  now: clock.now,
+  after: (milliseconds, callback) => clock.after(shorter(milliseconds), callback),
+});
+
+const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
 /** A real lane has no part in a rehearsal but to hear events, so that there is one is enough. */
@@ -122,19 +153,87 @@ describe.each([
 
   it('ends when it is told to, wherever it is, and leaves nothing behind', async () => {
     const world = await started();
-    for (let turns = 1; turns < 4000; turns *= 3) {
-      const rehearsal = world.rehearse(lane);
-      await until('the first function', () => world.open.functions > 0).catch(() => undefined);
-      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+    const { clock, armed } = counting(world.platform.clock);
+    for (let later = 1; later < 4000; later *= 3) {
+      const rehearsal = world.rehearse({ ...lane, clock });
+      await vi.waitFor(() => expect(world.open.functions).toBeGreaterThan(0), { interval: 1 });
+      await turns(later);
       const reports: RehearsalReport[] = [await rehearsal.end(), await rehearsal.end(), await rehearsal.over];
       expect(reports[1]).toBe(reports[0]);
+      if (later < 100) expect(reports[0]).toMatchObject({ whole: false });
       world.expectNothingLeft();
+      // What was under way gets no further.
+      await turns(100);
+      expect(armed.size).toBe(0);
     }
     expect(world.said().filter((line) => line !== 'debug rehearsed')).toEqual([]);
   });
 });
 
 describe('a rehearsal of the control thread', () => {
+  it('ends at the next event of its guest when it is not wanted any more', async () => {
+    let left = 50;
+    const { rehearse } = await started();
+    const report = await rehearse({}, () => left-- > 0).over;
+    expect(report.whole).toBe(false);
+    expect(report.requests).toBeLessThan(50);
+  });
+
+  it('does not wait for a request whose end was lost', async () => {
+    vi.spyOn(Worker.prototype, 'settled').mockImplementation(() => {
+      throw new Error('lost');
+    });
+    const { rehearse, said, platform, expectNothingLeft } = await started();
+    const clock = hurried(platform.clock, (ms) => (ms > 10_000 ? ms : Math.min(ms, 1000)));
+    expect(await rehearse({ clock, ...withLane }).over).toMatchObject({ whole: false });
+    expect(said()).toEqual(['warn the rehearsal for the first guest failed']);
+    expectNothingLeft();
+  });
+
+  it('leaves nothing behind of a guest that could not be served', async () => {
+    vi.spyOn(LaneByHand.prototype, 'seat').mockImplementation(() => {
+      throw new Error('no seat');
+    });
+    const { rehearse, made, said, expectNothingLeft } = await started();
+    expect(await rehearse(withLane).over).toMatchObject({ whole: false });
+    expect(made.channels).toBe(2);
+    expect(said()).toEqual(['warn the rehearsal for the first guest failed']);
+    expectNothingLeft();
+  });
+
+  it('waits until events are heard, but not for ever', async () => {
+    const { rehearse, parts, made, said, platform, expectNothingLeft } = await started();
+    const channel: RehearsalParts['channel'] = (_here, there) => parts.channel(() => undefined, there);
+    const clock = hurried(platform.clock, (ms) => (ms > 10_000 ? 300 : ms));
+    const nothing = { whole: false, requests: 0 };
+    expect(await rehearse({ clock, rehearsal: { ...parts, channel } }).over).toEqual(nothing);
+    expect(made.functions).toBe(0);
+    expect(said()).toEqual(['warn the rehearsal for the first guest failed']);
+    expectNothingLeft();
+  });
+
+  it('arms no timer after its end', async () => {
+    const { parts, platform } = await started();
+    const { clock, armed } = counting(platform.clock);
+    const idle = (): void => undefined;
+    const stage = createStage({ real: { ...platform, clock }, parts, devices: [], turn: idle, failed: idle });
+    stage.platform.clock.after(1000, idle);
+    expect(armed.size).toBe(1);
+    await stage.close();
+    stage.platform.clock.after(1000, idle);
+    expect(armed.size).toBe(0);
+  });
+
+  it('looks at the page for the next request only where a lane does that', async () => {
+    const policy = { longest: 1, wakeUps: 1, shortest: 0, patience: 0 };
+    const wakeMs = vi.fn(() => 1);
+    const { rehearse } = await started();
+    await rehearse({ watch: { policy, wakeMs } }).over;
+    expect(wakeMs).not.toHaveBeenCalled();
+    await rehearse({ watch: { policy, wakeMs }, ...withLane }).over;
+    expect(wakeMs).toHaveBeenCalled();
+  });
+
   it('does what a lane has left, and gives the seat back in both ways', async () => {
     const left = vi.spyOn(ConfigSpace.prototype, 'refusedElsewhere');
     const caughtUp = vi.spyOn(Seat.prototype, 'catchUp');
