@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+export { LaneByHand } from './by-hand.ts';
 export { Lane, type LaneReport, type LaneStart, type LaneTerms } from './lane.ts';
 export type { LaneHardware } from './lane-guest.ts';
 export type { Bell } from './loop.ts';

@@ -7,6 +7,7 @@ import type { InterruptMapper } from './interrupts.ts';
 import type { LineInterrupts } from './lines.ts';
 import type { Clock, EventChannels, GrantTable } from './memory.ts';
 import type { PciBus } from './pci.ts';
+import type { RehearsalParts } from './rehearsal.ts';
 import type { Xenstore } from './xenstore.ts';
 
 export type * from './errors.ts';
@@ -15,6 +16,7 @@ export type * from './lines.ts';
 export type * from './memory.ts';
 export * from './native.ts';
 export * from './pci.ts';
+export type * from './rehearsal.ts';
 export type * from './xenstore.ts';
 
 /** Where pciback runs: the hypervisor, the store and the bus, behind one interface. One contract suite holds over all. */
@@ -42,6 +44,8 @@ export interface Platform {
   readonly lane?: Pick<Lane, 'seat' | 'report'>;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
   readonly failed?: Promise<Error>;
+  /** What the control thread is rehearsed with before the first guest. Missing: it is not. */
+  readonly rehearsal?: RehearsalParts;
   /** Releases every handle. Pages still mapped and channels still bound are released too. */
   close(): Promise<void>;
 }

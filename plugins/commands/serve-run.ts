@@ -10,6 +10,7 @@ import { Pciback } from '../../core/pciback.ts';
 import type { Platform } from '../../core/platform/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { jsonLog, type LogLevel, readableLog } from './logger.ts';
+import { type Rehearsal, rehearse } from './rehearsal.ts';
 import { configure, loadPlugins, openPlatform, overridesOf } from './setup.ts';
 
 const openLog = async (context: CommandContext, level: LogLevel) =>
@@ -73,6 +74,7 @@ export const runServe = async (context: CommandContext): Promise<number> => {
   const plugins = await loadPlugins(loaded, log);
   const platform = await openPlatform(plugins, config, log);
   let server: ControlServer | undefined;
+  let rehearsal: Rehearsal | undefined;
   try {
     await assertThere(platform, config.hide, log);
     const pciback = new Pciback({ platform, plugins, config, log });
@@ -93,7 +95,9 @@ export const runServe = async (context: CommandContext): Promise<number> => {
       const { runIncludedGuest } = await import('./included-guest.ts');
       await runIncludedGuest(platform, pciback, log);
     }
+    rehearsal = rehearse({ platform, plugins, config, log, isWanted: () => pciback.guests().length === 0 });
     const end = await Promise.race([stop, pciback.failed]);
+    await rehearsal?.end();
     // Nothing is loaded any more while devices go back.
     await server?.close();
     if (typeof end !== 'string') throw end;
@@ -102,6 +106,7 @@ export const runServe = async (context: CommandContext): Promise<number> => {
     log.info({ ...ledger }, 'stopped');
     return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
   } finally {
+    await rehearsal?.end();
     await server?.close();
     await platform.close();
     plugins.close();

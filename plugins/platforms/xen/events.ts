@@ -7,13 +7,14 @@ import {
   HostError,
   library,
   type NativeLoader,
+  type RehearsalParts,
 } from '../../../core/platform/index.ts';
 import { type EventReader, poolReader, RESET_REQUEST, type ReaderTerms } from './event-reader.ts';
 import { libcNames, libxenevtchn } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 
 /** Event channels that can be given up as a whole. */
-export interface XenEvents extends EventChannels {
+export interface XenEvents extends EventChannels, Pick<RehearsalParts, 'channel'> {
   /** Unbinds every channel, ends the reader and closes the handle. */
   close(): Promise<void>;
 }
@@ -57,13 +58,16 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
   const channels = new Map<number, Bound>();
   let stopping = false;
 
+  const { domain: own } = options;
+  /** A port of this process to which this process binds another one. */
+  const bindUnbound = (): number =>
+    checked(native, 'xenevtchn_bind_unbound_port', evtchn.xenevtchn_bind_unbound_port(handle, own));
   const prepare = (): { fd: number; near: number; far: number } => {
     try {
       const fd = checked(native, 'xenevtchn_fd', evtchn.xenevtchn_fd(handle));
-      const near = evtchn.xenevtchn_bind_unbound_port(handle, options.domain);
-      checked(native, 'xenevtchn_bind_unbound_port', near);
-      const far = evtchn.xenevtchn_bind_interdomain(handle, options.domain, near);
-      return { fd, near, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${options.domain}`) };
+      const near = bindUnbound();
+      const far = evtchn.xenevtchn_bind_interdomain(handle, own, near);
+      return { fd, near, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${own}`) };
     } catch (error) {
       evtchn.xenevtchn_close(handle);
       throw error;
@@ -104,8 +108,11 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
   // The end of the process would wait for the read that waits.
   const endReader = (): void => reader.stop();
 
-  const bind = (domain: number, remotePort: number, listener: () => void): EventChannel => {
+  const assertOpen = (): void => {
     if (stopping) throw new HostError('bind of an event channel', Errno.ENODEV, 'the platform is closed');
+  };
+  const bind = (domain: number, remotePort: number, listener: () => void): EventChannel => {
+    assertOpen();
     const detail = `domain ${domain}, port ${remotePort}`;
     const port = checked(
       native,
@@ -113,6 +120,9 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
       evtchn.xenevtchn_bind_interdomain(handle, domain, remotePort),
       detail,
     );
+    return keep(port, listener, detail);
+  };
+  const keep = (port: number, listener: () => void, detail: string): EventChannel => {
     const channel: Bound = { port, listener, open: true };
     channels.set(port, channel);
     // The number may belong to another channel once this one is closed, so a closed one does nothing.
@@ -137,6 +147,17 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
 
   return {
     bindInterdomain: bind,
+    channel(here, there) {
+      assertOpen();
+      const far = bindUnbound();
+      const guest = keep(far, there, `own domain ${own}`);
+      try {
+        return { here: bind(own, far, here), there: guest };
+      } catch (error) {
+        guest.close();
+        throw error;
+      }
+    },
     async close() {
       if (!stopping) {
         stopping = true;

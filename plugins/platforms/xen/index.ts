@@ -18,6 +18,7 @@ import { startLane } from './lane-reader.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
+import { paperFunctions } from './paper-function.ts';
 import { takePrecedence } from './precedence.ts';
 import { createSysfsBus } from './sysfs-bus.ts';
 import { createWriter, readText } from './sysfs-files.ts';
@@ -205,6 +206,7 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       ...(options.watch === undefined ? {} : { watch: { policy: options.watch, wakeMs: wakeMsOf(lane) } }),
       ...(lane === undefined ? {} : { lane }),
       failed,
+      rehearsal: { channel: events.channel, function: paperFunctions(native, pages === undefined ? 'files' : 'pages') },
       close: closeAll,
     };
   } catch (error) {

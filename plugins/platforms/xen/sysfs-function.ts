@@ -50,32 +50,36 @@ export interface SysfsFunction extends PciFunction {
 }
 
 /** Config space over its file and, for reads, its page. */
-interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
+export interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
   /** From now on reads go to the page; the file has the first `length` bytes too. The page is unmapped by `close`. */
   usePage(page: ConfigPage, length: number): void;
   /** Does something during which only the file may be read, because the kernel makes those reads wait. */
   withoutPage<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/**
- * Config space over one file: each access is one system call of exactly its size, which sysfs makes one bus access. With
- * a page a read is a load from it; only when nobody answers the kernel is asked, which knows whether the function is
- * being reset or sleeps behind its bridge.
- */
-const openConfig = (path: string): Config => {
-  const buffer = Buffer.alloc(4);
-  let page: ConfigPage | undefined;
-  let load: ReturnType<typeof configLoads> | undefined;
-  /** Pieces of work that are under way without the page. */
-  let avoided = 0;
-  let fd: number | undefined;
+/** @throws PcibackError `NO_PRIVILEGE`; HostError */
+const openFile = (path: string): number => {
   try {
-    fd = openSync(path, 'r+');
+    return openSync(path, 'r+');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EACCES' || code === 'EPERM') fail('NO_PRIVILEGE', { what: `config space ${path}`, why: code }, error);
     throw hostError(`open of ${path}`, error);
   }
+};
+
+/**
+ * Config space over one open file: each access is one system call of exactly its size, which sysfs makes one bus access. With
+ * a page a read is a load from it; only when nobody answers the kernel is asked, which knows whether the function is
+ * being reset or sleeps behind its bridge.
+ */
+export const configOver = (file: number): Config => {
+  const buffer = Buffer.alloc(4);
+  let page: ConfigPage | undefined;
+  let load: ReturnType<typeof configLoads> | undefined;
+  /** Pieces of work that are under way without the page. */
+  let avoided = 0;
+  let fd: number | undefined = file;
   const access = (call: string, offset: number, transfer: (fd: number) => number, size: number): void => {
     if (fd === undefined) throw new HostError(call, Errno.ENODEV, 'the function was released');
     let done: number;
@@ -87,7 +91,7 @@ const openConfig = (path: string): Config => {
     if (done !== size) throw new HostError(call, Errno.EIO, `${done} of ${size} bytes at 0x${offset.toString(16)}`);
   };
   return {
-    configFile: fd,
+    configFile: file,
     readConfig(offset, size) {
       if (load !== undefined && avoided === 0) {
         const value = load(offset, size);
@@ -167,6 +171,26 @@ const readIdentity = async (folder: string, address: Bdf, headerType: number): P
   };
 };
 
+/** Puts a function together. Those on paper are made here too: the engine knows objects by where they were made. */
+export const functionOver = (
+  config: Config,
+  facts: Pick<PciFunction, 'identity' | 'resources' | 'line'>,
+  page: ConfigPage | undefined,
+  reset: () => Promise<ResetOutcome>,
+): SysfsFunction => {
+  const { identity, resources, line } = facts;
+  const { usePage, withoutPage, ...access } = config;
+  if (page !== undefined) usePage(page, identity.configSize);
+  return {
+    ...access,
+    ...(page === undefined ? {} : { configPage: page.reference }),
+    identity,
+    resources,
+    line,
+    reset: () => withoutPage(reset),
+  };
+};
+
 /**
  * Opens a function that some driver already keeps from the host.
  *
@@ -182,24 +206,14 @@ export const openFunction = async (
   pages?: Pick<ConfigPages, 'map'>,
 ): Promise<SysfsFunction> => {
   const folder = functionFolder(sysfs, address);
-  const config = openConfig(`${folder}/config`);
+  const config = configOver(openFile(`${folder}/config`));
   try {
     const headerType = config.readConfig(0x0e, 1) & 0x7f;
     if (headerType > 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
     const identity = await readIdentity(folder, address, headerType);
     const resources = parseResources((await readText(`${folder}/resource`)) ?? '');
     const line = usableLine(await readNumber(`${folder}/irq`));
-    const page = pages?.map(address);
-    const { usePage, withoutPage, ...access } = config;
-    if (page !== undefined) usePage(page, identity.configSize);
-    return {
-      ...access,
-      ...(page === undefined ? {} : { configPage: page.reference }),
-      identity,
-      resources,
-      line,
-      reset: () => withoutPage(() => resetThrough(folder, write)),
-    };
+    return functionOver(config, { identity, resources, line }, pages?.map(address), () => resetThrough(folder, write));
   } catch (error) {
     config.close();
     throw error;

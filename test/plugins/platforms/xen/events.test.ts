@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { HostError } from '../../../../core/platform/index.ts';
+import { Errno, HostError } from '../../../../core/platform/index.ts';
 import { poolReader, type ReadEvents } from '../../../../plugins/platforms/xen/event-reader.ts';
 import { createEvents, type XenEvents } from '../../../../plugins/platforms/xen/events.ts';
 import { createFakeNative, type FakeNative, fakePointer } from './fake-native.ts';
@@ -14,6 +14,8 @@ interface Machine {
   break(code: string, errno: number): void;
   /** Number of reads that were started. */
   reads: number;
+  /** No port is bound to another one any more. */
+  refuse: boolean;
 }
 
 /** An event device: ports count up from `first`; closed ones are given out again, lowest first. */
@@ -41,7 +43,7 @@ const machine = (first = 10): Machine => {
     xenevtchn_fd: () => 77,
     xenevtchn_bind_unbound_port: port,
     xenevtchn_bind_interdomain: (_handle, domain) => {
-      if (domain !== 666) return port();
+      if (domain !== 666 && !result.refuse) return port();
       native.setErrno(22);
       return -1;
     },
@@ -61,6 +63,7 @@ const machine = (first = 10): Machine => {
     native,
     raise,
     reads: 0,
+    refuse: false,
     read: (fd, into, done) => {
       expect(fd).toBe(77);
       expect(waiting).toBeUndefined();
@@ -171,6 +174,57 @@ describe('event channels of platform xen', () => {
     expect(() => create(from).bindInterdomain(666, 5, () => undefined)).toThrow(
       expect.objectContaining({ errno: 22, message: expect.stringContaining('domain 666, port 5') }),
     );
+  });
+
+  it('a channel to itself has both ends here, and sends from one to the other', async () => {
+    const from = machine();
+    const calls: string[] = [];
+    const { here, there } = create(from).channel(
+      () => calls.push('here'),
+      () => calls.push('there'),
+    );
+    expect(here.port).not.toBe(there.port);
+    expect(from.native.calls.slice(-2)).toEqual([
+      'xenevtchn_bind_unbound_port handle 0',
+      `xenevtchn_bind_interdomain handle 0 ${there.port}`,
+    ]);
+    from.raise(there.port, here.port);
+    await turn();
+    expect(calls).toEqual(['there', 'here']);
+    there.notify();
+    here.unmask();
+    expect(from.native.calls.slice(-2)).toEqual([
+      `xenevtchn_notify handle ${there.port}`,
+      `xenevtchn_unmask handle ${here.port}`,
+    ]);
+    here.close();
+    there.close();
+    from.raise(there.port, here.port);
+    await turn();
+    expect(calls).toHaveLength(2);
+  });
+
+  it('of a channel to itself whose other end is refused nothing is left', () => {
+    const from = machine();
+    const channels = create(from);
+    from.refuse = true;
+    expect(() =>
+      channels.channel(
+        () => undefined,
+        () => undefined,
+      ),
+    ).toThrow(HostError);
+    expect(from.native.calls.at(-1)).toBe('xenevtchn_unbind handle 12');
+  });
+
+  it('a closed device is not asked for a channel to itself', async () => {
+    const from = machine();
+    const channels = create(from);
+    await channels.close();
+    const calls = from.native.calls.length;
+    const nothing = (): void => undefined;
+    expect(() => channels.channel(nothing, nothing)).toThrow(expect.objectContaining({ errno: Errno.ENODEV }));
+    expect(from.native.calls).toHaveLength(calls);
   });
 
   it('close wakes the reader, waits for it, closes the handle and ends every listener', async () => {
