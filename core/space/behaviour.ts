@@ -44,6 +44,8 @@ export interface DeviceOperations {
   readonly refusesControlWords: boolean;
   /** Asks the interrupt policy whether a change of a control word is allowed. */
   allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean;
+  /** Whether INTX_DISABLE is the guest's own, whatever it writes: then nobody need ask. */
+  readonly keepsIntxVirtual: boolean;
   /** Asks the interrupt policy what becomes of a change of INTX_DISABLE; not for an unchanged one. */
   decidesIntx(old: IntxState, next: IntxState): IntxAnswer;
   setIntxDisabled(state: 'on' | 'off'): void;
