@@ -63,6 +63,12 @@ export interface InterruptPolicy {
   readonly controlWordsUnlessAllowed?: 'refused' | 'asked';
   /** What becomes of a config write that changes INTX_DISABLE. Missing: hardware if `allowed`, else virtual. */
   decidesIntx?(question: IntxQuestion): IntxAnswer;
+  /**
+   * What becomes of such a write without `allowed`. `virtual`: the bit is the guest's own, whatever it writes; `decidesIntx` is
+   * not asked then, so the guest has its answer sooner. Looked at once, as `controlWordsUnlessAllowed`, and of no account
+   * without `decidesIntx`. Missing: `asked`.
+   */
+  readonly intxUnlessAllowed?: 'virtual' | 'asked';
   /** Why the guest may not switch this kind on through the ring; `undefined`: it may. */
   refusesRequest?(question: RequestQuestion): string | undefined;
 }

@@ -27,6 +27,7 @@ export {
 } from '../space/behaviour.ts';
 export type { BitClaim, FieldSet, Register } from '../space/declaration.ts';
 export { bit, bits, capability, extendedCapability, header, register } from '../space/declaration.ts';
+export type { QuietWrites } from '../space/quiet.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export * from './command.ts';
 export * from './definition.ts';

@@ -44,6 +44,8 @@ export interface DeviceOperations {
   readonly refusesControlWords: boolean;
   /** Asks the interrupt policy whether a change of a control word is allowed. */
   allowsControlWord(kind: 'msi' | 'msix', old: number, next: number): boolean;
+  /** Whether INTX_DISABLE is the guest's own, whatever it writes: then nobody need ask. */
+  readonly keepsIntxVirtual: boolean;
   /** Asks the interrupt policy what becomes of a change of INTX_DISABLE; not for an unchanged one. */
   decidesIntx(old: IntxState, next: IntxState): IntxAnswer;
   setIntxDisabled(state: 'on' | 'off'): void;
@@ -94,10 +96,12 @@ export interface Behaviour {
    */
   readonly quiet?: QuietWrites;
   /**
-   * Whether `quiet` holds as things are. Asked when another thread is told about the device: when its guest gets it, and
-   * when plugins, quirks or the interrupt policy change; never per access. Missing: it does.
+   * What of `quiet` holds as things are: all of it, the same with fewer bits, or `undefined`, nothing. The kind, the words and
+   * the reason are those of `quiet`: by them is found what another thread has left. Asked when such a thread is told about
+   * the device: when its guest gets it, and when plugins, quirks or the interrupt policy change; never per access. Missing:
+   * all.
    */
-  isQuiet?(at: RegisterAccess): boolean;
+  quietNow?(at: RegisterAccess): QuietWrites | undefined;
   /** Does what a write to a `gated` register put off. */
   close?(at: RegisterAccess): void;
   /**

@@ -3,6 +3,7 @@
 import type { DeviceView } from '../lane/shared.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import type { CompiledSpace } from './compile.ts';
+import type { PlacedQuiet } from './quiet.ts';
 import type { PlacedRegister } from './table.ts';
 
 /** What another thread needs to answer reads and writes from a table, as things are now. */
@@ -14,7 +15,7 @@ export const viewOf = (
   const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, words } = table;
   const behind = new Uint8Array(size >> 2);
   for (const { offset } of table.steady) behind[offset >> 2] = 1;
-  const quiet = table.quiet.map((one, at) => (table.registers[at]?.some(isLoud) ? null : one));
+  const quiet = table.quiet.map((one) => (one === null ? null : quietNow(one)));
   return {
     size,
     shadowed,
@@ -27,8 +28,12 @@ export const viewOf = (
   };
 };
 
-/** Whether it has to be asked about every write at present. */
-const isLoud = (one: PlacedRegister): boolean => one.behaviour.isQuiet?.(one) === false;
+/** What is known of a register's writes at present; `null`: its behaviour has to be asked about each. */
+const quietNow = (one: PlacedRegister): PlacedQuiet | null => {
+  const { behaviour } = one;
+  const writes = behaviour.quietNow === undefined ? behaviour.quiet : behaviour.quietNow(one);
+  return writes === undefined ? null : one.describe(writes);
+};
 
 /**
  * The register that refused bits of a write which another thread has answered; `undefined`: no register with a behaviour

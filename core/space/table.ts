@@ -4,7 +4,7 @@ import { fail } from '../errors/index.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess, SharedWords } from './behaviour.ts';
 import { constantBits } from './constants.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
-import { movedBy, type PlacedQuiet } from './quiet.ts';
+import { movedBy, type PlacedQuiet, type QuietWrites } from './quiet.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
 export interface PlacedClaim {
@@ -16,6 +16,10 @@ export interface PlacedClaim {
   /** `plugin: set / register`. */
   readonly owner: string;
 }
+
+/** All bits of a register, in their place in the dword. */
+const reachOf = ({ size, shift }: { readonly size: 1 | 2 | 4; readonly shift: number }): number =>
+  (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
 
 /** Called when a guest's write is refused; `mask` counts from the register's own bit 0. */
 export type DenyRegister = (offset: number, size: 1 | 2 | 4, mask: number, owner: string, why: string) => void;
@@ -70,6 +74,13 @@ export class PlacedRegister implements RegisterAccess {
     this.#deny(this.offset, this.size, mask >>> 0, this.owner, why);
   }
 
+  /** A description of its writes, placed in the table. */
+  describe(writes: QuietWrites): PlacedQuiet {
+    const { offset, size, shift, mask, words } = this;
+    const base = words.byteOffset / words.BYTES_PER_ELEMENT;
+    return { writes: movedBy(writes, base), mask: mask << shift, reach: reachOf(this), shift, offset, size };
+  }
+
   /** The register as the guest sees it. */
   view(): number {
     return (this.behaviour.read === undefined ? this.read() : this.behaviour.read(this)) >>> 0;
@@ -106,8 +117,8 @@ export interface CompiledSpace {
   readonly steady: readonly PlacedRegister[];
   /** State words of all behaviours, in one place, in shared memory. */
   readonly words: Uint32Array;
-  /** What writes to registers with a behaviour do, per dword, where that is known as data. */
-  readonly quiet: readonly (PlacedQuiet | null)[];
+  /** Registers with a behaviour whose writes can be known as data, per dword. What is known depends on how things are. */
+  readonly quiet: readonly (PlacedRegister | null)[];
   /**
    * Registers whose writes can leave something to be done; not only those in `quiet`: it may have been left while another
    * table was in force.
@@ -370,15 +381,12 @@ export const carryState = (
 };
 
 /** A dword with more than one description is left to its behaviours. */
-const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedQuiet | null => {
+const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedRegister | null => {
   const [one, another] = registers?.filter(({ behaviour }) => behaviour.quiet !== undefined) ?? [];
   if (one?.behaviour.quiet === undefined || another !== undefined) return null;
-  const { offset, size, shift, mask, words } = one;
-  const reach = (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
   // These kinds are about the whole register: of one with bits of somebody else too they would say more than is known.
-  if (one.behaviour.quiet.kind !== 'inert' && mask << shift !== reach) return null;
+  if (one.behaviour.quiet.kind !== 'inert' && one.mask << one.shift !== reachOf(one)) return null;
   // It is compared with hardware, and would be with what nobody sees.
   if (one.behaviour.quiet.kind === 'refused' && one.behaviour.read !== undefined) return null;
-  const base = words.byteOffset / words.BYTES_PER_ELEMENT;
-  return { writes: movedBy(one.behaviour.quiet, base), mask: mask << shift, reach, shift, offset, size };
+  return one;
 };

@@ -257,6 +257,10 @@ export class HostOperations implements DeviceOperations {
     return this.#terms?.control.allowsControlWord(kind, this.#currentType, old, next) ?? false;
   }
 
+  get keepsIntxVirtual(): boolean {
+    return this.#terms?.control.keepsIntxVirtual ?? true;
+  }
+
   decidesIntx(old: IntxState, next: IntxState): IntxAnswer {
     return this.#terms?.control.decidesIntx(this.#currentType, old, next) ?? 'virtual';
   }

@@ -38,6 +38,8 @@ interface MadePolicy {
   readonly policy: InterruptPolicy;
   /** Whether it refuses changes of control words to whoever has no permission. */
   readonly refusesUnlessAllowed: boolean;
+  /** Whether INTX_DISABLE is the guest's own, whatever it writes. */
+  readonly keepsIntxVirtual: boolean;
   /** It and every policy in it, by name. */
   readonly sources: ReadonlyMap<string, InterruptPolicySource>;
 }
@@ -105,7 +107,20 @@ export class InterruptControl {
       }
     };
     const policy = make(chosen, []);
-    return { name: chosen.name, policy, refusesUnlessAllowed: policy.controlWordsUnlessAllowed === 'refused', sources };
+    return {
+      name: chosen.name,
+      policy,
+      refusesUnlessAllowed: policy.controlWordsUnlessAllowed === 'refused',
+      keepsIntxVirtual: this.#knowsVirtual(policy),
+      sources,
+    };
+  }
+
+  /** Whether INTX_DISABLE would always be answered `virtual`: the policy says so, or says nothing and the rule does. */
+  #knowsVirtual({ decidesIntx, intxUnlessAllowed }: InterruptPolicy): boolean {
+    const { allowed, limits } = this.#terms;
+    if (decidesIntx === undefined) return !allowed || limits.maskingBroken === true;
+    return !allowed && intxUnlessAllowed === 'virtual';
   }
 
   #ask<Answer>(refusal: Answer, question: (policy: InterruptPolicy) => Answer): Answer {
@@ -131,7 +146,14 @@ export class InterruptControl {
     return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }) === true);
   }
 
+  /** Whether INTX_DISABLE is the guest's own, whatever the device is in; it is so as long as the policy is in force. */
+  get keepsIntxVirtual(): boolean {
+    return this.#made.keepsIntxVirtual;
+  }
+
   decidesIntx(current: InterruptType, old: IntxState, next: IntxState): IntxAnswer {
+    // As with control words: nobody asks.
+    if (this.keepsIntxVirtual) return 'virtual';
     const { allowed, limits } = this;
     const answer = this.#ask<IntxAnswer>('refused', (policy) =>
       policy.decidesIntx === undefined

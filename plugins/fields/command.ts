@@ -6,6 +6,7 @@ import {
   type DeviceOperations,
   type IntxAnswer,
   type IntxState,
+  type QuietWrites,
   Status,
 } from '../../core/plugin/index.ts';
 
@@ -41,6 +42,22 @@ const CLOSING = 3;
 /** Bits that are the guest's alone: PARITY, SERR and the reserved ones. */
 const FREE = ~(GUEST_BITS | DECODE | Command.intxDisable) & 0xffff;
 
+/** Sizing a base address register, a guest switches decode off and on again around it, once for each. */
+const intxAsked = {
+  kind: 'gated',
+  own: OWN,
+  open: ON,
+  closing: CLOSING,
+  free: FREE,
+  gate: DECODE,
+  // Switching off clears MASTER, and switching on INTX_DISABLE: where they are set, doing neither would be seen.
+  blockers: Command.master | Command.intxDisable,
+  through: Command.master,
+  real: GUEST_BITS,
+} as const satisfies QuietWrites;
+/** Each kernel that finds the device sets INTX_DISABLE and clears it, to see whether it has the bit; drivers do it again. */
+const intxFree: QuietWrites = { ...intxAsked, free: FREE | Command.intxDisable };
+
 const NO_INVALIDATE = 'the cache line size does not allow memory write and invalidate';
 const NOT_BY_POLICY = 'the interrupt policy does not allow this change';
 const NOT_PERMISSIVE = 'reaches hardware in permissive mode only';
@@ -69,19 +86,8 @@ export const command: Behaviour = {
   },
   words: 4,
   steady: true,
-  // Sizing a base address register, a guest switches decode off and on again around it, once for each.
-  quiet: {
-    kind: 'gated',
-    own: OWN,
-    open: ON,
-    closing: CLOSING,
-    free: FREE,
-    gate: DECODE,
-    // Switching off clears MASTER, and switching on INTX_DISABLE: where they are set, doing neither would be seen.
-    blockers: Command.master | Command.intxDisable,
-    through: Command.master,
-    real: GUEST_BITS,
-  },
+  quiet: intxFree,
+  quietNow: ({ device }) => (device.keepsIntxVirtual ? intxFree : intxAsked),
   attach: (at) => {
     const now = at.read();
     at.words[OWN] = now;

@@ -14,6 +14,7 @@ export const guestControlled2020: InterruptPolicy = {
   allowsControlWord: allowsControlWord2020,
   controlWordsUnlessAllowed: 'refused',
   decidesIntx: decidesIntx2020,
+  intxUnlessAllowed: 'virtual',
 };
 
 /** Every decision, for tests and documents. */

@@ -18,6 +18,7 @@ export const guestControlled: InterruptPolicy = {
   allowsControlWord,
   controlWordsUnlessAllowed: 'refused',
   decidesIntx,
+  intxUnlessAllowed: 'virtual',
   refusesRequest: ({ allowed }) => (allowed ? BY_CONFIG : undefined),
 };
 

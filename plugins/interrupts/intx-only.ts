@@ -10,6 +10,7 @@ export const intxOnly: InterruptPolicy = {
   allowsControlWord: (question) => !switchesOn(question) && allowsControlWord(question),
   controlWordsUnlessAllowed: 'refused',
   decidesIntx,
+  intxUnlessAllowed: 'virtual',
   refusesRequest: () => 'the policy intx-only leaves the guest its line interrupt',
 };
 

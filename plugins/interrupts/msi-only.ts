@@ -10,6 +10,7 @@ export const msiOnly: InterruptPolicy = {
   allowsControlWord: (question) => !(question.kind === 'msix' && switchesOn(question)) && allowsControlWord(question),
   controlWordsUnlessAllowed: 'refused',
   decidesIntx,
+  intxUnlessAllowed: 'virtual',
   refusesRequest: ({ kind }) => (kind === 'msix' ? 'the policy msi-only leaves the guest MSI' : undefined),
 };
 

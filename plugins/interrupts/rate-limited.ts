@@ -51,6 +51,8 @@ export const rateLimited = (
     ...(inner.decidesIntx === undefined
       ? {}
       : { decidesIntx: (question) => inner.decidesIntx?.(question) ?? 'refused' }),
+    // INTX_DISABLE is not counted at all.
+    ...(inner.intxUnlessAllowed === undefined ? {} : { intxUnlessAllowed: inner.intxUnlessAllowed }),
     refusesRequest: (question) =>
       inner.refusesRequest?.(question) ?? (attempts.isTooMany(clock.now()) ? why : undefined),
   };

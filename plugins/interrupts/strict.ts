@@ -12,6 +12,7 @@ export const strict: InterruptPolicy = {
   allowsControlWord,
   controlWordsUnlessAllowed: 'refused',
   decidesIntx,
+  intxUnlessAllowed: 'virtual',
 };
 
 /** Every decision, for tests and documents. */

@@ -151,6 +151,8 @@ export class FakeDevice implements DeviceOperations {
   /** Whether {@link controlWordAnswer} is known to be no, whatever is asked. */
   refusesControlWords = false;
   controlWordAnswer: (kind: 'msi' | 'msix', old: number, next: number) => boolean = () => false;
+  /** Whether {@link intxAnswer} is known to be `virtual`, whatever is asked. */
+  keepsIntxVirtual = false;
   intxAnswer: (old: IntxState, next: IntxState) => IntxAnswer = () =>
     this.allowInterruptControl ? 'hardware' : 'virtual';
 

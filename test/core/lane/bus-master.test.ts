@@ -8,7 +8,7 @@ import { Status } from '../../../core/ring/layout.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { laneByHand } from '../../kit/lane-by-hand.ts';
-import { type Access, direct, shared, side } from './shared-device.ts';
+import { type Access, bothDo, type Side, shared, side } from './shared-device.ts';
 
 const COMMAND = 0x04;
 const MASTER = 0x0004;
@@ -16,31 +16,9 @@ const MASTER = 0x0004;
 const write = (value: number, size: 1 | 2 | 4 = 2): Access => ({ write: true, offset: COMMAND, size, value });
 const read: Access = { write: false, offset: COMMAND, size: 2, value: 0 };
 
-type Side = ReturnType<typeof side>;
-
-/** Both have the same done to them; what is compared after each is what nobody may be able to tell apart. */
-const both = (steps: readonly (Access | ((one: Side) => void))[]) => {
-  const [one, two] = [direct(), shared()];
-  for (const step of steps) {
-    if (typeof step === 'function') {
-      for (const each of [one, two]) step(each);
-      continue;
-    }
-    expect([step, two.does(step)]).toEqual([step, one.does(step)]);
-    expect([step, two.does(read)]).toEqual([step, one.does(read)]);
-    expect(two.hardware.get(COMMAND, 2)).toBe(one.hardware.get(COMMAND, 2));
-  }
-  two.catchUp();
-  expect(two.hardware.image).toEqual(one.hardware.image);
-  expect(two.device.enabled).toBe(one.device.enabled);
-  expect(two.space.table.words).toEqual(one.space.table.words);
-  expect(two.denied).toEqual(one.denied);
-  return { one, two };
-};
-
 describe('bus mastering', () => {
   it('is switched by the lane while the device is on, nothing beside it', () => {
-    const { two } = both([write(0x103), write(0x107), write(0x103), write(0x147), write(0x107, 4), write(0x03, 1)]);
+    const { two } = bothDo([write(0x103), write(0x107), write(0x103), write(0x147), write(0x107, 4), write(0x03, 1)]);
     // The first has to switch the device on.
     expect(two.handed).toBe(1);
     expect(two.device.calls).toEqual(['enable']);
@@ -54,7 +32,7 @@ describe('bus mastering', () => {
       hardware.put = (offset, size, value) => put.call(hardware, offset, size, without(offset, value));
       hardware.writeConfig = (offset, size, value) => writeConfig.call(hardware, offset, size, without(offset, value));
     };
-    const { two } = both([stubborn, write(0x103), write(0x107), write(0x107), write(0x103), write(0x107)]);
+    const { two } = bothDo([stubborn, write(0x103), write(0x107), write(0x107), write(0x103), write(0x107)]);
     expect(two.does(read)[1] & MASTER).toBe(0);
     expect(two.handed).toBe(1);
   });
@@ -62,7 +40,7 @@ describe('bus mastering', () => {
   it('is not written when hardware has it already; other bits show what they are there by then', () => {
     // INVALIDATE and FAST_BACK, which the guest sees, and PARITY, of which it has its own.
     const changed = ({ hardware }: Side): void => hardware.put(COMMAND, 2, 0x0357);
-    const { two } = both([write(0x103), changed, write(0x107)]);
+    const { two } = bothDo([write(0x103), changed, write(0x107)]);
     expect([two.handed, two.does(read)[1], two.hardware.writes]).toEqual([1, 0x0317, []]);
   });
 
@@ -73,7 +51,7 @@ describe('bus mastering', () => {
     ['it is switched off while it masters the bus', [0x107, 0x100, 0x104, 0x103]],
     ['other bits go to hardware with it', [0x103, 0x117, 0x103]],
   ])('is left to the control thread where %s', (_, values) => {
-    const { two } = both(values.map((value) => write(value)));
+    const { two } = bothDo(values.map((value) => write(value)));
     expect(two.handed).toBeGreaterThan(values.length - 2);
   });
 
@@ -85,7 +63,7 @@ describe('bus mastering', () => {
   });
 
   it('comes on with a device that is switched on again before anybody has switched it off', () => {
-    const { two } = both([write(0x103), write(0x100), write(0x107)]);
+    const { two } = bothDo([write(0x103), write(0x100), write(0x107)]);
     expect(two.handed).toBe(1);
     expect(two.device.enabled).toBe(true);
   });

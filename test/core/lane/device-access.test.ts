@@ -7,7 +7,7 @@ import { OP_START, Page } from '../../../core/ring/layout.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { header, register } from '../../../core/space/declaration.ts';
 import { FakeDevice } from '../../kit/index.ts';
-import { type Access, controls, direct, shared, side } from './shared-device.ts';
+import { type Access, controls, direct, intxWords, saysOfIntx, shared, side } from './shared-device.ts';
 
 const places = [0x00, 0x04, 0x06, 0x0c, 0x0d, 0x0f, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x40, 0xc8, 0xcc, 0xd2];
 const more = [0xa0, 0xa2, 0xe8, 0xea, 0xf0, 0xf8, 0x100, 0x104, 0x110, 0x200, 0xffc];
@@ -15,7 +15,7 @@ const values = [0, 0xffffffff, 0x103, 0x100, 0x107, 0x147, 0x507, 0xf7d00000, 0x
 
 /** The command register has more state than the others together, and needs several writes in a row to get through it. */
 const switching = fc
-  .constantFrom(0x100, 0x103, 0x102, 0x503, 0x500, 0x107, 0x104, 0x106, 0x507)
+  .constantFrom(0x100, 0x103, 0x102, 0x503, 0x500, 0x107, 0x104, 0x106, 0x507, 0x403, 0x547)
   .map((value): Access => ({ write: true, offset: 0x04, size: 2, value }));
 
 const anywhere = fc
@@ -53,8 +53,11 @@ const access = fc.oneof(
 /** Something else changes a control word in hardware: requests of the guest through the ring do. */
 const changed = fc.option(fc.constantFrom(0x8004, 0xc004, 0x0004), { nil: undefined, freq: 2 });
 
-const step = fc.tuple(access, changed);
-const setting = fc.record({ ownsIntx: fc.boolean(), control: fc.constantFrom(...controls) });
+/** The lane is shown the device anew: another policy of the same answer promises it, or does not. */
+const replaced = fc.option(fc.constantFrom('virtual', 'asked in vain'), { nil: undefined, freq: 10 });
+
+const step = fc.tuple(access, changed, replaced);
+const setting = fc.record({ intx: fc.constantFrom(...intxWords), control: fc.constantFrom(...controls) });
 
 it('a device shared by a lane and the control thread is the device of the control thread alone', () => {
   expect(OP_START).toBe(Page.cmd);
@@ -64,7 +67,11 @@ it('a device shared by a lane and the control thread is the device of the contro
     fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), setting, (accesses, setting) => {
       const one = direct(side(setting));
       const two = shared(side(setting));
-      for (const [each, word] of accesses) {
+      for (const [each, word, intx] of accesses) {
+        if (intx !== undefined && (setting.intx === 'virtual' || setting.intx === 'asked in vain')) {
+          for (const { device } of [one, two]) saysOfIntx(device, intx);
+          two.show();
+        }
         for (const { hardware } of [one, two]) if (word !== undefined) hardware.put(0xa2, 2, word);
         expect([each, two.does(each)]).toEqual([each, one.does(each)]);
         // At once, whatever is put off: the device may master the bus, or may not.
@@ -174,7 +181,7 @@ it('a device that masters the bus is switched off at once', () => {
 });
 
 it('a device that its guest keeps from its line is switched off at once: switching it on clears that', () => {
-  const [one, two] = [direct(side({ ownsIntx: true })), shared(side({ ownsIntx: true }))];
+  const [one, two] = [direct(side({ intx: 'hardware' })), shared(side({ intx: 'hardware' }))];
   for (const value of [0x103, 0x503, 0x500, 0x503]) {
     const write = { write: true, offset: 0x04, size: 2, value } as const;
     expect(two.does(write)).toEqual(one.does(write));

@@ -215,7 +215,7 @@ describe('a refused register', () => {
       });
       return table.quiet[PLACE >> 2];
     };
-    expect(quietAt(fixed, 0xffff)).toMatchObject({ offset: PLACE, writes: { kind: 'refused' } });
+    expect(quietAt(fixed, 0xffff)).toMatchObject({ offset: PLACE, behaviour: fixed });
     expect(quietAt(fixed, 0x00ff)).toBeNull();
     expect(quietAt({ ...fixed, read: () => 0 }, 0xffff)).toBeNull();
   });

@@ -27,17 +27,29 @@ const bundled: readonly Contribution[] = (await bundledSets())
 /** What is said of who may change a control word: nobody, nobody but that is asked each time, or a guest with permission. */
 export const controls = ['refused', 'asked in vain', 'allowed'] as const;
 
+/** What is said of INTX_DISABLE: it is the guest's own, so it is but that is asked each time, or it goes to hardware. */
+export const intxWords = ['virtual', 'asked in vain', 'hardware', 'refused'] as const;
+
 export interface Setting {
   readonly enabled?: boolean;
-  readonly ownsIntx?: boolean;
+  readonly intx?: (typeof intxWords)[number];
   readonly control?: (typeof controls)[number];
   readonly contributions?: readonly Contribution[];
 }
 
+/** A promise is kept whatever the answer would be: nobody asks. */
+export const saysOfIntx = (device: FakeDevice, intx: (typeof intxWords)[number]): void => {
+  device.keepsIntxVirtual = intx === 'virtual';
+  device.intxAnswer = () => {
+    device.calls.push('decidesIntx');
+    return intx === 'asked in vain' ? 'virtual' : intx;
+  };
+};
+
 /** A network card with its capabilities, and what a guest's accesses to it lead to. */
 export const side = ({
   enabled = false,
-  ownsIntx = false,
+  intx = 'virtual',
   control = 'refused',
   contributions = bundled,
 }: Setting = {}) => {
@@ -65,8 +77,7 @@ export const side = ({
   });
   const device = new FakeDevice(hardware);
   device.enabled = enabled;
-  // Its INTX_DISABLE is the guest's, and goes when the device is switched on, as on a host.
-  device.allowInterruptControl = ownsIntx;
+  saysOfIntx(device, intx);
   device.refusesControlWords = control === 'refused';
   device.controlWordAnswer = () => control === 'allowed';
   /** How often each refusal came, and with which value last. */
@@ -156,4 +167,29 @@ export const shared = (one = side(), file = FILE) => {
     },
   };
   return world;
+};
+
+export type Side = ReturnType<typeof side>;
+
+const COMMAND: Access = { write: false, offset: 0x04, size: 2, value: 0 };
+
+/** Both have the same done to them; what is compared after each is what nobody may be able to tell apart. */
+export const bothDo = (steps: readonly (Access | ((one: Side) => void))[], setting: Setting = {}) => {
+  const [one, two] = [direct(side(setting)), shared(side(setting))];
+  for (const step of steps) {
+    if (typeof step === 'function') {
+      for (const each of [one, two]) step(each);
+      two.show();
+      continue;
+    }
+    expect([step, two.does(step)]).toEqual([step, one.does(step)]);
+    expect([step, two.does(COMMAND)]).toEqual([step, one.does(COMMAND)]);
+    expect(two.hardware.get(COMMAND.offset, 2)).toBe(one.hardware.get(COMMAND.offset, 2));
+  }
+  two.catchUp();
+  expect(two.hardware.image).toEqual(one.hardware.image);
+  expect(two.device.enabled).toBe(one.device.enabled);
+  expect(two.space.table.words).toEqual(one.space.table.words);
+  expect(two.denied).toEqual(one.denied);
+  return { one, two };
 };

@@ -254,6 +254,57 @@ describe('a policy that refuses control words unless the guest has the permissio
   });
 });
 
+describe('INTX_DISABLE is the guest’s own', () => {
+  const virtual: InterruptPolicy = { ...yes, intxUnlessAllowed: 'virtual' };
+  const asksNobody = ({ it: one }: ReturnType<typeof control>) => [
+    one.keepsIntxVirtual,
+    one.decidesIntx('intx', 'enabled', 'disabled'),
+  ];
+
+  it('under a policy that says so, without the permission, and nobody asks it, whatever it would say', () => {
+    const throwing: InterruptPolicy = { ...virtual, decidesIntx: () => explode('boom') };
+    for (const policy of [virtual, throwing]) {
+      const made = control(policy, { allowed: false });
+      expect([asksNobody(made), made.failures]).toEqual([[true, 'virtual'], []]);
+      // The rest is its own.
+      expect(made.it.allowsControlWord('msi', 'none', 0, 1)).toBe(true);
+    }
+  });
+
+  it('not with the permission, nor under one that says nothing, or something else', () => {
+    const odd = { ...yes, intxUnlessAllowed: true } as unknown as InterruptPolicy;
+    const asked: InterruptPolicy = { ...yes, intxUnlessAllowed: 'asked' };
+    for (const made of [control(virtual), ...[yes, asked, odd].map((one) => control(one, { allowed: false }))]) {
+      expect(asksNobody(made)).toEqual([false, 'hardware']);
+    }
+    // Of a line that cannot be masked it may still be refused.
+    expect(control(yes, { limits: { maskingBroken: true } }).it.keepsIntxVirtual).toBe(false);
+  });
+
+  it('under one without an opinion, without the permission or where the line cannot be masked', () => {
+    const silent: InterruptPolicy = { allowsControlWord: () => true, intxUnlessAllowed: 'asked' };
+    const limits = { maskingBroken: true };
+    expect(asksNobody(control(silent, { allowed: false }))).toEqual([true, 'virtual']);
+    expect(asksNobody(control(silent, { limits }))).toEqual([true, 'virtual']);
+    expect(asksNobody(control(silent, { limits: { disableStopsMessages: true } }))).toEqual([false, 'hardware']);
+  });
+
+  it('as was said when the policy was made; the next one has a word of its own', () => {
+    const changing = { ...yes, intxUnlessAllowed: 'virtual' as 'virtual' | 'asked' };
+    const made = control(changing, { allowed: false });
+    changing.intxUnlessAllowed = 'asked';
+    expect(asksNobody(made)).toEqual([true, 'virtual']);
+    const take = made.it.prepare({ name: 'mine', source: changing });
+    expect(asksNobody(made)).toEqual([true, 'virtual']);
+    take();
+    expect(asksNobody(made)).toEqual([false, 'hardware']);
+  });
+
+  it('of a device that no guest has', () => {
+    expect(new HostOperations(new FakeFunction(), createManualClock()).keepsIntxVirtual).toBe(true);
+  });
+});
+
 const explode = (why: string): never => {
   throw new Error(why);
 };

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { InterruptPolicy, InterruptType, IntxAnswer, IntxState, MessageKind } from '../../../core/interrupts.ts';
-import type { Decisions } from '../../../plugins/interrupts/decisions.ts';
+import { type Decisions, decisionsOf } from '../../../plugins/interrupts/decisions.ts';
 import * as guestControlled from '../../../plugins/interrupts/guest-controlled.ts';
 import * as guestControlled2020 from '../../../plugins/interrupts/guest-controlled-2020.ts';
 import * as intxOnly from '../../../plugins/interrupts/intx-only.ts';
@@ -210,16 +210,29 @@ describe('decision tables of the interrupt policies', () => {
     expect(disagreements(tired, busy)).toEqual([]);
   });
 
-  it('every one of them says beforehand that without the permission no control word changes', () => {
-    for (const make of policies.values()) expect(make().controlWordsUnlessAllowed).toBe('refused');
+  it('every one of them says beforehand what it answers without the permission', () => {
+    for (const make of policies.values()) {
+      expect(make()).toMatchObject({ controlWordsUnlessAllowed: 'refused', intxUnlessAllowed: 'virtual' });
+    }
+  });
+
+  it('what they say of INTX_DISABLE is what they would answer', () => {
+    for (const [name, make] of policies) {
+      const answers = decisionsOf(make).intx.filter(({ allowed }) => !allowed);
+      expect([name, [...new Set(answers.map(({ answer }) => answer))]]).toEqual([name, ['virtual']]);
+    }
   });
 
   it('rate-limited says beforehand what the policy inside says, no more', () => {
     const limited = (inner: InterruptPolicy) => rateLimited(inner, { changes: 1, seconds: 1 }, { now: () => 0 });
-    const asked: InterruptPolicy = { ...strict.strict, controlWordsUnlessAllowed: 'asked' };
-    expect(limited(strict.strict).controlWordsUnlessAllowed).toBe('refused');
-    expect(limited(asked).controlWordsUnlessAllowed).toBe('asked');
-    expect(limited({ allowsControlWord: () => true })).not.toHaveProperty('controlWordsUnlessAllowed');
+    const said = { controlWordsUnlessAllowed: 'asked', intxUnlessAllowed: 'asked' } as const;
+    expect(limited(strict.strict)).toMatchObject({
+      controlWordsUnlessAllowed: 'refused',
+      intxUnlessAllowed: 'virtual',
+    });
+    expect(limited({ ...strict.strict, ...said })).toMatchObject(said);
+    const silent = limited({ allowsControlWord: () => true });
+    for (const word of Object.keys(said)) expect(silent).not.toHaveProperty(word);
   });
 
   it('the walk finds a policy that breaks a rule', () => {
