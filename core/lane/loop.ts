@@ -218,7 +218,7 @@ export class LaneLoop {
       this.#window.came(now - announcement.answeredAt);
       announcement.heard(now);
       this.#terms.bell.notify(guest.port);
-    } else if (announcement.seen(now, lost)) this.#terms.bell.notify(guest.port);
+    } else if (announcement.seen(now, lost, this.#window.limit)) this.#terms.bell.notify(guest.port);
   }
 
   #announce(guest: LaneGuest): void {
