@@ -110,3 +110,19 @@ it('a guest that comes back after a while is told, although another one keeps th
   expect(told - asked).toBeGreaterThan(0);
   expect(told - asked).toBeLessThan(4 * LONGEST);
 });
+
+it('before it sleeps the lane looks after every guest, also when it hears then that another one has left', () => {
+  const { all, wake, state, notified, unmasked } = guests(3);
+  const [gone, renewed, last] = all as [(typeof all)[0], (typeof all)[0], (typeof all)[0]];
+  state.unmasks = (port) => {
+    if (port !== gone.port) return;
+    gone.leave();
+    renewed.show();
+    renewed.ask();
+  };
+  for (const one of all) one.ask();
+  state.each = () => void notified.splice(0);
+  wake(...all.map(({ port }) => port));
+  expect([renewed.answered, notified.includes(renewed.port)]).toEqual([true, true]);
+  expect(unmasked).toEqual([gone.port, renewed.port, last.port]);
+});
