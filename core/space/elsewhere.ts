@@ -5,12 +5,27 @@ import type { PciFunction } from '../platform/pci.ts';
 import type { CompiledSpace } from './compile.ts';
 import type { PlacedRegister } from './table.ts';
 
-/** What another thread needs to answer reads and writes from a table, as things are now. */
+/**
+ * What another thread needs to answer reads and writes from a table, as things are now. Never throws: a device is also
+ * taken from that thread by a new view.
+ *
+ * @param failed told about behaviours that threw
+ */
 export const viewOf = (
   table: CompiledSpace,
   { configFile = -1, configPage }: PciFunction,
   counts: { readonly reads: Uint32Array; readonly writes: Uint32Array },
+  failed: (offset: number, error: unknown) => void,
 ): DeviceView => {
+  /** Whether it has to be asked about every write at present. */
+  const isLoud = (one: PlacedRegister): boolean => {
+    try {
+      return one.behaviour.isQuiet !== undefined && one.behaviour.isQuiet(one) !== true;
+    } catch (error) {
+      failed(one.offset, error);
+      return true;
+    }
+  };
   const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, words } = table;
   const behind = new Uint8Array(size >> 2);
   for (const { offset } of table.steady) behind[offset >> 2] = 1;
@@ -26,9 +41,6 @@ export const viewOf = (
     writes: { writable, ones, own, reserved, coded, quiet, behind, words, counts: counts.writes },
   };
 };
-
-/** Whether it has to be asked about every write at present. */
-const isLoud = (one: PlacedRegister): boolean => one.behaviour.isQuiet?.(one) === false;
 
 /**
  * The register that refused bits of a write which another thread has answered; `undefined`: no register with a behaviour
