@@ -32,14 +32,18 @@ export class Announcement {
    * A request that was found by looking is answered.
    *
    * @param now when
-   * @param lost how long the lane had not looked before: as long may the guest have waited
+   * @param lost how long the lane had not looked before: as long may the guest have waited. Negative, and nothing, where
+   * the lane took the time to be later than it is
+   * @param longest a gap that is longer is a pause, and no habit
    * @returns whether it has to be announced at once
    */
-  seen(now: number, lost: number): boolean {
-    if (this.#isOwn) this.#learn(now - this.answeredAt);
+  seen(now: number, lost: number, longest: number): boolean {
+    const gap = now - this.answeredAt;
+    // Another guest may have kept the lane awake for hours meanwhile: three of such gaps would be for ever.
+    if (this.#isOwn && gap <= longest) this.#learn(gap);
     this.#isOwn = true;
     this.answeredAt = now;
-    this.#since = now - lost;
+    this.#since = now - Math.max(0, lost);
     this.isOpen = !this.isLate(now);
     return !this.isOpen;
   }

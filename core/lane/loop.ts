@@ -132,8 +132,10 @@ export class LaneLoop {
     }
     // In this order: the control thread leaves unmask and look to a lane that is awake.
     Atomics.store(this.#words, LaneWord.awake, 0);
-    for (let i = 0; i < this.#guests.length; i++) {
-      const guest = this.#guests[i] as LaneGuest;
+    // A guest that leaves meanwhile makes a new list: in that one the next would be passed over, and sleep for ever.
+    const guests = this.#guests;
+    for (let i = 0; i < guests.length; i++) {
+      const guest = guests[i] as LaneGuest;
       this.#settle(guest);
       this.#tellWork(guest);
     }
@@ -218,7 +220,7 @@ export class LaneLoop {
       this.#window.came(now - announcement.answeredAt);
       announcement.heard(now);
       this.#terms.bell.notify(guest.port);
-    } else if (announcement.seen(now, lost)) this.#terms.bell.notify(guest.port);
+    } else if (announcement.seen(now, lost, this.#window.limit)) this.#terms.bell.notify(guest.port);
   }
 
   #announce(guest: LaneGuest): void {
@@ -351,6 +353,8 @@ export class LaneLoop {
         this.#byPort.get(message.port)?.show(message.view);
         return;
       case 'leave':
+        // Its port may be somebody else's by the time that the lane settles.
+        this.#byPort.get(message.port)?.announcement.interrupt();
         this.#byPort.delete(message.port);
         this.#guests = [...this.#byPort.values()];
     }

@@ -260,7 +260,7 @@ export class ConfigSpace {
   /** What another thread needs to answer reads and writes; `null` while every access is taken down. */
   get deviceView(): DeviceView | null {
     if (this.#recorder !== undefined) return null;
-    return viewOf(this.#table, this.#hardware, this.counts);
+    return viewOf(this.#table, this.#hardware, this.counts, (offset, error) => this.#sink.failed(offset, error));
   }
 
   /** Passes writable bits on, in the largest accesses that touch only bytes with a writable bit. */

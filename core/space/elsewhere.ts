@@ -6,12 +6,30 @@ import type { CompiledSpace } from './compile.ts';
 import type { PlacedQuiet } from './quiet.ts';
 import type { PlacedRegister } from './table.ts';
 
-/** What another thread needs to answer reads and writes from a table, as things are now. */
+/**
+ * What another thread needs to answer reads and writes from a table, as things are now. Never throws: a device is also
+ * taken from that thread by a new view.
+ *
+ * @param failed told about behaviours that threw
+ */
 export const viewOf = (
   table: CompiledSpace,
   { configFile = -1, configPage }: PciFunction,
   counts: { readonly reads: Uint32Array; readonly writes: Uint32Array },
+  failed: (offset: number, error: unknown) => void,
 ): DeviceView => {
+  /** What is known of a register's writes at present; `null`: its behaviour has to be asked about each. */
+  const quietNow = (one: PlacedRegister): PlacedQuiet | null => {
+    const { behaviour } = one;
+    try {
+      const writes = behaviour.quietNow === undefined ? behaviour.quiet : behaviour.quietNow(one);
+      // Plugins may be plain JavaScript: another kind is as good as none.
+      return writes === undefined || writes.kind !== behaviour.quiet?.kind ? null : one.describe(writes);
+    } catch (error) {
+      failed(one.offset, error);
+      return null;
+    }
+  };
   const { size, shadowed, shadow, answered, writable, ones, own, reserved, coded, words } = table;
   const behind = new Uint8Array(size >> 2);
   for (const { offset } of table.steady) behind[offset >> 2] = 1;
@@ -26,13 +44,6 @@ export const viewOf = (
     ...(configPage === undefined ? {} : { page: configPage }),
     writes: { writable, ones, own, reserved, coded, quiet, behind, words, counts: counts.writes },
   };
-};
-
-/** What is known of a register's writes at present; `null`: its behaviour has to be asked about each. */
-const quietNow = (one: PlacedRegister): PlacedQuiet | null => {
-  const { behaviour } = one;
-  const writes = behaviour.quietNow === undefined ? behaviour.quiet : behaviour.quietNow(one);
-  return writes === undefined ? null : one.describe(writes);
 };
 
 /**
