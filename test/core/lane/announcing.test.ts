@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest';
 import { Refusals } from '../../../core/lane/index.ts';
 import { type Bell, LaneLoop } from '../../../core/lane/loop.ts';
-import { LaneCount, type LaneMessage, LaneWord, SeatWord } from '../../../core/lane/shared.ts';
+import { LaneCount, type LaneMessage, LaneWord, Owner, SeatWord } from '../../../core/lane/shared.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { deviceView } from './world.ts';
 
@@ -11,8 +11,8 @@ import { deviceView } from './world.ts';
 const TICK = 0.001;
 const LONGEST = 1;
 
-/** Guests of one lane, at ports 1, 2, ...; each has a device that needs no code. */
-const guests = (count: number) => {
+/** Guests of one lane, at ports 1, 2, ...; each has a device that needs no code. @param shortest watch */
+const guests = (count: number, shortest = 0) => {
   const notified: number[] = [];
   const unmasked: number[] = [];
   const messages: LaneMessage[] = [];
@@ -36,7 +36,7 @@ const guests = (count: number) => {
     bell,
     words,
     counts: new SharedArrayBuffer(8 * LaneCount.counts),
-    policy: { longest: LONGEST, wakeUps: 1000, shortest: 0, patience: 3 },
+    policy: { longest: LONGEST, wakeUps: 1000, shortest, patience: 3 },
     inbox: () => messages.shift(),
     tell: () => undefined,
     now: () => {
@@ -68,12 +68,20 @@ const guests = (count: number) => {
     show();
     return {
       port,
+      isHanded: (): boolean => Atomics.load(seatWords, SeatWord.owner) === Owner.control,
       show,
       leave: (): void => say({ what: 'leave', port }),
-      ask: (): void => {
+      /** @param offset 8: needs code */
+      ask: (offset = 0): void => {
         op.fill(0);
+        op[(Page.offset - OP_START) >> 2] = offset;
         op[(Page.size - OP_START) >> 2] = 4;
         Atomics.or(flags, 0, Flag.frontActive);
+      },
+      /** The control thread answers what it was handed, and gives the page back. */
+      answerElsewhere: (): void => {
+        Atomics.and(flags, 0, ~Flag.frontActive);
+        Atomics.store(seatWords, SeatWord.owner, Owner.nobody);
       },
       get answered(): boolean {
         return (Atomics.load(flags, 0) & Flag.frontActive) === 0;
@@ -125,4 +133,81 @@ it('before it sleeps the lane looks after every guest, also when it hears then t
   wake(...all.map(({ port }) => port));
   expect([renewed.answered, notified.includes(renewed.port)]).toEqual([true, true]);
   expect(unmasked).toEqual([gone.port, renewed.port, last.port]);
+});
+
+/** One guest that asks again as long after each answer as the list says, in looks at the clock. */
+const rhythm = (
+  pauses: readonly number[],
+  each: (index: number) => { readonly away?: number; readonly offset?: number },
+) => {
+  const { all, wake, state, notified } = guests(1, LONGEST / 2);
+  const [one] = all as [(typeof all)[0]];
+  /** How long after each answer that was found by looking the guest was told. */
+  const told: (number | undefined)[] = [];
+  let [index, answeredAt, elsewhere] = [0, 0, 0];
+  state.each = () => {
+    if (one.isHanded() && --elsewhere <= 0) one.answerElsewhere();
+    if (!one.answered) return;
+    if (answeredAt === 0) {
+      state.now += each(index).away ?? 0;
+      answeredAt = state.now;
+      notified.length = 0;
+    } else if (notified.length > 0) {
+      notified.length = 0;
+      told[index] ??= Math.round((state.now - answeredAt) / TICK);
+    }
+    if (index < pauses.length && state.now - answeredAt >= (pauses[index] as number) * TICK) {
+      index++;
+      answeredAt = 0;
+      elsewhere = 40;
+      one.ask(each(index).offset ?? 0);
+    }
+  };
+  one.ask();
+  wake(one.port);
+  return told;
+};
+
+const times = (count: number, value: number): number[] => Array.from({ length: count }, () => value);
+
+it('a guest is told at once of an answer that came late, and of no other before it may sleep', () => {
+  const told = rhythm(times(20, 10), (index) => (index === 15 ? { away: 0.2 } : {}));
+  expect(told.flatMap((after, index) => (index > 1 && after !== undefined ? [[index, after < 3]] : []))).toEqual([
+    [15, true],
+    [20, false],
+  ]);
+});
+
+it('what a guest does after it was told late is no habit', () => {
+  const told = rhythm([...times(10, 10), ...times(60, 60)], () => ({}));
+  const late = Array.from({ length: 59 }, (_, index) => told[11 + index] ?? Number.POSITIVE_INFINITY);
+  expect(Math.min(...late)).toBeGreaterThan(20);
+  expect(Math.max(...late)).toBeLessThan(50);
+});
+
+it('what a guest does after somebody else has answered it is no habit', () => {
+  const told = rhythm([...times(10, 10), ...times(60, 10), 60, 60], (index) =>
+    index > 10 && index < 70 && index % 2 === 0 ? { offset: 8 } : {},
+  );
+  expect(told[71]).toBeLessThan(50);
+});
+
+it('what is not announced yet is before the lane sleeps', () => {
+  const { all, wake, state, notified } = guests(2);
+  const [slow, quick] = all as [(typeof all)[0], (typeof all)[0]];
+  let [next, asked] = [200 * TICK, 0];
+  state.each = () => {
+    if (asked === 8 && slow.answered) return;
+    if (quick.answered) quick.ask();
+    if (!slow.answered || state.now < next) return;
+    next = state.now + 200 * TICK;
+    asked++;
+    notified.length = 0;
+    slow.ask();
+  };
+  slow.ask();
+  quick.ask();
+  wake(slow.port, quick.port);
+  expect([asked, slow.answered]).toEqual([8, true]);
+  expect(notified).toContain(slow.port);
 });
