@@ -11,10 +11,17 @@ import type { CommandDefinition } from './command.ts';
 import type { NativeFactory, PlatformFactory, Undo } from './definition.ts';
 import { nearest } from './nearest.ts';
 
+/** A named thing and the plugin that brought it. */
+export interface Owned<Thing> {
+  readonly name: string;
+  readonly plugin: string;
+  readonly thing: Thing;
+}
+
 /** Named things, each with the plugin that brought it. */
 export class Registry<Thing> {
   readonly #kind: string;
-  readonly #entries = new Map<string, { readonly plugin: string; readonly thing: Thing }>();
+  readonly #entries = new Map<string, Owned<Thing>>();
 
   /** @param kind for messages: `slot mapper` */
   constructor(kind: string) {
@@ -25,7 +32,7 @@ export class Registry<Thing> {
   add(plugin: string, name: string, thing: Thing): Undo {
     const taken = this.#entries.get(name);
     if (taken) fail('PLUGIN_REGISTRATION', { name: plugin, kind: this.#kind, entry: name, owner: taken.plugin });
-    const entry = { plugin, thing };
+    const entry = { name, plugin, thing };
     this.#entries.set(name, entry);
     return () => {
       if (this.#entries.get(name) === entry) this.#entries.delete(name);
@@ -53,8 +60,8 @@ export class Registry<Thing> {
     return [...this.#entries.values()].map((entry) => entry.thing);
   }
 
-  /** Things with the plugin that brought each. */
-  get owned(): { readonly plugin: string; readonly thing: Thing }[] {
+  /** Things with their names and the plugin that brought each. */
+  get owned(): Owned<Thing>[] {
     return [...this.#entries.values()];
   }
 }

@@ -61,10 +61,7 @@ const bundledRegistries = ({ registries, loaded }: RehearsalTerms['plugins']): R
   const ours = new Set(loaded.filter(({ origin }) => origin === 'bundled').map(({ name }) => name));
   const own = new Registries();
   const copy = <Thing>(from: Registry<Thing>, to: Registry<Thing>): void => {
-    const { names } = from;
-    for (const [index, { plugin, thing }] of from.owned.entries()) {
-      if (ours.has(plugin)) to.add(plugin, names[index] ?? '', thing);
-    }
+    for (const { name, plugin, thing } of from.owned) if (ours.has(plugin)) to.add(plugin, name, thing);
   };
   copy(registries.fields, own.fields);
   copy(registries.slots, own.slots);
