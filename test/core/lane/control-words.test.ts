@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { bdf, formatBdf } from '../../../core/bdf.ts';
+import { formatBdf } from '../../../core/bdf.ts';
 import type { ConfigInput } from '../../../core/config/schema.ts';
 import type { InterruptPolicy, InterruptPolicySource } from '../../../core/interrupts.ts';
 import { NEEDS_CODE } from '../../../core/lane/device-access.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { sample } from '../../../plugins/platforms/embedded/sources.ts';
-import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
-import { laneByHand } from '../../kit/lane-by-hand.ts';
+import type { EmbeddedHost } from '../../kit/embedded-host.ts';
+import { policyPlugin } from '../../kit/policy-plugins.ts';
+import { nic, startWithPolicy } from './policy-host.ts';
 import { deviceView, laneWorld } from './world.ts';
 
-const nic = bdf(0, 1, 0);
 const MSIX = 0xa2;
 const ON = 0x8004;
 const WHY = 'the interrupt policy does not allow this change by a config write';
@@ -20,59 +19,25 @@ const WHY = 'the interrupt policy does not allow this change by a config write';
 const no: InterruptPolicy = { allowsControlWord: () => false };
 const refuses: InterruptPolicy = { ...no, controlWordsUnlessAllowed: 'refused' };
 
-const policyPlugin = (source: InterruptPolicySource) =>
-  definePlugin({
-    name: 'test/policy',
-    api: '^1.0',
-    apply: (facade) => {
-      facade.interrupts.add('mine', source);
-    },
-  });
-
-const around = definePlugin({
-  name: 'test/around',
-  api: '^1.0',
-  apply: (facade) => {
-    facade.interrupts.add('around', ({ policy }) => policy('mine'));
-  },
-});
-
 let host: EmbeddedHost | undefined;
 afterEach(async () => {
   await host?.close();
   host = undefined;
 });
 
-const hardware = () => {
-  const found = host?.pciback.stub.devices.find((one) => one.bdf === nic)?.operations.hardware;
-  if (found === undefined) throw new Error('not seized');
-  return found;
-};
-
 const start = async (config: ConfigInput, source: InterruptPolicySource = no) => {
-  const lane = laneByHand({
-    read: (_file, offset, size) => hardware().readConfig(offset, size),
-    write: (_file, offset, size, value) => hardware().writeConfig(offset, size, value),
-  });
-  const one = await startEmbeddedHost({
-    devices: [sample('root-port'), { ...sample('e1000e'), bdf: nic }],
-    between: lane.between,
-    plugins: [policyPlugin(source), around],
-    config: { shutdownSeconds: 0, ...config },
-  });
+  const { host: one, lane, hardware } = await startWithPolicy(config, source);
   host = one;
-  const guest = await one.guest([nic], { driver: 'none', name: 'guest' });
-  await guest.reached(4);
   const tries = (value = ON): number => lane.write(MSIX, 2, value);
   const denials = () => one.pciback.guests()[0]?.denials ?? [];
-  return { host: one, lane, tries, denials };
+  return { host: one, lane, hardware, tries, denials };
 };
 
 describe('the lane refuses a change of a control word', () => {
   it.each(['strict', 'guest-controlled', 'guest-controlled-2020', 'intx-only', 'msi-only', 'rate-limited'])(
     'under %s, and it is recorded as if the control thread had',
     async (interrupts) => {
-      const { tries, denials } = await start({ interrupts });
+      const { tries, denials, hardware } = await start({ interrupts });
       expect([tries(), tries(), tries(0x0004)]).toEqual([Status.accessDenied, Status.accessDenied, Status.success]);
       expect(denials()).toMatchObject([
         { bdf: nic, offset: MSIX, size: 2, value: ON, mask: 0x8000, count: 2, why: WHY },

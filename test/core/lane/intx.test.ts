@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { bdf, formatBdf } from '../../../core/bdf.ts';
+import { formatBdf } from '../../../core/bdf.ts';
 import type { ConfigInput } from '../../../core/config/schema.ts';
 import type { InterruptPolicy, InterruptPolicySource } from '../../../core/interrupts.ts';
 import { NEEDS_CODE } from '../../../core/lane/device-access.ts';
-import { definePlugin } from '../../../core/plugin/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { sample } from '../../../plugins/platforms/embedded/sources.ts';
-import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
-import { laneByHand } from '../../kit/lane-by-hand.ts';
+import type { EmbeddedHost } from '../../kit/embedded-host.ts';
+import { policyPlugin } from '../../kit/policy-plugins.ts';
+import { nic, startWithPolicy } from './policy-host.ts';
 import { type Access, bothDo, type Side, saysOfIntx, shared, side } from './shared-device.ts';
 
 const COMMAND = 0x04;
@@ -90,7 +89,6 @@ describe('INTX_DISABLE that is the guest’s own', () => {
 });
 
 describe('on a host', () => {
-  const nic = bdf(0, 1, 0);
   let host: EmbeddedHost | undefined;
   afterEach(async () => {
     await host?.close();
@@ -101,41 +99,9 @@ describe('on a host', () => {
   const promises: InterruptPolicy = { ...asked, intxUnlessAllowed: 'virtual' };
   const silent: InterruptPolicy = { allowsControlWord: () => false };
 
-  const policyPlugin = (source: InterruptPolicySource) =>
-    definePlugin({
-      name: 'test/policy',
-      api: '^1.0',
-      apply: (facade) => {
-        facade.interrupts.add('mine', source);
-      },
-    });
-  const around = definePlugin({
-    name: 'test/around',
-    api: '^1.0',
-    apply: (facade) => {
-      facade.interrupts.add('around', ({ policy }) => policy('mine'));
-    },
-  });
-
   const start = async (config: ConfigInput, source: InterruptPolicySource = asked) => {
-    const hardware = () => {
-      const found = one.pciback.stub.devices.find((device) => device.bdf === nic)?.operations.hardware;
-      if (found === undefined) throw new Error('not seized');
-      return found;
-    };
-    const lane = laneByHand({
-      read: (_file, offset, size) => hardware().readConfig(offset, size),
-      write: (_file, offset, size, value) => hardware().writeConfig(offset, size, value),
-    });
-    const one = await startEmbeddedHost({
-      devices: [sample('root-port'), { ...sample('e1000e'), bdf: nic }],
-      between: lane.between,
-      plugins: [policyPlugin(source), around],
-      config: { shutdownSeconds: 0, ...config },
-    });
+    const { host: one, guest, lane, hardware } = await startWithPolicy(config, source);
     host = one;
-    const guest = await one.guest([nic], { driver: 'none', name: 'guest' });
-    await guest.reached(4);
     const slow = async (value: number): Promise<number> => {
       const request = { cmd: 1, domain: 0, bus: 0, devfn: 0, offset: COMMAND, size: 2 };
       return (await guest.request({ ...request, value })).err;

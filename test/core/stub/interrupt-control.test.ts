@@ -12,7 +12,6 @@ import type {
   PolicyFacts,
 } from '../../../core/interrupts.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
-import { definePlugin } from '../../../core/plugin/definition.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { HostOperations, InterruptControl } from '../../../core/stub/index.ts';
 import { printExplained } from '../../../plugins/commands/explain-report.ts';
@@ -20,6 +19,7 @@ import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
+import { policyPlugin } from '../../kit/policy-plugins.ts';
 import { policyFacts } from '../../plugins/interrupts/policies.ts';
 
 const yes: InterruptPolicy = { allowsControlWord: () => true, decidesIntx: () => 'hardware' };
@@ -314,14 +314,6 @@ describe('in a running host', () => {
   let host: EmbeddedHost;
   afterEach(() => host.close());
 
-  const policyPlugin = (source: InterruptPolicySource) =>
-    definePlugin({
-      name: 'test/policy',
-      api: '^1.0',
-      apply: (facade) => {
-        facade.interrupts.add('mine', source);
-      },
-    });
   const start = async (source: InterruptPolicySource) => {
     host = await startEmbeddedHost({
       devices: [sample('e1000e')],
