@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-export { LaneByHand } from './by-hand.ts';
 export { Lane, type LaneReport, type LaneStart, type LaneTerms } from './lane.ts';
 export type { LaneHardware } from './lane-guest.ts';
 export type { Bell } from './loop.ts';
 export { Refusals } from './refusals.ts';
+export { RehearsalLane } from './rehearsal-lane.ts';
 export { Seat } from './seat.ts';
 export {
   type DeviceView,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { LaneByHand } from '../../core/lane/index.ts';
+import { RehearsalLane } from '../../core/lane/index.ts';
 import type {
   EventChannel,
   EventChannels,
@@ -105,7 +105,7 @@ export const createStage = (terms: StageTerms): Stage => {
     },
   };
   const embedded = createEmbeddedPlatform({ devices, clock });
-  const lane = real.lane === undefined ? undefined : new LaneByHand();
+  const lane = real.lane === undefined ? undefined : new RehearsalLane();
   const ends: EventChannel[] = [];
   let requests = 0;
   const heard = (listener: () => void): void => {

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
 import { type HookName, hookNames } from '../../../core/hooks/index.ts';
-import { LaneByHand, Seat } from '../../../core/lane/index.ts';
+import { RehearsalLane, Seat } from '../../../core/lane/index.ts';
 import { type Clock, HostError, type Platform, type RehearsalParts } from '../../../core/platform/index.ts';
 import { definePlugin, type InterruptPolicy, type SlotMapper, type Tappable } from '../../../core/plugin/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
@@ -191,7 +191,7 @@ describe('a rehearsal of the control thread', () => {
   });
 
   it('leaves nothing behind of a guest that could not be served', async () => {
-    vi.spyOn(LaneByHand.prototype, 'seat').mockImplementation(() => {
+    vi.spyOn(RehearsalLane.prototype, 'seat').mockImplementation(() => {
       throw new Error('no seat');
     });
     const { rehearse, made, said, expectNothingLeft } = await started();

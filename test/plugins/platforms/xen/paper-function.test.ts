@@ -9,26 +9,11 @@ import { createLoader as createFfiNapi } from '../../../../plugins/native/ffi-na
 import { createLoader as createKoffi } from '../../../../plugins/native/koffi/index.ts';
 import { sample } from '../../../../plugins/platforms/embedded/index.ts';
 import { paperFunctions } from '../../../../plugins/platforms/xen/paper-function.ts';
+import { placeable } from '../../../kit/placeable.ts';
 import { createFakeNative } from './fake-native.ts';
 
 const { config, resources, line, bdf, vendor, device } = sample('e1000e');
-const facts = {
-  identity: {
-    bdf,
-    vendor,
-    device,
-    subsystemVendor: 0,
-    subsystemDevice: 0,
-    class: 0x020000,
-    revision: 0,
-    headerType: 0,
-    configSize: 4096,
-    virtualFunction: false,
-  },
-  resources,
-  line,
-  config,
-} as const;
+const facts = { identity: placeable(bdf, { vendor, device }).identity, resources, line, config } as const;
 
 /** Files without a name that this process has open. */
 const papers = (): number =>

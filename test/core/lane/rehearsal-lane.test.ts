@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { expect, it } from 'vitest';
-import { LaneByHand } from '../../../core/lane/index.ts';
+import { RehearsalLane } from '../../../core/lane/index.ts';
 import { Owner, SeatWord } from '../../../core/lane/shared.ts';
 
 const seated = () => {
@@ -10,7 +10,7 @@ const seated = () => {
     calls.push(call);
   };
   const channel = { port: 7, notify: note('notify'), unmask: note('unmask'), close: note('close') };
-  const lane = new LaneByHand();
+  const lane = new RehearsalLane();
   const seat = lane.seat(channel, new SharedArrayBuffer(4096), note('left work'));
   return { calls, lane, seat, words: new Int32Array(seat.memory) };
 };

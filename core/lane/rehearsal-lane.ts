@@ -31,7 +31,7 @@ interface Served {
  * the lane's own code. The control thread then gets what it gets from a lane, hand-overs and work that was left, and nobody
  * else has heard of that guest.
  */
-export class LaneByHand {
+export class RehearsalLane {
   readonly #words = new Int32Array(new SharedArrayBuffer(4 * LaneWord.words));
   #served: Served | undefined;
   #told = 0;
