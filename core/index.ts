@@ -8,5 +8,5 @@ export * from './log.ts';
 export * from './pciback.ts';
 export * from './platform/index.ts';
 export { PluginHost } from './plugin/loader.ts';
+export type { DeviceMatch, Quirk } from './quirk/quirk.ts';
 export * from './ring/index.ts';
-export type { DeviceMatch, Quirk } from './space/quirk.ts';

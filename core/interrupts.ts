@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { DeviceFacts, GuestFacts } from './hooks/table.ts';
+import type { DeviceFacts, GuestFacts } from './facts.ts';
 import type { Clock } from './platform/index.ts';
 import type { Request } from './ring/request.ts';
 

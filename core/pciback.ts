@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 
+import { Fence, GuestErrors } from '../plugins/recovery/index.ts';
 import { type Bdf, formatBdf } from './bdf.ts';
+import type { ChangeListener } from './changes.ts';
 import type { Config } from './config/schema.ts';
 import { describeError, fail } from './errors/index.ts';
 import type { Hooks } from './hooks/index.ts';
 import type { Logger } from './log.ts';
 import type { ErrorSeverity, Platform, RecoveryReport } from './platform/index.ts';
-import type { ChangeListener } from './plugin/changes.ts';
 import type { Registries } from './plugin/registries.ts';
-import { Fence, GuestErrors } from './recovery/index.ts';
+import { isFor } from './quirk/limited-quirk.ts';
 import type { Contribution } from './space/compile.ts';
-import { isFor } from './space/limited-quirk.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
 import { Discovery, type GuestReport } from './xenbus/index.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { unwrap } from './explain.ts';
+import { unwrap } from '../errors/schema-issue.ts';
 import { configSchema } from './schema.ts';
 
 /** One key of the rc file, for the reference page. */

@@ -83,8 +83,7 @@ const guest = () =>
   });
 
 /**
- * Everything an rc file can say: the one source of types, checks and the reference page, a schema for each key. What
- * `sound.ts` lets pass without them passes here too, which a test holds.
+ * Everything an rc file can say: the one source of types, checks and the reference page, a schema for each key.
  */
 export const keySchemas = {
   platform: () =>

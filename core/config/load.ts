@@ -3,10 +3,9 @@
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
-import { assertTrusted, type Onlooker, thisProcess } from '../plugin/trust.ts';
+import { assertTrusted, type Onlooker, thisProcess } from '../files/trust.ts';
 import { defaults } from './defaults.ts';
 import type { Config } from './schema.ts';
-import { saidSoundly } from './sound.ts';
 
 /** A configuration and where it comes from. */
 export interface LoadedConfig {
@@ -64,9 +63,10 @@ export const defaultConfig = (): Config => ({
  * @throws PcibackError `CONFIG_INVALID` naming the key.
  */
 export const parseConfig = async (data: unknown, file: string): Promise<Config> => {
-  const said = saidSoundly(data);
-  if (said !== undefined) return { ...defaultConfig(), ...said };
-  const [{ configSchema }, { explainIssue }] = await Promise.all([import('./schema.ts'), import('./explain.ts')]);
+  const [{ configSchema }, { explainIssue }] = await Promise.all([
+    import('./schema.ts'),
+    import('../errors/schema-issue.ts'),
+  ]);
   const parsed = configSchema.safeParse(data, { reportInput: true });
   if (parsed.success) return parsed.data;
   return fail('CONFIG_INVALID', { file, ...explainIssue(configSchema, parsed.error.issues[0]) });
@@ -111,7 +111,7 @@ const exceptForeignPackages =
   };
 
 const importConfig: Load = async (file) => {
-  const { defaultExport, importFile } = await import('../plugin/module.ts');
+  const { defaultExport, importFile } = await import('../files/module.ts');
   const found = defaultExport(await importFile(file));
   return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import type { DeviceInterrupts } from '../interrupts.ts';
-import type { GuestView } from '../lane/shared.ts';
 import { Command, commandNames, Status, statusName } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
 import { PENDING } from '../space/behaviour.ts';
 import type { ConfigSpace } from '../space/config-space.ts';
+import type { GuestView } from '../space/views.ts';
 
 /** A device as the dispatcher needs it; without an assignment no guest has it at this moment. */
 export interface Target {

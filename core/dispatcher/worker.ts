@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import type { Watch } from '../lane/shared.ts';
-import { WatchWindow } from '../lane/watch-window.ts';
 import type { Clock, EventChannel } from '../platform/index.ts';
+import type { Watch } from '../platform/watch.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type AerOutcome, type AerRequest, ErrorRequests } from './error-requests.ts';
+import { WatchWindow } from './watch-window.ts';
 
 /** Requests of one guest that are answered in a row before the others get a turn. */
 const BURST = 64;

@@ -1,76 +1,16 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bdf } from '../bdf.ts';
+import type { DeviceFacts, FenceReason, GuestFacts } from '../facts.ts';
 import type { InterruptLimits } from '../interrupts.ts';
-import type { PciIdentity, ResetOutcome } from '../platform/pci.ts';
-
-/** A device, as taps see it: facts, no handles. */
-export interface DeviceFacts {
-  readonly bdf: Bdf;
-  readonly identity: PciIdentity;
-}
-
-/** A guest, as taps see it. */
-export interface GuestFacts {
-  readonly domain: number;
-  readonly name: string;
-}
-
-/** A write of a guest that did not do everything it asked for. */
-export interface Denial {
-  readonly bdf: Bdf;
-  readonly guest: number;
-  readonly offset: number;
-  readonly size: number;
-  /** The value as written, `size` bytes. */
-  readonly value: number;
-  /** Bits of `value` that were refused. */
-  readonly mask: number;
-  /** Plugin, set and register that own the bits, or the policy for bits without a field. */
-  readonly owner: string;
-  /** The rule. */
-  readonly why: string;
-  readonly count: number;
-}
-
-/** Takes down every config access of one device in the hands of one guest. It runs for each: no waiting, no throwing. */
-export interface AccessRecorder {
-  /**
-   * @param value read or written, `size` bytes, unsigned
-   * @param status as answered
-   * @param denied bits of a written `value` that were refused
-   * @param wanted bits of a written `value` that would change, and that no field claims
-   */
-  access(
-    kind: 'read' | 'write',
-    offset: number,
-    size: number,
-    value: number,
-    status: number,
-    denied: number,
-    wanted: number,
-  ): void;
-}
+import type { ResetOutcome } from '../platform/pci.ts';
+import type { Denial } from '../space/denials.ts';
+import type { AccessRecorder } from '../space/recorder.ts';
 
 /** What becomes of writes without a field: the word, or the word (missing: as configured) and who takes accesses down. */
 export type UnhandledAnswer =
   | 'drop'
   | 'permissive'
   | { readonly unhandled?: 'drop' | 'permissive'; readonly recorder: AccessRecorder };
-
-/**
- * Why a device was cut off from its guest. `no ring`: the guest is not connected, or is HVM; `no handler`: it does not
- * understand questions about errors; `no address`: it has no virtual address of the device; `not reset`: the device
- * itself did not come back.
- */
-export type FenceReason =
-  | 'no ring'
-  | 'no handler'
-  | 'no address'
-  | 'no answer'
-  | 'guest gave up'
-  | 'not reset'
-  | 'host gave up';
 
 /** The arguments of every hook. */
 export interface HookArguments {

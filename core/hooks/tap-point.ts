@@ -3,7 +3,7 @@
 import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable';
 import { type Bdf, formatBdf, hex } from '../bdf.ts';
 import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
-import { nearest } from '../plugin/nearest.ts';
+import { nearest } from '../errors/nearest.ts';
 import { type HookArguments, type HookName, type HookResults, hookTable } from './table.ts';
 
 /** What a tap may return: hooks that are awaited take a promise. */

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 
-import type { Lane } from '../lane/lane.ts';
-import type { Watch } from '../lane/shared.ts';
+import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
 import type { InterruptMapper } from './interrupts.ts';
 import type { LineInterrupts } from './lines.ts';
 import type { Clock, EventChannels, GrantTable } from './memory.ts';
 import type { PciBus } from './pci.ts';
-import type { RehearsalParts } from './rehearsal.ts';
+import type { Watch } from './watch.ts';
 import type { Xenstore } from './xenstore.ts';
 
-export type * from './errors.ts';
+export type * from './answerer.ts';
+export * from './errors.ts';
 export type * from './interrupts.ts';
 export type * from './lines.ts';
 export type * from './memory.ts';
 export * from './native.ts';
 export * from './pci.ts';
-export type * from './rehearsal.ts';
+export * from './watch.ts';
 export type * from './xenstore.ts';
 
 /** Where pciback runs: the hypervisor, the store and the bus, behind one interface. One contract suite holds over all. */
@@ -41,11 +41,9 @@ export interface Platform {
    */
   readonly watch?: Watch;
   /** The thread that answers what needs no code. Missing: this thread answers everything. */
-  readonly lane?: Pick<Lane, 'seat' | 'report'>;
+  readonly answerer?: Answerer;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
   readonly failed?: Promise<Error>;
-  /** What the control thread is rehearsed with before the first guest. Missing: it is not. */
-  readonly rehearsal?: RehearsalParts;
   /** Releases every handle. Pages still mapped and channels still bound are released too. */
   close(): Promise<void>;
 }

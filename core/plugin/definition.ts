@@ -4,12 +4,12 @@ import type { z } from 'zod';
 import { fail } from '../errors/index.ts';
 import type { HookName, Tap, TapOptions } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
-import type { WatchPolicy } from '../lane/index.ts';
 import type { Logger } from '../log.ts';
 import type { NativeLoader, Platform } from '../platform/index.ts';
+import type { WatchPolicy } from '../platform/watch.ts';
+import type { Quirk } from '../quirk/quirk.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import type { Quirk } from '../space/quirk.ts';
 import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
 

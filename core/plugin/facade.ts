@@ -3,8 +3,8 @@
 import { fail } from '../errors/index.ts';
 import { type HookName, type Hooks, hookNames, type Tap, type TapOptions } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
+import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import type { Quirk } from '../space/quirk.ts';
 import type { Choices, Host, Tappable, Undo } from './definition.ts';
 import type { Registries, Registry } from './registries.ts';
 

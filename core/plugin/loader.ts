@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 
+import satisfies from 'semver/functions/satisfies.js';
+import validRange from 'semver/ranges/valid.js';
 import type { Bdf } from '../bdf.ts';
+import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from '../changes.ts';
 import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
+import { nearest } from '../errors/nearest.ts';
 import { Hooks } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
+import { limitOf, limitsMeet } from '../quirk/limited-quirk.ts';
+import { findOverlap, type OwnedSet } from '../quirk/overlap.ts';
+import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import { limitOf, limitsMeet } from '../space/limited-quirk.ts';
-import { findOverlap, type OwnedSet } from '../space/overlap.ts';
-import type { Quirk } from '../space/quirk.ts';
-import { liesInRange } from './api-range.ts';
-import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from './changes.ts';
 import { API_VERSION, type Plugin, type Undo } from './definition.ts';
 import { makeFacade, Scope } from './facade.ts';
-import { nearest } from './nearest.ts';
 import { checkOptions } from './options.ts';
 import { Registries } from './registries.ts';
 
@@ -54,8 +55,6 @@ export class PluginHost {
   readonly #api: string;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ChangeListener>();
-  /** Whether the offered API lies in a range; most plugins name the same one. `undefined`: it is no range. */
-  readonly #ranges = new Map<string, boolean | undefined>();
   #sealed = false;
 
   constructor(settings: PluginHostSettings) {
@@ -141,7 +140,7 @@ export class PluginHost {
     try {
       if (thing.kind === 'quirk') this.#applyQuirk(thing, options, scope);
       else {
-        await this.#checkApi(thing);
+        this.#checkApi(thing);
         await this.#applyPlugin(thing, await checkOptions(thing, options), scope);
       }
       if (this.#sealed) this.hooks.check();
@@ -215,14 +214,13 @@ export class PluginHost {
     }
   }
 
-  async #checkApi(plugin: Plugin): Promise<void> {
+  #checkApi(plugin: Plugin): void {
     const { name, api } = plugin;
-    if (!this.#ranges.has(api)) this.#ranges.set(api, await liesInRange(this.#api, api));
-    const offered = this.#ranges.get(api);
-    if (offered === undefined) {
+    if (validRange(api) === null) {
       fail('PLUGIN_API', { name, wanted: `"${api}", which is no semver range`, offered: this.#api });
     }
-    if (!offered) {
+    // A pre-release counts as the version that it leads to: plugins for that version can be tried with it.
+    if (!satisfies(this.#api, api, { includePrerelease: true })) {
       fail('PLUGIN_API', { name, wanted: api, offered: this.#api });
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { explainIssue } from '../config/explain.ts';
 import { fail } from '../errors/index.ts';
+import { explainIssue } from '../errors/schema-issue.ts';
 import type { Plugin } from './definition.ts';
 
 /**

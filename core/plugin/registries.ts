@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { fail } from '../errors/index.ts';
+import { nearest } from '../errors/nearest.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
-import type { WatchPolicy } from '../lane/index.ts';
+import type { WatchPolicy } from '../platform/watch.ts';
+import type { Quirk } from '../quirk/quirk.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import type { Quirk } from '../space/quirk.ts';
 import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
 import type { NativeFactory, PlatformFactory, Undo } from './definition.ts';
-import { nearest } from './nearest.ts';
 
 /** A named thing and the plugin that brought it. */
 export interface Owned<Thing> {

@@ -5,12 +5,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
-import type { Quirk } from '../space/quirk.ts';
+import { nearest } from '../errors/nearest.ts';
+import { defaultExport, importFile } from '../files/module.ts';
+import { assertTrusted, type Onlooker, thisProcess } from '../files/trust.ts';
+import type { Quirk } from '../quirk/quirk.ts';
 import type { Plugin } from './definition.ts';
 import type { PluginHost } from './loader.ts';
-import { defaultExport, importFile } from './module.ts';
-import { nearest } from './nearest.ts';
-import { assertTrusted, type Onlooker, thisProcess } from './trust.ts';
 
 /** A plugin that comes with the package. */
 export interface BundledPlugin {
@@ -20,6 +20,8 @@ export interface BundledPlugin {
   readonly byDefault: boolean;
   /** The only preset of `fields` that loads it without being mentioned; missing: every one. */
   readonly preset?: 'full';
+  /** Name of the command that it brings: then it can be loaded for that alone. */
+  readonly command?: string;
 }
 
 export type BundledPlugins = Readonly<Record<string, BundledPlugin>>;
@@ -75,7 +77,7 @@ const fromJson = async (file: string): Promise<ResolvedPlugin> => {
   } catch (error) {
     return fail('QUIRK_INVALID', { quirk: file, where: 'the file', why: describeError(error) }, error);
   }
-  const { quirkFromJson } = await import('../space/quirk-json.ts');
+  const { quirkFromJson } = await import('../quirk/quirk-json.ts');
   return { origin: file, things: [quirkFromJson(data, file)] };
 };
 

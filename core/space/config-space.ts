@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import type { AccessRecorder } from '../hooks/table.ts';
-import type { DeviceView } from '../lane/shared.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import { PENDING } from './behaviour.ts';
 import { type CompiledSpace, carryState, claimedBits, type PlacedClaim } from './compile.ts';
 import { refuserOf, viewOf } from './elsewhere.ts';
+import type { AccessRecorder } from './recorder.ts';
+import type { DeviceView } from './views.ts';
 
 /** Told about what did not go as the guest asked; must not allocate for a refusal it has seen before. */
 export interface AccessSink {

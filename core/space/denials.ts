@@ -1,7 +1,23 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../bdf.ts';
-import type { Denial } from '../hooks/table.ts';
+
+/** A write of a guest that did not do everything it asked for. */
+export interface Denial {
+  readonly bdf: Bdf;
+  readonly guest: number;
+  readonly offset: number;
+  readonly size: number;
+  /** The value as written, `size` bytes. */
+  readonly value: number;
+  /** Bits of `value` that were refused. */
+  readonly mask: number;
+  /** Plugin, set and register that own the bits, or the policy for bits without a field. */
+  readonly owner: string;
+  /** The rule. */
+  readonly why: string;
+  readonly count: number;
+}
 
 /** Who refused, in words. */
 export interface DenialReason {

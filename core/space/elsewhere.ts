@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import type { DeviceView } from '../lane/shared.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import type { CompiledSpace } from './compile.ts';
 import type { PlacedQuiet } from './quiet.ts';
 import type { PlacedRegister } from './table.ts';
+import type { DeviceView } from './views.ts';
 
 /**
  * What another thread needs to answer reads and writes from a table, as things are now. Never throws: a device is also

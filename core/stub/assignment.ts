@@ -2,9 +2,8 @@
 
 import { type Bdf, hex } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
-import type { AccessRecorder, FenceReason, GuestFacts } from '../hooks/table.ts';
+import type { FenceReason, GuestFacts } from '../facts.ts';
 import type { DeviceInterrupts } from '../interrupts.ts';
-import type { DeviceView } from '../lane/shared.ts';
 import type { RateLimit } from '../log.ts';
 import { HostError } from '../platform/index.ts';
 import {
@@ -16,6 +15,8 @@ import {
 } from '../space/compile.ts';
 import { type AccessSink, ConfigSpace } from '../space/config-space.ts';
 import type { DenialReason, DenialRecord } from '../space/denials.ts';
+import type { AccessRecorder } from '../space/recorder.ts';
+import type { DeviceView } from '../space/views.ts';
 import type { HostOperations } from './host-operations.ts';
 import type { InterruptControl, NamedPolicy } from './interrupt-control.ts';
 import type { LineHandler } from './line-handler.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../bdf.ts';
-import type { DeviceFacts } from '../hooks/table.ts';
+import type { DeviceFacts } from '../facts.ts';
 import type { Clock, PciFunction, PciIdentity } from '../platform/index.ts';
 import { SerialQueue } from '../serial-queue.ts';
 import type { Placeable } from '../slots.ts';

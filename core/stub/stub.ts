@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, formatBdf } from '../bdf.ts';
+import type { PreparedChange, RegistrationChange } from '../changes.ts';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
 import type { Hooks } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
-import type { PreparedChange, RegistrationChange } from '../plugin/changes.ts';
 import { Status } from '../ring/layout.ts';
 import { Assigner, type StubPolicy } from './assigner.ts';
 import type { Assignment, Tenant } from './assignment.ts';

@@ -2,10 +2,10 @@
 
 import { type Dispatcher, Worker } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
-import type { GuestView, Seat } from '../lane/index.ts';
-import type { EventChannel, MappedPage, Platform, StoreView } from '../platform/index.ts';
+import type { EventChannel, MappedPage, Platform, Seat, StoreView } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
 import { Ring } from '../ring/ring.ts';
+import type { GuestView } from '../space/views.ts';
 import { decimal } from './nodes.ts';
 
 /** What a front end publishes. */
@@ -53,7 +53,7 @@ export class Connection {
   constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher, leftWork: () => void) {
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
-      const { lane } = platform;
+      const { answerer } = platform;
       const { reference } = this.#page;
       const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
       this.worker = worker;
@@ -63,7 +63,7 @@ export class Connection {
         worker.event();
       };
       const channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
-      this.#seat = reference === undefined ? undefined : lane?.seat(channel, reference, leftWork);
+      this.#seat = reference === undefined ? undefined : answerer?.seat(channel, reference, leftWork);
       this.#channel = this.#seat ?? channel;
     } catch (error) {
       this.#page.unmap();

@@ -2,10 +2,10 @@
 
 import { type Bdf, devfnOf, formatBdf, formatRoot, formatVdev } from '../bdf.ts';
 import { describeError, fail } from '../errors/index.ts';
-import type { GuestView } from '../lane/index.ts';
 import type { Logger } from '../log.ts';
 import type { StoreView, Xenstore } from '../platform/index.ts';
 import type { SlotMap } from '../slots.ts';
+import type { GuestView } from '../space/views.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { changeDirectory, decimal, requireBdf, XenbusState } from './nodes.ts';
 

@@ -3,13 +3,15 @@
 import { type Bdf, busOf, devfnOf, segmentOf } from '../bdf.ts';
 import { type AerOutcome, Dispatcher } from '../dispatcher/index.ts';
 import { describeError, isPcibackError } from '../errors/index.ts';
-import type { Denial, GuestFacts, Hooks } from '../hooks/index.ts';
-import { Refusals } from '../lane/index.ts';
+import type { GuestFacts } from '../facts.ts';
+import type { Hooks } from '../hooks/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
 import { HostError, type PciIdentity, type Platform, type StoreWatch } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
+import type { Denial } from '../space/denials.ts';
 import { DenialRecord } from '../space/denials.ts';
+import { Refusals } from '../space/refusals.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
 import { Exports } from './exports.ts';

@@ -3,18 +3,17 @@
 import type { Logger } from '../../core/log.ts';
 import type { CommandDefinition } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { type Asker, loadAllByName } from '../../core/plugin/resolve.ts';
+import { type Asker, type BundledPlugin, loadAllByName } from '../../core/plugin/resolve.ts';
 import { bundled } from '../bundled.ts';
-import { plainOptions } from './plain-words.ts';
-import { contextOf, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** The bundled command of that name, or all of them when there is none. */
 const bundledCommands = async (first: string, log: Logger): Promise<CommandDefinition[]> => {
   const asker: Asker = { asked: 'bundled', directory: '/', bundled };
-  const all = Object.keys(bundled).filter((name) => name.startsWith('commands/'));
-  const asked = all.filter((name) => name === `commands/${first}`);
+  const all = Object.entries<BundledPlugin>(bundled).filter(([, { command }]) => command !== undefined);
+  const asked = all.filter(([, { command }]) => command === first);
   const host = new PluginHost({ log });
-  const names = asked.length > 0 ? asked : all;
+  const names = (asked.length > 0 ? asked : all).map(([name]) => name);
   await loadAllByName(
     host,
     names.map((name) => ({ name, options: undefined, asker })),
@@ -50,9 +49,6 @@ export const runCommandLine = async (argv: readonly string[], terminal: Terminal
   const isOwn = first.startsWith('-') || first === 'help' || own.some((definition) => definition.name === first);
   const definitions = isOwn ? own : await everyCommand(argv, terminal.log);
 
-  const named = definitions.find((definition) => definition.name === first);
-  const options = named === undefined ? undefined : plainOptions(named, argv.slice(1));
-  if (named !== undefined && options !== undefined) return named.run(contextOf(terminal, options, []));
   const { parse } = await import('./parser.ts');
   return parse(argv, definitions, terminal);
 };

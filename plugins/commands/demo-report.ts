@@ -2,9 +2,9 @@
 
 import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
-import type { Denial } from '../../core/hooks/index.ts';
+import type { Denial } from '../../core/space/denials.ts';
+import { columns } from '../columns.ts';
 import type { GuestBar, GuestDevice } from '../platforms/embedded/index.ts';
-import { columns } from './columns.ts';
 import type { DemoGroup } from './demo-run.ts';
 import { capabilityName, className, extendedName, sizeName } from './pci-names.ts';
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { ControlClient, type IrqHandlerStatus } from '../../core/control/index.ts';
 import { fail } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
-import { nearest } from '../../core/plugin/nearest.ts';
-import { columns } from './columns.ts';
+import { columns } from '../columns.ts';
+import { ControlClient, type IrqHandlerStatus } from '../control/index.ts';
 import { configure, overridesOf } from './setup.ts';
 
 const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Argument, Command, type CommanderError, Option } from 'commander';
 import { fail } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
 import type { CommandDefinition } from '../../core/plugin/index.ts';
-import { nearest } from '../../core/plugin/nearest.ts';
 import { contextOf, type Terminal } from './terminal.ts';
 
 /** Version of the package. */

@@ -3,14 +3,13 @@
 import { resolve } from 'node:path';
 import { formatBdf } from '../../core/bdf.ts';
 import type { Config, LoadedConfig, PluginEntry } from '../../core/config/index.ts';
-import type { ControlServer, ControlTerms } from '../../core/control/index.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
 import type { Platform } from '../../core/platform/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
+import type { ControlServer, ControlTerms } from '../control/index.ts';
 import { jsonLog, type LogLevel, readableLog } from './logger.ts';
-import { type Rehearsal, rehearse } from './rehearsal.ts';
 import { configure, loadPlugins, openPlatform, overridesOf } from './setup.ts';
 
 const openLog = async (context: CommandContext, level: LogLevel) =>
@@ -39,7 +38,7 @@ const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger
 /** With `--record`, the plugin that does it is one more of the rc file. */
 const recording = (loaded: LoadedConfig, directory: unknown): LoadedConfig => {
   if (typeof directory !== 'string') return loaded;
-  const entry: PluginEntry = ['policies/learn', { directory: resolve(directory) }];
+  const entry: PluginEntry = ['observe/recorder', { directory: resolve(directory) }];
   return { ...loaded, config: { ...loaded.config, plugins: [...loaded.config.plugins, entry] } };
 };
 
@@ -50,7 +49,7 @@ const openControl = async (
   log: Logger,
 ): Promise<ControlServer | undefined> => {
   if (path === false) return undefined;
-  const { Control, ControlServer } = await import('../../core/control/index.ts');
+  const { Control, ControlServer } = await import('../control/index.ts');
   try {
     return await ControlServer.start(path, new Control(terms), log);
   } catch (error) {
@@ -74,7 +73,6 @@ export const runServe = async (context: CommandContext): Promise<number> => {
   const plugins = await loadPlugins(loaded, log);
   const platform = await openPlatform(plugins, config, log);
   let server: ControlServer | undefined;
-  let rehearsal: Rehearsal | undefined;
   try {
     await assertThere(platform, config.hide, log);
     const pciback = new Pciback({ platform, plugins, config, log });
@@ -89,15 +87,13 @@ export const runServe = async (context: CommandContext): Promise<number> => {
       },
       'ready',
     );
-    const terms = { platform: platform.name, lane: platform.lane, pciback, plugins };
+    const terms = { platform: platform.name, answerer: platform.answerer, pciback, plugins };
     server = await openControl(config.control, terms, log);
     if (platform.name === 'embedded') {
       const { runIncludedGuest } = await import('./included-guest.ts');
       await runIncludedGuest(platform, pciback, log);
     }
-    rehearsal = rehearse({ platform, plugins, config, log, isWanted: () => pciback.guests().length === 0 });
     const end = await Promise.race([stop, pciback.failed]);
-    await rehearsal?.end();
     // Nothing is loaded any more while devices go back.
     await server?.close();
     if (typeof end !== 'string') throw end;
@@ -106,7 +102,6 @@ export const runServe = async (context: CommandContext): Promise<number> => {
     log.info({ ...ledger }, 'stopped');
     return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
   } finally {
-    await rehearsal?.end();
     await server?.close();
     await platform.close();
     plugins.close();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { WatchPolicy } from '../../core/lane/index.ts';
+import type { WatchPolicy } from '../../core/platform/watch.ts';
 import { definePlugin } from '../../core/plugin/index.ts';
 
 /**

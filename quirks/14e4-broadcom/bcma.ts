@@ -8,7 +8,7 @@ import {
   onCapabilityHeader,
   onlyValues,
   register,
-} from '../../core/space/quirk.ts';
+} from '../../core/quirk/quirk.ts';
 
 /** Wireless chips with a backplane, 43xx: windows onto it, interrupt registers and pins. */
 export default defineQuirk({

@@ -10,7 +10,7 @@ import {
   onlyWhile,
   register,
   Status,
-} from '../../core/space/quirk.ts';
+} from '../../core/quirk/quirk.ts';
 
 /** State word: the ticket that the guest took the semaphore with; 0: it does not hold it. */
 const TICKET = 0;

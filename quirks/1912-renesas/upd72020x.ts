@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type Behaviour, bit, bits, defineQuirk, ids, onlyWhile, register, Status } from '../../core/space/quirk.ts';
+import { type Behaviour, bit, bits, defineQuirk, ids, onlyWhile, register, Status } from '../../core/quirk/quirk.ts';
 
 /** State word: the guest has opened a download to the chip's memory. */
 const OPEN = 0;

@@ -8,7 +8,7 @@ import {
   header,
   onlyValues,
   register,
-} from '../../core/space/quirk.ts';
+} from '../../core/quirk/quirk.ts';
 
 const OTHER = 'the driver splits the ports in one way only';
 

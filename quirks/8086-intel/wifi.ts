@@ -7,7 +7,7 @@ import {
   onCapabilityHeader,
   onlyValues,
   register,
-} from '../../core/space/quirk.ts';
+} from '../../core/quirk/quirk.ts';
 
 /** Wireless network controllers: RETRY_TIMEOUT can be switched off, where the byte is that register. */
 export default defineQuirk({

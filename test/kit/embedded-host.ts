@@ -8,7 +8,7 @@ import type { Clock, Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
-import type { Quirk } from '../../core/space/quirk.ts';
+import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../../plugins/bundled.ts';
 import type { GuestOptions, IncludedGuest } from '../../plugins/platforms/embedded/guest.ts';
 import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';

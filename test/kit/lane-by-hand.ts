@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { DeviceAccess, type Hardware, NEEDS_CODE } from '../../core/lane/device-access.ts';
-import { type GuestView, Refusals, Seat } from '../../core/lane/index.ts';
-import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../core/lane/shared.ts';
 import type { EventChannel, Platform } from '../../core/platform/index.ts';
 import { Page } from '../../core/ring/layout.ts';
 import { Request } from '../../core/ring/request.ts';
+import { Refusals } from '../../core/space/refusals.ts';
+import type { GuestView } from '../../core/space/views.ts';
+import { DeviceAccess, type Hardware, NEEDS_CODE } from '../../plugins/lane/device-access.ts';
+import { Seat } from '../../plugins/lane/index.ts';
+import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../plugins/lane/shared.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 
 const FILE = 9;
@@ -80,7 +82,7 @@ export const laneByHand = (hardware?: Hardware) => {
             listener();
           }),
       },
-      lane: { seat: take, report: () => ({}) as never },
+      answerer: { seat: take, report: () => ({}) as never },
     }),
     /** Whether the lane has a view of the device at slot 0. */
     get seesDevice(): boolean {

@@ -4,7 +4,7 @@ import { describeConfig } from '../../core/config/describe.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
 import { hookNames, hookTable } from '../../core/hooks/index.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
-import { quirkSchema } from '../../core/space/quirk-json.ts';
+import { quirkSchema } from '../../core/quirk/quirk-json.ts';
 import { bundledSets } from './bundled-sets.ts';
 import { fieldsPage } from './fields-page.ts';
 import { interruptPoliciesPage } from './interrupt-policies-page.ts';

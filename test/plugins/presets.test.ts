@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../core/config/index.ts';
 import { configSchema } from '../../core/config/schema.ts';
-import type { Denial } from '../../core/hooks/table.ts';
 import { silent } from '../../core/log.ts';
+import type { Denial } from '../../core/space/denials.ts';
 import { loadPlugins, overridesOf } from '../../plugins/commands/setup.ts';
 import { startEmbeddedHost } from '../kit/embedded-host.ts';
 

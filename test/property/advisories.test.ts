@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ResourceFlag } from '../../core/platform/pci.ts';
+import { type Behaviour, defineQuirk } from '../../core/quirk/quirk.ts';
 import { Status } from '../../core/ring/layout.ts';
 import { PENDING } from '../../core/space/behaviour.ts';
 import { header, register } from '../../core/space/declaration.ts';
-import { type Behaviour, defineQuirk } from '../../core/space/quirk.ts';
 import { endpointHeader } from '../../plugins/fields/header.ts';
 import { msi } from '../../plugins/fields/msi.ts';
 import { msix } from '../../plugins/fields/msix.ts';
@@ -319,21 +319,21 @@ const elsewhere = [
   ['XSA-43', 'core/stub/line-handler', 'says little, however often the guest makes it speak (D-I8)'],
   ['XSA-120', 'plugins/fields/command', 'XSA-120: what a guest cannot do to the command register'],
   ['XSA-120', 'core/stub/stub', 'goes in the order that leaves the guest nothing'],
-  ['XSA-120', 'core/recovery/fencing', 'loses bus master and interrupts, not decode (XSA-120); its requests fail'],
+  ['XSA-120', 'plugins/recovery/fencing', 'loses bus master and interrupts, not decode (XSA-120); its requests fail'],
   ['XSA-155', 'core/ring/ring', 'is not changed by anything the guest does afterwards (XSA-155, seed 8135cf8b09)'],
   ['XSA-155', 'core/xenbus/state-machine', 'a page that changes under the request (seed 8135cf8b09)'],
   ['XSA-157', 'core/stub/interrupt-sequences', 'XSA-157: interrupt requests and the command register, in any order'],
   ['XSA-157', 'core/stub/line-handler', 'step 6: never while MSI is on (XSA-157)'],
   ['XSA-331', 'core/xenbus/state-machine', 'unmaps only when it has ended, however the front end closes'],
   ['XSA-331', 'core/dispatcher/late-eoi', 'a ring that closes ends the wait and touches the page no more (D-P4)'],
-  ['XSA-331', 'core/lane/lane', 'after the end of the connection the page is not touched any more'],
+  ['XSA-331', 'plugins/lane/lane', 'after the end of the connection the page is not touched any more'],
   [
     'XSA-332',
     'core/dispatcher/worker',
     'an empty event is unmasked at once, the next ones later and later, at most one second',
   ],
   ['XSA-332', 'core/dispatcher/late-eoi', 'ends each delivery once, answers each request and ends each wait'],
-  ['XSA-332', 'core/lane/lane', 'more of them end in a delay that grows, and only the lane serves no one meanwhile'],
+  ['XSA-332', 'plugins/lane/lane', 'more of them end in a delay that grows, and only the lane serves no one meanwhile'],
   ['XSA-349', 'core/serial-queue', 'keep at most one look waiting, and never miss the last change'],
   ['XSA-349', 'core/xenbus/state-machine', 'costs two more looks, however many there are while a step runs'],
   ['XSA-360', 'core/stub/stub', 'goes the same way when the guest is dead and unmapping fails (XSA-360)'],
@@ -344,12 +344,12 @@ const elsewhere = [
   ],
   [
     'S-5',
-    'core/recovery/fencing',
+    'plugins/recovery/fencing',
     'is fenced at its deadline, not before, while others are plugged and unplugged (D-I5)',
   ],
   ['S-5', 'core/xenbus/state-machine', 'D-X8: a guest whose request takes its time holds nobody else up'],
-  ['S-6', 'core/recovery/fencing', 'a guest that never answers (S-5, S-6)'],
-  ['S-6', 'core/recovery/guest-errors', 'one that is fenced gets its registers back too, and stays cut off'],
+  ['S-6', 'plugins/recovery/fencing', 'a guest that never answers (S-5, S-6)'],
+  ['S-6', 'plugins/recovery/guest-errors', 'one that is fenced gets its registers back too, and stays cut off'],
 ] as const;
 
 describe('advisories that are shown beside the code they concern', () => {

@@ -7,8 +7,8 @@ import { hex } from '../../core/bdf.ts';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { loadByName } from '../../core/plugin/resolve.ts';
-import { findOverlap } from '../../core/space/overlap.ts';
-import type { Quirk } from '../../core/space/quirk.ts';
+import { findOverlap } from '../../core/quirk/overlap.ts';
+import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../../plugins/bundled.ts';
 
 const root = resolve(import.meta.dirname, '../..');

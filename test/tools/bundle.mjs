@@ -18,18 +18,18 @@ const MAIN = 'plugins/commands/main.js';
 const APART = [/^(koffi|ffi-napi|jiti|pino|typescript)$/, /(platforms\/xen|native\/[a-z-]+)\/index\.js$/];
 
 /** Modules that make zod's schemas; a start does without where it can, and so does the answering thread. */
-const SCHEMAS = /^core\/(config\/(keys|schema)|space\/quirk-json)\.js$/;
+const SCHEMAS = /^core\/(config\/(keys|schema)|quirk\/quirk-json)\.js$/;
 /** Plugins with schemas, or with what has one, that are seldom wanted: each has a file of its own. */
-const WANTED = /^plugins\/(fields\/hide|policies\/learn|interrupts\/rate-limits)\.js$/;
+const WANTED = /^plugins\/(fields\/hide|observe\/recorder|interrupts\/rate-limits)\.js$/;
 /** Command lines that are not plain. */
 const PARSER = /^plugins\/commands\/parser\.js$/;
 /** What the answering thread shares with the rest; it has a foreign-function loader of its own, which needs the errors. */
-const BASE = /^core\/(lane\/watch-window|platform\/index|errors\/index|ring\/index)\.js$/;
-const LANE = /^core\/lane\/(index|thread)\.js$/;
+const BASE = /^core\/(dispatcher\/watch-window|platform\/index|errors\/index|ring\/index)\.js$/;
+const LANE = /^plugins\/lane\/(index|thread)\.js$/;
 /** Versions that are not plain. */
 const RANGES = /^core\/plugin\/semver-range\.js$|\/node_modules\/semver\//;
 /** Opened when guests are served, or when a command asks a running pciback. */
-const CONTROL = /^core\/control\//;
+const CONTROL = /^plugins\/control\//;
 /** For the reference only. */
 const SELDOM = /^core\/config\/describe\.js$/;
 
@@ -84,7 +84,7 @@ const atHand = (code, where) => {
   };
   const lines = replaced(
     code,
-    /^(?!.*(?:byDefault: false|\/core\/control\/)).*\bimport\("\..*$/gm,
+    /^(?!.*(?:byDefault: false|\/(core|plugins)\/control\/)).*\bimport\("\..*$/gm,
     (line) => line.replace(/\bimport\("(\.[^"]+)"\)/g, demand),
     where,
   );

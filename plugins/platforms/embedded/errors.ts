@@ -9,9 +9,9 @@ import type {
   HostErrors,
   RecoveryReport,
 } from '../../../core/platform/index.ts';
-import { recover } from '../../../core/recovery/index.ts';
 import { type GuestVerdict, Verdict } from '../../../core/ring/layout.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
+import { recover } from '../recovery-sequence.ts';
 import type { EmbeddedBus } from './bus.ts';
 import type { PciModel } from './device.ts';
 import { CapabilityId, ExtendedId } from './image.ts';

@@ -3,8 +3,8 @@
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import type { Logger } from '../../../core/log.ts';
 import type { Clock, ErrorListener, HostErrors } from '../../../core/platform/index.ts';
-import { recover } from '../../../core/recovery/index.ts';
 import { ChannelState } from '../../../core/ring/layout.ts';
+import { recover } from '../recovery-sequence.ts';
 import { functionFolder, hostError, readText } from './sysfs-files.ts';
 
 /** Errors as the kernel's counters show them. */

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  Errno,
-  type EventChannel,
-  type EventChannels,
-  HostError,
-  library,
-  type NativeLoader,
-  type RehearsalParts,
-} from '../../../core/platform/index.ts';
+import { Errno, type EventChannels, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
 import { type EventReader, poolReader, RESET_REQUEST, type ReaderTerms } from './event-reader.ts';
 import { libcNames, libxenevtchn } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 
 /** Event channels that can be given up as a whole. */
-export interface XenEvents extends EventChannels, Pick<RehearsalParts, 'channel'> {
+export interface XenEvents extends EventChannels {
   /** Unbinds every channel, ends the reader and closes the handle. */
   close(): Promise<void>;
 }
@@ -59,13 +51,10 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
   let stopping = false;
 
   const { domain: own } = options;
-  /** A port of this process to which this process binds another one. */
-  const bindUnbound = (): number =>
-    checked(native, 'xenevtchn_bind_unbound_port', evtchn.xenevtchn_bind_unbound_port(handle, own));
   const prepare = (): { fd: number; near: number; far: number } => {
     try {
       const fd = checked(native, 'xenevtchn_fd', evtchn.xenevtchn_fd(handle));
-      const near = bindUnbound();
+      const near = checked(native, 'xenevtchn_bind_unbound_port', evtchn.xenevtchn_bind_unbound_port(handle, own));
       const far = evtchn.xenevtchn_bind_interdomain(handle, own, near);
       return { fd, near, far: checked(native, 'xenevtchn_bind_interdomain', far, `own domain ${own}`) };
     } catch (error) {
@@ -108,55 +97,32 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
   // The end of the process would wait for the read that waits.
   const endReader = (): void => reader.stop();
 
-  const assertOpen = (): void => {
-    if (stopping) throw new HostError('bind of an event channel', Errno.ENODEV, 'the platform is closed');
-  };
-  const bind = (domain: number, remotePort: number, listener: () => void): EventChannel => {
-    assertOpen();
-    const detail = `domain ${domain}, port ${remotePort}`;
-    const port = checked(
-      native,
-      'xenevtchn_bind_interdomain',
-      evtchn.xenevtchn_bind_interdomain(handle, domain, remotePort),
-      detail,
-    );
-    return keep(port, listener, detail);
-  };
-  const keep = (port: number, listener: () => void, detail: string): EventChannel => {
-    const channel: Bound = { port, listener, open: true };
-    channels.set(port, channel);
-    // The number may belong to another channel once this one is closed, so a closed one does nothing.
-    return {
-      port,
-      notify() {
-        if (channel.open) checked(native, 'xenevtchn_notify', evtchn.xenevtchn_notify(handle, port), detail);
-      },
-      unmask() {
-        if (channel.open) checked(native, 'xenevtchn_unmask', evtchn.xenevtchn_unmask(handle, port), detail);
-      },
-      close() {
-        if (!channel.open) return;
-        channel.open = false;
-        channels.delete(port);
-        checked(native, 'xenevtchn_unbind', evtchn.xenevtchn_unbind(handle, port), detail);
-      },
-    };
-  };
-
   process.on('exit', endReader);
 
   return {
-    bindInterdomain: bind,
-    channel(here, there) {
-      assertOpen();
-      const far = bindUnbound();
-      const guest = keep(far, there, `own domain ${own}`);
-      try {
-        return { here: bind(own, far, here), there: guest };
-      } catch (error) {
-        guest.close();
-        throw error;
-      }
+    bindInterdomain(domain, remotePort, listener) {
+      if (stopping) throw new HostError('bind of an event channel', Errno.ENODEV, 'the platform is closed');
+      const detail = `domain ${domain}, port ${remotePort}`;
+      const bound = evtchn.xenevtchn_bind_interdomain(handle, domain, remotePort);
+      const port = checked(native, 'xenevtchn_bind_interdomain', bound, detail);
+      const channel: Bound = { port, listener, open: true };
+      channels.set(port, channel);
+      // The number may belong to another channel once this one is closed, so a closed one does nothing.
+      return {
+        port,
+        notify() {
+          if (channel.open) checked(native, 'xenevtchn_notify', evtchn.xenevtchn_notify(handle, port), detail);
+        },
+        unmask() {
+          if (channel.open) checked(native, 'xenevtchn_unmask', evtchn.xenevtchn_unmask(handle, port), detail);
+        },
+        close() {
+          if (!channel.open) return;
+          channel.open = false;
+          channels.delete(port);
+          checked(native, 'xenevtchn_unbind', evtchn.xenevtchn_unbind(handle, port), detail);
+        },
+      };
     },
     async close() {
       if (!stopping) {

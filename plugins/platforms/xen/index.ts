@@ -3,9 +3,10 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { fail } from '../../../core/errors/index.ts';
-import { type Lane, USUAL_WAKE, type WatchPolicy } from '../../../core/lane/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
+import { USUAL_WAKE, type WatchPolicy } from '../../../core/platform/watch.ts';
+import type { Lane } from '../../lane/index.ts';
 import { createConfigPages } from './config-pages.ts';
 import { createDomains } from './domains.ts';
 import { createErrors } from './errors.ts';
@@ -18,7 +19,6 @@ import { startLane } from './lane-reader.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
-import { paperFunctions } from './paper-function.ts';
 import { takePrecedence } from './precedence.ts';
 import { createSysfsBus } from './sysfs-bus.ts';
 import { createWriter, readText } from './sysfs-files.ts';
@@ -204,9 +204,8 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       errors,
       domains,
       ...(options.watch === undefined ? {} : { watch: { policy: options.watch, wakeMs: wakeMsOf(lane) } }),
-      ...(lane === undefined ? {} : { lane }),
+      ...(lane === undefined ? {} : { answerer: lane }),
       failed,
-      rehearsal: { channel: events.channel, function: paperFunctions(native, pages === undefined ? 'files' : 'pages') },
       close: closeAll,
     };
   } catch (error) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { extname } from 'node:path';
-import { Lane, type WatchPolicy } from '../../../core/lane/index.ts';
 import type { NativeLoader } from '../../../core/platform/index.ts';
+import type { WatchPolicy } from '../../../core/platform/watch.ts';
+import { Lane } from '../../lane/index.ts';
 import type { EventReader, ReaderTerms } from './event-reader.ts';
 
 /** What the lane's thread needs of this platform. */

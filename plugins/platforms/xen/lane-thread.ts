@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import type { Bell } from '../../../core/lane/index.ts';
-import { runLane } from '../../../core/lane/thread.ts';
 import { type Bound, Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
+import type { Bell } from '../../lane/index.ts';
+import { runLane } from '../../lane/thread.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
 import type { XenLaneStart } from './lane-reader.ts';
 import { libcNames } from './libraries.ts';

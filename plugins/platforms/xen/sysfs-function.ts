@@ -50,7 +50,7 @@ export interface SysfsFunction extends PciFunction {
 }
 
 /** Config space over its file and, for reads, its page. */
-export interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
+interface Config extends Pick<SysfsFunction, 'configFile' | 'readConfig' | 'writeConfig' | 'close'> {
   /** From now on reads go to the page; the file has the first `length` bytes too. The page is unmapped by `close`. */
   usePage(page: ConfigPage, length: number): void;
   /** Does something during which only the file may be read, because the kernel makes those reads wait. */
@@ -73,7 +73,7 @@ const openFile = (path: string): number => {
  * a page a read is a load from it; only when nobody answers the kernel is asked, which knows whether the function is
  * being reset or sleeps behind its bridge.
  */
-export const configOver = (file: number): Config => {
+const configOver = (file: number): Config => {
   const buffer = Buffer.alloc(4);
   let page: ConfigPage | undefined;
   let load: ReturnType<typeof configLoads> | undefined;
@@ -171,26 +171,6 @@ const readIdentity = async (folder: string, address: Bdf, headerType: number): P
   };
 };
 
-/** Puts a function together. Those on paper are made here too: the engine knows objects by where they were made. */
-export const functionOver = (
-  config: Config,
-  facts: Pick<PciFunction, 'identity' | 'resources' | 'line'>,
-  page: ConfigPage | undefined,
-  reset: () => Promise<ResetOutcome>,
-): SysfsFunction => {
-  const { identity, resources, line } = facts;
-  const { usePage, withoutPage, ...access } = config;
-  if (page !== undefined) usePage(page, identity.configSize);
-  return {
-    ...access,
-    ...(page === undefined ? {} : { configPage: page.reference }),
-    identity,
-    resources,
-    line,
-    reset: () => withoutPage(reset),
-  };
-};
-
 /**
  * Opens a function that some driver already keeps from the host.
  *
@@ -207,13 +187,23 @@ export const openFunction = async (
 ): Promise<SysfsFunction> => {
   const folder = functionFolder(sysfs, address);
   const config = configOver(openFile(`${folder}/config`));
+  const { usePage, withoutPage, ...access } = config;
   try {
     const headerType = config.readConfig(0x0e, 1) & 0x7f;
     if (headerType > 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
     const identity = await readIdentity(folder, address, headerType);
     const resources = parseResources((await readText(`${folder}/resource`)) ?? '');
     const line = usableLine(await readNumber(`${folder}/irq`));
-    return functionOver(config, { identity, resources, line }, pages?.map(address), () => resetThrough(folder, write));
+    const page = pages?.map(address);
+    if (page !== undefined) usePage(page, identity.configSize);
+    return {
+      ...access,
+      ...(page === undefined ? {} : { configPage: page.reference }),
+      identity,
+      resources,
+      line,
+      reset: () => withoutPage(() => resetThrough(folder, write)),
+    };
   } catch (error) {
     config.close();
     throw error;

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { built, DIST } from '../package-under-test.mjs';
 import { percentiles } from './round-trips.mjs';
 
-const { Lane, Refusals } = await built('core/lane/index.js');
+const { Lane, Refusals } = await built('plugins/lane/index.js');
 const { Connection } = await built('core/xenbus/connection.js');
 const { Dispatcher } = await built('core/dispatcher/index.js');
 const { compileSpace } = await built('core/space/compile.js');

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
 import { defaultConfig, loadConfig } from '../../../core/config/index.ts';
-import { thisProcess } from '../../../core/plugin/trust.ts';
+import { thisProcess } from '../../../core/files/trust.ts';
 
 let directory = '';
 let system = '';

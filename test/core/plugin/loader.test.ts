@@ -6,8 +6,8 @@ import type { Logger } from '../../../core/log.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
 import { header, register } from '../../../core/space/declaration.ts';
-import { defineQuirk, ids } from '../../../core/space/quirk.ts';
 
 const makeHost = (api?: string) => new PluginHost({ log: silent, ...(api === undefined ? {} : { api }) });
 const nothing = () => {};

@@ -4,11 +4,11 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { assertTrusted, thisProcess } from '../../../core/files/trust.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { type Asker, loadByName, resolvePlugin } from '../../../core/plugin/resolve.ts';
-import { assertTrusted, thisProcess } from '../../../core/plugin/trust.ts';
 
 let directory = '';
 const write = (path: string, text: string) => {

@@ -2,10 +2,10 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Bdf, formatBdf, parseBdf } from '../../../core/bdf.ts';
+import { defineQuirk } from '../../../core/quirk/quirk.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
 import { type FieldSet, header, register } from '../../../core/space/declaration.ts';
-import { defineQuirk } from '../../../core/space/quirk.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { FakeDevice, FakeFunction } from '../../kit/fake-function.ts';

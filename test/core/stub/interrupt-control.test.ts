@@ -2,7 +2,6 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
-import { Control } from '../../../core/control/operations.ts';
 import { fail, isPcibackError } from '../../../core/errors/index.ts';
 import type {
   InterruptLimits,
@@ -14,7 +13,8 @@ import type {
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { HostOperations, InterruptControl } from '../../../core/stub/index.ts';
-import { printExplained } from '../../../plugins/commands/explain-report.ts';
+import { Control } from '../../../plugins/control/operations.ts';
+import { printExplained } from '../../../plugins/observe/explain-report.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';

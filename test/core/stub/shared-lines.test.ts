@@ -3,8 +3,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
 import type { ConfigInput } from '../../../core/config/schema.ts';
-import { Control } from '../../../core/control/index.ts';
 import { Errno, HostError, type LineInterrupts, type Platform } from '../../../core/platform/index.ts';
+import { Control } from '../../../plugins/control/index.ts';
 import { type EmbeddedPlatform, sample } from '../../../plugins/platforms/embedded/index.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { runLane } from '../../../core/lane/thread.ts';
+import { runLane } from '../../../plugins/lane/thread.ts';
 import { SharedEvents } from './shared-bell.ts';
 
 // The thread of a lane whose guests are threads of this process.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bell, PageReference } from '../../../core/lane/index.ts';
 import type { EventChannel } from '../../../core/platform/index.ts';
+import type { PageReference } from '../../../core/platform/memory.ts';
+import type { Bell } from '../../../plugins/lane/index.ts';
 
 /** Word 0 counts rings and events; then four words for each port. */
 const RUNG = 0;

@@ -3,7 +3,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { build, compiled, dist, run, start } from './built.ts';
 
@@ -16,49 +15,6 @@ const place = (name = '.empty', text = ''): string => {
   count += 1;
   const directory = mkdtempSync(join(home, `${count}-`));
   writeFileSync(join(directory, name), text);
-  return directory;
-};
-
-/**
- * A platform in memory that the control thread can be rehearsed on. Standard output has a line when that is under way, and
- * one for what is left of it when the platform closes.
- */
-const staged = (): string => {
-  const from = (file: string) => JSON.stringify(pathToFileURL(join(dist, file)).href);
-  const directory = place(
-    'pciback.config.json',
-    '{"platform": "staged", "control": false, "plugins": ["./staged.mjs"]}',
-  );
-  writeFileSync(
-    join(directory, 'staged.mjs'),
-    `import { writeSync } from 'node:fs';
-import { definePlugin } from ${from('core/plugin/index.js')};
-import { createEmbeddedPlatform, sample } from ${from('plugins/platforms/embedded/index.js')};
-import { rehearsalParts } from ${from('test/kit/rehearsal-parts.js')};
-const create = async () => {
-  const platform = createEmbeddedPlatform({ devices: [sample('igb')] });
-  const { parts, open } = rehearsalParts(platform);
-  const { function: paper, channel } = parts;
-  let told = 0;
-  return {
-    ...platform,
-    name: 'staged',
-    rehearsal: {
-      function: paper,
-      channel: (here, there) => channel(() => {
-        if (++told === 100) writeSync(1, 'in the middle\\n');
-        here();
-      }, there),
-    },
-    close: async () => {
-      writeSync(1, 'left ' + JSON.stringify(open) + '\\n');
-      await platform.close();
-    },
-  };
-};
-export default definePlugin({ name: 'staged', api: '^1.0', apply: (host) => { host.platforms.add('staged', create); } });
-`,
-  );
   return directory;
 };
 
@@ -123,25 +79,6 @@ describe.concurrent('the bundle', () => {
     await serving.printed('included guest is up');
     serving.signal('SIGTERM');
     const { status, err } = await serving.end;
-    expect({ status, err }).toEqual({ status: 0, err: '' });
-  });
-
-  it('ends on a signal in the middle of a rehearsal, of which nothing is left then', async () => {
-    const serving = start(['serve', '--log-level', 'debug'], staged());
-    await serving.printed('in the middle');
-    serving.signal('SIGTERM');
-    const { status, out, err } = await serving.end;
-    expect(out).toContain('left {"ends":0,"functions":0}');
-    expect(out).toMatch(/rehearsed whole=false/);
-    expect({ status, err }).toEqual({ status: 0, err: '' });
-  });
-
-  it('rehearses, and then serves on', async () => {
-    const serving = start(['serve', '--log-level', 'debug'], staged());
-    await serving.printed('rehearsed whole=true');
-    serving.signal('SIGTERM');
-    const { status, out, err } = await serving.end;
-    expect(out.slice(out.indexOf(' ready '))).not.toMatch(/guest (found|connected)|device (seized|assigned)/);
     expect({ status, err }).toEqual({ status: 0, err: '' });
   });
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, devfnOf, formatBdf } from '../../../core/bdf.ts';
+import { defineQuirk, register } from '../../../core/quirk/quirk.ts';
 import { CapabilityId } from '../../../core/space/capabilities.ts';
-import { defineQuirk, register } from '../../../core/space/quirk.ts';
 import { Power } from '../../../core/stub/registers.ts';
 import type { FaultKind } from '../../../plugins/platforms/embedded/device.ts';
 import type { SeededRandom } from '../../kit/seeded-random.ts';

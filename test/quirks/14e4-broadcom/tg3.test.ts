@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { matches } from '../../../core/space/quirk.ts';
+import { matches } from '../../../core/quirk/quirk.ts';
 import { endpointHeader } from '../../../plugins/fields/header.ts';
 import tg3 from '../../../quirks/14e4-broadcom/tg3.ts';
 import { FakeDevice, FakeFunction } from '../../kit/fake-function.ts';

@@ -2,8 +2,8 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { bdf as address, formatBdf } from '../../../../core/bdf.ts';
-import { Control } from '../../../../core/control/index.ts';
 import type { LineVerdict } from '../../../../core/platform/index.ts';
+import { Control } from '../../../../plugins/control/index.ts';
 import { type DeviceImage, type PciModel, sample } from '../../../../plugins/platforms/embedded/index.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../../kit/embedded-host.ts';
 

@@ -176,54 +176,14 @@ describe('event channels of platform xen', () => {
     );
   });
 
-  it('a channel to itself has both ends here, and sends from one to the other', async () => {
-    const from = machine();
-    const calls: string[] = [];
-    const { here, there } = create(from).channel(
-      () => calls.push('here'),
-      () => calls.push('there'),
-    );
-    expect(here.port).not.toBe(there.port);
-    expect(from.native.calls.slice(-2)).toEqual([
-      'xenevtchn_bind_unbound_port handle 0',
-      `xenevtchn_bind_interdomain handle 0 ${there.port}`,
-    ]);
-    from.raise(there.port, here.port);
-    await turn();
-    expect(calls).toEqual(['there', 'here']);
-    there.notify();
-    here.unmask();
-    expect(from.native.calls.slice(-2)).toEqual([
-      `xenevtchn_notify handle ${there.port}`,
-      `xenevtchn_unmask handle ${here.port}`,
-    ]);
-    here.close();
-    there.close();
-    from.raise(there.port, here.port);
-    await turn();
-    expect(calls).toHaveLength(2);
-  });
-
-  it('of a channel to itself whose other end is refused nothing is left', () => {
-    const from = machine();
-    const channels = create(from);
-    from.refuse = true;
-    expect(() =>
-      channels.channel(
-        () => undefined,
-        () => undefined,
-      ),
-    ).toThrow(HostError);
-    expect(from.native.calls.at(-1)).toBe('xenevtchn_unbind handle 12');
-  });
-
-  it('a closed device is not asked for a channel to itself', async () => {
+  it('a closed device is not asked for a channel', async () => {
     const from = machine();
     const channels = create(from);
     await channels.close();
     const calls = from.native.calls.length;
-    const nothing = (): void => undefined;
-    expect(() => channels.channel(nothing, nothing)).toThrow(expect.objectContaining({ errno: Errno.ENODEV }));
+    expect(() => channels.bindInterdomain(1, 5, () => undefined)).toThrow(
+      expect.objectContaining({ errno: Errno.ENODEV }),
+    );
     expect(from.native.calls).toHaveLength(calls);
   });
 

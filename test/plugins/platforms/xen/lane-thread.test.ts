@@ -5,7 +5,7 @@ import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Lane } from '../../../../core/lane/index.ts';
+import { Lane } from '../../../../plugins/lane/index.ts';
 import type { XenLaneStart } from '../../../../plugins/platforms/xen/lane-reader.ts';
 import { mayHurry } from '../../../kit/may-hurry.ts';
 

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+
+import { hex } from '../bdf.ts';
+import type { Anchor, BitClaim, FieldSet } from '../space/declaration.ts';
+import type { DeviceMatch } from './quirk.ts';
+
+/** A set of registers, who brings it, and the devices it is for (missing: all). */
+export interface OwnedSet {
+  /** The plugin or quirk. */
+  readonly owner: string;
+  readonly set: FieldSet;
+  readonly match?: readonly DeviceMatch[];
+}
+
+/** Two claims to the same bits; the facts of the error `FIELD_OVERLAP`. */
+export interface Overlap {
+  /** `owner: set / register`. */
+  readonly register: string;
+  readonly other: string;
+  /** Of the first shared byte, from the sets' anchor, hexadecimal. */
+  readonly offset: string;
+  /** The shared bits of that byte, hexadecimal. */
+  readonly bits: string;
+}
+
+interface ByteClaim {
+  readonly register: string;
+  readonly mask: number;
+  /** Bits of `mask` that only show hardware; two such claims are not in each other's way. */
+  readonly shown: number;
+}
+
+/** Claims of one set by byte, counted from its anchor. */
+type ByteMap = ReadonlyMap<number, readonly ByteClaim[]>;
+
+const conflictAt = (byte: number, one: ByteClaim, others: readonly ByteClaim[] | undefined): Overlap | undefined => {
+  for (const other of others ?? []) {
+    const bits = one.mask & other.mask & ~(one.shown & other.shown);
+    if (bits !== 0) return { register: one.register, other: other.register, offset: hex(byte, 2), bits: hex(bits, 2) };
+  }
+  return undefined;
+};
+
+/** The set's claims by byte, or two registers of the set that are in each other's way. */
+const byteMap = ({ owner, set }: OwnedSet): ByteMap | Overlap => {
+  const bytes = new Map<number, ByteClaim[]>();
+  for (const register of set.registers) {
+    const maskOf = (claims: readonly BitClaim[]): number =>
+      claims.reduce((bits, claim) => (bits | claim.mask) >>> 0, 0);
+    const mask = maskOf(register.claims);
+    const shown = maskOf(register.claims.filter((claim) => claim.policy === 'readOnly'));
+    for (let index = 0; index < register.width / 8; index++) {
+      const byte = register.offset + index;
+      const inByte = (bits: number): number => (bits >>> (index * 8)) & 0xff;
+      const name = `${owner}: ${set.name} / ${register.name}`;
+      const claim = { register: name, mask: inByte(mask), shown: inByte(shown) };
+      if (claim.mask === 0) continue;
+      const there = bytes.get(byte) ?? [];
+      const conflict = conflictAt(byte, claim, there);
+      if (conflict) return conflict;
+      bytes.set(byte, [...there, claim]);
+    }
+  }
+  return bytes;
+};
+
+/**
+ * Whether the sets are forms of one capability, told apart by their conditions (MSI with 32 and with 64 bits). That no
+ * device meets two of them is the owner's word; where one does, the second is left out of its table and reported.
+ */
+const areForms = (one: OwnedSet, other: OwnedSet): boolean =>
+  one.owner === other.owner && one.set.when !== undefined && other.set.when !== undefined;
+
+/** Whether both sets can lie at the same place of one device. Where a capability lies, only the device knows. */
+const sameAnchor = (one: Anchor, other: Anchor): boolean => {
+  if (one.kind === 'header') return other.kind === 'header' && one.types.some((type) => other.types.includes(type));
+  return other.kind === one.kind && other.id === one.id;
+};
+
+const agree = (one: number | undefined, other: number | undefined): boolean =>
+  one === undefined || other === undefined || one === other;
+
+/** Device ids that a match is for, from the first to the last. */
+const rangeOf = ({ device, devices }: DeviceMatch): { readonly from: number; readonly to: number } =>
+  devices ?? (device === undefined ? { from: 0, to: 0xffff } : { from: device, to: device });
+
+const rangesMeet = (one: DeviceMatch, other: DeviceMatch): boolean =>
+  rangeOf(one).from <= rangeOf(other).to && rangeOf(other).from <= rangeOf(one).to;
+
+const namesIds = ({ device, devices }: DeviceMatch): boolean => device !== undefined || devices !== undefined;
+
+/**
+ * Whether one names ids and the other a class, so that nothing can be compared. A quirk for one device is not refused
+ * because another is for a class of its vendor: if the device is of that class, its own table tells.
+ */
+const cannotTell = (one: DeviceMatch, other: DeviceMatch): boolean =>
+  namesIds(one) !== namesIds(other) &&
+  (one.class === undefined) !== (other.class === undefined) &&
+  namesIds(one) === (one.class === undefined);
+
+/** Whether a device can exist that both describe, as far as they can be compared. */
+const matchesIntersect = (one: DeviceMatch, other: DeviceMatch): boolean =>
+  one.vendor === other.vendor &&
+  !cannotTell(one, other) &&
+  rangesMeet(one, other) &&
+  agree(one.function, other.function) &&
+  agree(one.subsystemVendor, other.subsystemVendor) &&
+  agree(one.subsystemDevice, other.subsystemDevice) &&
+  (one.class === undefined ||
+    other.class === undefined ||
+    ((one.class.value ^ other.class.value) & one.class.mask & other.class.mask) === 0);
+
+const sameDevice = (one: OwnedSet, other: OwnedSet): boolean =>
+  one.match === undefined ||
+  other.match === undefined ||
+  one.match.some((first) => other.match?.some((second) => matchesIntersect(first, second)));
+
+/**
+ * Finds two registers that claim the same bit of a device both are for: within one added set, between two of them, or
+ * between an added set and one that is there already. Sets with different anchors are not compared: whether a quirk
+ * lies over a capability is seen when a device's table is compiled.
+ */
+export const findOverlap = (added: readonly OwnedSet[], present: readonly OwnedSet[] = []): Overlap | undefined => {
+  const maps = new Map<OwnedSet, ByteMap>();
+  const mapOf = (owned: OwnedSet): ByteMap | Overlap => {
+    const known = maps.get(owned);
+    if (known) return known;
+    const map = byteMap(owned);
+    if ('register' in map) return map;
+    maps.set(owned, map);
+    return map;
+  };
+  for (const [index, one] of added.entries()) {
+    const map = mapOf(one);
+    if ('register' in map) return map;
+    for (const other of [...present, ...added.slice(0, index)]) {
+      if (!sameAnchor(one.set.anchor, other.set.anchor) || !sameDevice(one, other) || areForms(one, other)) continue;
+      const theirs = mapOf(other);
+      if ('register' in theirs) return theirs;
+      for (const [byte, claims] of map) {
+        for (const claim of claims) {
+          const conflict = conflictAt(byte, claim, theirs.get(byte));
+          if (conflict) return conflict;
+        }
+      }
+    }
+  }
+  return undefined;
+};

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+
+import { functionOf, hex } from '../bdf.ts';
+import { fail } from '../errors/index.ts';
+import type { PciIdentity } from '../platform/pci.ts';
+import { type FieldSet, header, type Register } from '../space/declaration.ts';
+import type { Surgery } from '../space/surgery.ts';
+
+export { Status } from '../ring/layout.ts';
+export type { Behaviour, RegisterAccess, SharedWords } from '../space/behaviour.ts';
+export {
+  bit,
+  bits,
+  capability,
+  extendedCapability,
+  type FieldSet,
+  header,
+  type Register,
+  register,
+} from '../space/declaration.ts';
+export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
+export { clearOnly, type Key, type Lock, lock, onlyValues, onlyWhile } from './blocks.ts';
+export { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from './conditions.ts';
+
+/** Which devices a quirk is for. Every key that is given has to agree; numbers as in the device's registers. */
+export interface DeviceMatch {
+  readonly vendor: number;
+  readonly device?: number;
+  /** Instead of `device`: every id from the first to the last. */
+  readonly devices?: { readonly from: number; readonly to: number };
+  readonly subsystemVendor?: number;
+  readonly subsystemDevice?: number;
+  /** 24-bit class code with the mask of its bits that count. */
+  readonly class?: { readonly value: number; readonly mask: number };
+  /** Number of the function in its slot, 0..7. */
+  readonly function?: number;
+}
+
+export interface QuirkDefinition {
+  /** `vendor/family`, unique. */
+  readonly name: string;
+  /** Where the facts come from: a data sheet, an erratum, a driver. */
+  readonly source: string;
+  readonly match: readonly DeviceMatch[];
+  /** Registers at absolute offsets, or sets at a capability. */
+  readonly fields?: readonly (Register | FieldSet)[];
+  /** Changes of the shape of config space: capabilities hidden, linked again, added; a limit of its size. */
+  readonly surgery?: readonly Surgery[];
+}
+
+/** Facts about devices that the bundled fields do not know. */
+export interface Quirk {
+  readonly kind: 'quirk';
+  readonly name: string;
+  readonly source: string;
+  readonly match: readonly DeviceMatch[];
+  readonly sets: readonly FieldSet[];
+  readonly surgery: readonly Surgery[];
+}
+
+const isSet = (field: Register | FieldSet): field is FieldSet => 'anchor' in field;
+
+const isId = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffff;
+const isClass = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffffff;
+
+/** @param refuse throws */
+const checkMatch = (one: DeviceMatch, refuse: (key: string, why: string) => void): void => {
+  const { devices, function: fn } = one;
+  for (const key of ['vendor', 'device', 'subsystemVendor', 'subsystemDevice'] as const) {
+    const value = one[key];
+    if (value !== undefined && !isId(value)) refuse(key, `${value} is not a 16-bit id`);
+  }
+  if (devices !== undefined) {
+    if (one.device !== undefined) refuse('devices', 'name one device or several, not both');
+    const { from, to } = devices;
+    if (!isId(from) || !isId(to) || from > to) refuse('devices', `${from} to ${to} is not a range of 16-bit ids`);
+  }
+  if (one.class !== undefined) {
+    const { value, mask } = one.class;
+    if (!isClass(value) || !isClass(mask)) refuse('class', 'value and mask have 24 bits');
+    if (mask === 0 || (value & ~mask) !== 0) refuse('class', 'the mask leaves out bits of the value, or all');
+  }
+  if (fn !== undefined && !(Number.isInteger(fn) && fn >= 0 && fn <= 7)) refuse('function', `${fn} is not 0 to 7`);
+};
+
+/**
+ * Defines a quirk.
+ *
+ * @throws PcibackError `QUIRK_INVALID` naming the quirk and the part that is wrong.
+ */
+export const defineQuirk = (definition: QuirkDefinition): Quirk => {
+  const { name, source, match, fields = [], surgery = [] } = definition;
+  const refuse = (where: string, why: string): never => fail('QUIRK_INVALID', { quirk: name, where, why });
+  if (!/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)*$/.test(name)) refuse('name', 'use lower-case words: vendor/family');
+  if (source.trim() === '') refuse('source', 'say where the facts come from');
+  if (match.length === 0) refuse('match', 'name at least one device');
+  if (fields.length === 0 && surgery.length === 0) refuse('fields', 'declare at least one register, or surgery');
+  for (const one of surgery) {
+    if (one.kind === 'limit' && (one.size % 4 !== 0 || one.size < 0x40 || one.size > 4096)) {
+      refuse('surgery', `a config size of ${one.size} bytes is not a multiple of 4 between 64 and 4096`);
+    }
+  }
+  for (const [index, one] of match.entries()) {
+    checkMatch(one, (key, why) => refuse(`match[${index}].${key}`, why));
+  }
+  const absolute = fields.filter((field): field is Register => !isSet(field));
+  for (const one of absolute) if (one.claims.length === 0) refuse(`register ${one.name}`, 'it claims no bit');
+  const sets = fields.filter(isSet);
+  return {
+    kind: 'quirk',
+    name,
+    source,
+    match,
+    surgery,
+    sets: absolute.length === 0 ? sets : [header(name, [0, 1], absolute), ...sets],
+  };
+};
+
+/** `ids('14e4', ['1644', '1645'])`: hexadecimal vendor and device ids as lspci prints them. */
+export const ids = (vendor: string, devices: readonly string[]): DeviceMatch[] =>
+  devices.map((device) => ({ vendor: id(vendor), device: id(device) }));
+
+const id = (text: string): number => {
+  if (!/^[0-9a-fA-F]{4}$/.test(text))
+    fail('QUIRK_INVALID', { quirk: text, where: 'ids', why: 'an id has four hexadecimal digits' });
+  return Number.parseInt(text, 16);
+};
+
+/** What {@link matches} has to know of a device. */
+export type Matchable = Pick<
+  PciIdentity,
+  'bdf' | 'vendor' | 'device' | 'subsystemVendor' | 'subsystemDevice' | 'class'
+>;
+
+/** Whether a quirk is for this device. */
+export const matches = (quirk: Pick<Quirk, 'match'>, identity: Matchable): boolean =>
+  quirk.match.some(
+    (one) =>
+      one.vendor === identity.vendor &&
+      (one.device === undefined || one.device === identity.device) &&
+      (one.devices === undefined || (one.devices.from <= identity.device && identity.device <= one.devices.to)) &&
+      (one.function === undefined || one.function === functionOf(identity.bdf)) &&
+      (one.subsystemVendor === undefined || one.subsystemVendor === identity.subsystemVendor) &&
+      (one.subsystemDevice === undefined || one.subsystemDevice === identity.subsystemDevice) &&
+      (one.class === undefined || (identity.class & one.class.mask) === (one.class.value & one.class.mask)),
+  );
+
+/** `14e4:1659`, for messages. */
+export const formatIds = (identity: Pick<PciIdentity, 'vendor' | 'device'>): string =>
+  `${hex(identity.vendor, 4)}:${hex(identity.device, 4)}`;

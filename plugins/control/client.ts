@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+
+import { connect } from 'node:net';
+import { catalogue, describeError, type ErrorCode, fail, PcibackError } from '../../core/errors/index.ts';
+import { type Answer, type ErrorAnswer, LONGEST_ANSWER, type Operation, type Operations } from './protocol.ts';
+
+/** Milliseconds that a running pciback may take. */
+const PATIENCE = 10_000;
+
+const isCode = (code: string): code is ErrorCode => Object.hasOwn(catalogue, code);
+
+const remoteError = ({ code, message, solve, facts }: ErrorAnswer): Error =>
+  isCode(code)
+    ? new PcibackError(code, message, solve, { ...facts })
+    : new Error(`the running pciback failed: ${message}`);
+
+/** One exchange: connects, sends one line, reads one line. */
+const exchange = (path: string, line: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(path);
+    let text = '';
+    const end = (settle: () => void): void => {
+      socket.destroy();
+      settle();
+    };
+    socket.setEncoding('utf8');
+    socket.setTimeout(PATIENCE, () => end(() => reject(new Error('it does not answer'))));
+    socket.once('error', (error) => end(() => reject(error)));
+    socket.once('close', () => reject(new Error('it closed the connection')));
+    socket.on('data', (part: string) => {
+      text += part;
+      if (text.length > LONGEST_ANSWER) end(() => reject(new Error('its answer is too long')));
+      else if (text.endsWith('\n')) end(() => resolve(text));
+    });
+    socket.write(`${line}\n`);
+  });
+
+/** Whether the error says that no pciback listens at the socket. */
+const nobody = (error: unknown): boolean =>
+  ['ENOENT', 'ECONNREFUSED'].includes(String((error as NodeJS.ErrnoException).code));
+
+/** Asks the pciback that runs on this host. */
+export class ControlClient {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Asks, if a pciback listens at the socket.
+   *
+   * @returns `undefined` when there is none
+   * @throws PcibackError what the operation is refused for; `CONTROL_UNREACHABLE` when the socket cannot be used
+   */
+  async ask<Name extends Operation>(
+    op: Name,
+    args: Operations[Name]['asks'],
+  ): Promise<Operations[Name]['answers'] | undefined> {
+    let text: string;
+    try {
+      text = await exchange(this.#path, JSON.stringify({ id: 1, op, args }));
+    } catch (error) {
+      if (nobody(error)) return undefined;
+      return fail('CONTROL_UNREACHABLE', { path: this.#path, why: describeError(error) }, error);
+    }
+    const answer = JSON.parse(text) as Answer;
+    if (!answer.ok) throw remoteError(answer.error);
+    return answer.result as Operations[Name]['answers'];
+  }
+
+  /** As {@link ask}, and refuses when no pciback runs. @throws PcibackError `CONTROL_UNREACHABLE` */
+  async require<Name extends Operation>(
+    op: Name,
+    args: Operations[Name]['asks'],
+  ): Promise<Operations[Name]['answers']> {
+    return (await this.ask(op, args)) ?? fail('CONTROL_UNREACHABLE', { path: this.#path, why: 'nobody listens there' });
+  }
+}

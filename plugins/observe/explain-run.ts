@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf, parseBdf } from '../../core/bdf.ts';
+import type { LoadedConfig } from '../../core/config/index.ts';
+import { fail } from '../../core/errors/index.ts';
+import type { CommandContext } from '../../core/plugin/index.ts';
+import { configure, overridesOf } from '../commands/setup.ts';
+import { ControlClient, type DenialsReport, type ExplainReport, type Operations } from '../control/index.ts';
+import { painter, printDenied, printExplained, printMap } from './explain-report.ts';
+
+/** `0xe8:2`. @throws PcibackError `USAGE` */
+const parseRange = (text: string | undefined): { readonly offset?: number; readonly size?: number } => {
+  if (text === undefined) return {};
+  const match = /^(?:0x)?([0-9a-f]{1,3})(?::(\d{1,4}))?$/i.exec(text);
+  if (match === null) {
+    return fail('USAGE', { what: `"${text}" is not OFFSET[:SIZE], for example 0xe8:2`, nearest: undefined });
+  }
+  const [, offset = '', size] = match;
+  return { offset: Number.parseInt(offset, 16), ...(size === undefined ? {} : { size: Number.parseInt(size, 10) }) };
+};
+
+type Asked = Operations['explain']['asks'];
+
+interface Answers {
+  readonly explained: ExplainReport;
+  readonly denied: DenialsReport;
+  /** No pciback runs: this is what would be. */
+  readonly wouldBe: boolean;
+}
+
+const fromDaemon = async (loaded: LoadedConfig, asked: Asked): Promise<Answers | undefined> => {
+  const { control } = loaded.config;
+  if (control === false) return undefined;
+  const client = new ControlClient(control);
+  const explained = await client.ask('explain', asked);
+  if (explained === undefined) return undefined;
+  return { explained, denied: await client.require('denials', { bdf: asked.bdf }), wouldBe: false };
+};
+
+const fromHere = async (loaded: LoadedConfig, asked: Asked, dump: string | undefined): Promise<Answers> => {
+  const { withoutDaemon } = await import('./explain-offline.ts');
+  return withoutDaemon(loaded, parseBdf(asked.bdf), dump, (control) => ({
+    explained: control.explain(asked),
+    denied: control.denials(asked),
+    wouldBe: true,
+  }));
+};
+
+/**
+ * Prints what a guest can do with config space of a device.
+ *
+ * @returns 0
+ * @throws PcibackError `BDF_SYNTAX`, `USAGE`, `DEVICE_NOT_SEIZED` and what there is without a running pciback
+ */
+export const runExplain = async (context: CommandContext): Promise<number> => {
+  const { options, print } = context;
+  const [address = '', rangeText] = context.arguments;
+  const map = options.map === true;
+  const asked: Asked = { bdf: formatBdf(parseBdf(address)), ...parseRange(rangeText), ...(map ? { map } : {}) };
+  const dump = typeof options.dump === 'string' ? options.dump : undefined;
+  const loaded = await configure(overridesOf(options));
+  const answers =
+    (dump === undefined ? await fromDaemon(loaded, asked) : undefined) ?? (await fromHere(loaded, asked, dump));
+  const { explained, denied, wouldBe } = answers;
+  if (options.json === true) {
+    const shown = options.denied === true ? denied : explained;
+    print(JSON.stringify({ ...shown, wouldBe }, undefined, 2));
+    return 0;
+  }
+  const paint = painter(process.stdout.isTTY && process.env.NO_COLOR === undefined ? 'colours' : 'plain');
+  if (wouldBe) print('no pciback was asked: this is what a guest would get');
+  if (options.denied === true) printDenied(denied, print);
+  else if (map) printMap(explained, paint, print);
+  else printExplained(explained, print);
+  return 0;
+};

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+
+import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+
+export const explain: CommandDefinition = {
+  name: 'explain',
+  summary: 'show who owns each bit of a device’s config space, and what was refused',
+  details: `With OFFSET, per bit: who owns it, and what a read and a write of the guest do. OFFSET and SIZE as in
+"0xe8:2"; OFFSET is hexadecimal, SIZE is 1 byte if missing. Without OFFSET: every register with an owner.
+
+The pciback that runs on this host is asked. Without one, or with --dump, it shows what a guest would get: the device of
+this host, or of a dump made by lspci -xxxx, with the plugins and quirks of the rc file.`,
+  arguments: [
+    { name: '<bdf>', description: 'address of the device: [DDDD:]BB:SS.F' },
+    { name: '[range]', description: 'OFFSET[:SIZE], for example 0xe8:2' },
+  ],
+  options: [
+    { flags: '--denied', description: 'the refused writes of the guest, with reasons and counts' },
+    { flags: '--map', description: 'the whole config space: kinds of owners, and what was read, written and denied' },
+    { flags: '--dump <file>', description: 'explain a device of this dump; no running pciback is asked' },
+    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+    { flags: '--control <path>', description: 'socket of the running pciback, instead of the rc file’s' },
+    {
+      flags: '--fields <preset>',
+      description: 'without a running pciback: the preset, instead of the rc file’s',
+      choices: ['kernel', 'full'],
+    },
+    { flags: '--json', description: 'print one JSON document' },
+  ],
+  run: async (context) => (await import('./explain-run.ts')).runExplain(context),
+};
+
+export default definePlugin({
+  name: 'observe/explain',
+  api: '^1.0',
+  apply: (host) => {
+    host.commands.add(explain);
+  },
+});

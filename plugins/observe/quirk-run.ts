@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+
+import { readFile, writeFile } from 'node:fs/promises';
+import { extname, resolve } from 'node:path';
+import { formatBdf, parseBdf } from '../../core/bdf.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
+import type { CommandContext } from '../../core/plugin/index.ts';
+import { columns } from '../columns.ts';
+import { configure, overridesOf } from '../commands/setup.ts';
+import { ControlClient, type QuirkChange } from '../control/index.ts';
+import { learn, quirkJson, quirkSource } from './learn.ts';
+import { parseRecording } from './recording.ts';
+
+const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });
+
+const required = (context: CommandContext, name: string): string => {
+  const [action = '', what] = context.arguments;
+  return what ?? usage(`quirk ${action} needs ${name}`);
+};
+
+const clientOf = async (context: CommandContext): Promise<ControlClient> => {
+  const { config } = await configure(overridesOf(context.options));
+  if (config.control !== false) return new ControlClient(config.control);
+  return usage('the rc file says "control: false", so the running pciback cannot be asked');
+};
+
+const printChange = (context: CommandContext, verb: string, change: QuirkChange): number => {
+  const { names, devices, waiting, ms, failures } = change;
+  if (context.options.json === true) context.print(JSON.stringify(change, undefined, 2));
+  else {
+    const later = waiting === 0 ? '' : `, ${waiting} more when they leave low power or reset`;
+    context.print(`${names.join(', ')} ${verb}: in force for ${devices} assigned devices${later}, ${ms.toFixed(2)} ms`);
+    for (const { bdf, why } of failures) context.print(`  ${bdf} keeps its old registers: ${why}`);
+  }
+  return failures.length === 0 ? 0 : 1;
+};
+
+/** The kernel's syntax has an address and a register; a path has neither. */
+const isText = (what: string): boolean => /^\s*([0-9a-fx]+:)?[0-9a-fx]+:[0-9a-fx]+\.[0-7]\s*-/i.test(what);
+
+const load = async (context: CommandContext): Promise<number> => {
+  const what = required(context, 'a file or a text');
+  const { device } = context.options;
+  const devices = Array.isArray(device) ? device.map((one) => formatBdf(parseBdf(one))) : undefined;
+  const client = await clientOf(context);
+  if (!isText(what)) {
+    const file = resolve(what);
+    const change = await client.require('quirk-load', { file, ...(devices === undefined ? {} : { devices }) });
+    return printChange(context, 'loaded', change);
+  }
+  if (devices !== undefined) usage('a text names its device itself: leave --device out');
+  return printChange(context, 'loaded', await client.require('quirk-text', { text: what }));
+};
+
+const unload = async (context: CommandContext): Promise<number> => {
+  const name = required(context, 'the name of a quirk');
+  return printChange(context, 'unloaded', await (await clientOf(context)).require('quirk-unload', { name }));
+};
+
+const list = async (context: CommandContext): Promise<number> => {
+  const { quirks } = await (await clientOf(context)).require('quirk-list', {});
+  if (context.options.json === true) context.print(JSON.stringify({ quirks }, undefined, 2));
+  else {
+    const rows = quirks.map(({ name, origin, devices }) => [name, origin, devices.join(' ') || '-']);
+    for (const line of columns([['quirk', 'from', 'in force for'], ...rows])) context.print(line);
+  }
+  return 0;
+};
+
+const readRecording = async (file: string) => {
+  try {
+    return parseRecording(await readFile(file, 'utf8'), file);
+  } catch (error) {
+    if (!(error instanceof Error && 'errno' in error)) throw error;
+    return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
+  }
+};
+
+const runLearn = async (context: CommandContext): Promise<number> => {
+  const recording = await readRecording(resolve(required(context, 'a recording')));
+  const lesson = learn(recording);
+  if (lesson.registers.length === 0) {
+    context.print('nothing to learn: no write without a field changed anything');
+    return 0;
+  }
+  const { output } = context.options;
+  const form = typeof output === 'string' ? extname(output) : '.ts';
+  if (form !== '.ts' && form !== '.json') usage(`a quirk ends in .ts or .json, not "${form}"`);
+  const text = form === '.ts' ? quirkSource(recording, lesson) : quirkJson(recording, lesson);
+  if (typeof output !== 'string') context.print(text.trimEnd());
+  else {
+    await writeFile(output, text);
+    const bits = lesson.registers.map(({ offset, mask }) => `0x${offset.toString(16)} mask 0x${mask.toString(16)}`);
+    context.print(`${output}: ${lesson.registers.length} registers (${bits.join(', ')})`);
+  }
+  return 0;
+};
+
+const actions: Readonly<Record<string, (context: CommandContext) => Promise<number>>> = {
+  load,
+  unload,
+  list,
+  learn: runLearn,
+};
+
+/**
+ * Runs one of the actions.
+ *
+ * @returns 0; 1 when a device keeps its old registers
+ * @throws PcibackError `USAGE`, `FILE_UNREADABLE`, `CONTROL_UNREACHABLE`, and what the running pciback refuses
+ */
+export const runQuirk = async (context: CommandContext): Promise<number> => {
+  const [action = ''] = context.arguments;
+  const run = Object.hasOwn(actions, action) ? actions[action] : undefined;
+  const known = Object.keys(actions);
+  if (run === undefined) return usage(`quirk has no action "${action}"`, nearest(action, known));
+  return run(context);
+};

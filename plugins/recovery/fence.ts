@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf } from '../../core/bdf.ts';
+import type { Config } from '../../core/config/schema.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
+import type { FenceReason, GuestFacts } from '../../core/facts.ts';
+import type { Hooks } from '../../core/hooks/index.ts';
+import type { Logger } from '../../core/log.ts';
+import type { DomainControl, Platform } from '../../core/platform/index.ts';
+import type { Assignment, SeizedDevice } from '../../core/stub/index.ts';
+
+/** What an operator lets follow when a device was fenced. */
+export type AfterFence = Config['errors']['onFailure'];
+
+/** What a fence is made with. */
+export interface FenceTerms {
+  readonly platform: Pick<Platform, 'name' | 'domains'>;
+  readonly hooks: Hooks;
+  readonly log: Logger;
+  readonly onFailure: AfterFence;
+}
+
+/**
+ * Cuts a device off from its guest when the guest cannot be trusted with it any more (S-6): no bus master, no interrupts,
+ * every request fails. Memory and I/O decode stay: switching them off can take the host down (XSA-120).
+ */
+export class Fence {
+  readonly #terms: FenceTerms;
+  readonly #follow: DomainControl['pause'];
+  /** Guests that were paused or destroyed: once is enough. */
+  readonly #followed = new WeakSet<GuestFacts>();
+
+  /** @throws PcibackError `FENCE_UNSUPPORTED` when the platform cannot do what is to follow */
+  constructor(terms: FenceTerms) {
+    this.#terms = terms;
+    const { onFailure, platform } = terms;
+    if (onFailure === 'fence') return;
+    this.#follow =
+      platform.domains?.[onFailure] ?? fail('FENCE_UNSUPPORTED', { platform: platform.name, action: onFailure });
+  }
+
+  /**
+   * Fences. A step that fails is logged and keeps no other from being done; a device that is fenced already stays so.
+   *
+   * @param markFailed leaves a note for the toolstack
+   */
+  async put(
+    device: SeizedDevice,
+    assignment: Assignment,
+    reason: FenceReason,
+    markFailed: () => Promise<void>,
+  ): Promise<void> {
+    if (assignment.fenced !== undefined) return;
+    const { hooks, log, onFailure } = this.#terms;
+    const { tenant } = assignment;
+    const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
+    for (const error of assignment.fence(reason)) log.error({ ...facts, error }, 'a step of fencing failed');
+    log.error({ ...facts, reason, onFailure }, 'device fenced');
+    hooks.call('deviceFenced', device, tenant, reason);
+    await markFailed();
+    if (this.#follow === undefined || this.#followed.has(tenant)) return;
+    this.#followed.add(tenant);
+    // Its toolstack may take its time, the host's recovery may not.
+    void this.#stop(tenant.domain, this.#follow);
+  }
+
+  async #stop(guest: number, follow: NonNullable<DomainControl['pause']>): Promise<void> {
+    const { log, onFailure } = this.#terms;
+    try {
+      await follow(guest);
+      log.warn({ guest, onFailure }, 'guest stopped');
+    } catch (error) {
+      log.error({ guest, onFailure, error: describeError(error) }, 'guest not stopped');
+    }
+  }
+}

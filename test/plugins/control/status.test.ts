@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silent } from '../../../core/log.ts';
+import { Control, ControlServer, type StatusReport } from '../../../plugins/control/index.ts';
+import { runStatus } from '../../../plugins/control/status-run.ts';
+import { sample } from '../../../plugins/platforms/embedded/index.ts';
+import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
+
+describe('pciback status', () => {
+  const nic = sample('e1000e');
+  const lane = {
+    report: () => ({ guests: 1, urgent: true, watchedMs: 1234, wakeMs: 0.04, found: 7, inVain: 2, wakes: 5 }),
+  };
+  let home: string;
+  let path: string;
+  let host: EmbeddedHost;
+  let server: ControlServer;
+
+  beforeEach(async () => {
+    home = mkdtempSync(join(tmpdir(), 'pciback-status-'));
+    path = join(home, 'control.sock');
+    host = await startEmbeddedHost({ devices: [nic] });
+    server = await ControlServer.start(path, new Control({ ...host, platform: 'embedded', answerer: lane }), silent);
+  });
+  afterEach(async () => {
+    await server.close();
+    await host.close();
+    rmSync(home, { recursive: true });
+  });
+
+  const status = async (json = false): Promise<string[]> => {
+    const printed: string[] = [];
+    const context = {
+      arguments: [],
+      options: { control: path, json },
+      print: (line: string) => printed.push(line),
+      stop: new Promise<never>(() => undefined),
+      log: silent,
+    };
+    expect(await runStatus(context)).toBe(0);
+    return printed;
+  };
+
+  it('says that there is nothing, and what watching costs', async () => {
+    const [process, thread, ...rest] = await status();
+    expect(process).toMatch(/^pciback, process \d+, on platform embedded$/);
+    expect(thread).toBe(
+      'answering thread: 1 guests, 5 wake-ups of 0.04 ms, 7 requests found by watching, 2 watches in vain, 1.2 s of one CPU spent on it, goes before other programs',
+    );
+    expect(rest).toEqual(['', 'no guest', '', 'no device']);
+  });
+
+  it('lists guests and devices', async () => {
+    const guest = await host.guest([nic.bdf]);
+    await guest.reached(4);
+    const rows = (await status()).map((row) => row.split(/ +/).join(' '));
+    expect(rows).toContain('guest name state requests refused writes devices');
+    expect(rows.some((row) => /^\d+ \S+ Connected \d+ \d+ 0000:01:00\.0$/.test(row))).toBe(true);
+    expect(rows).toContain('device id guest interrupts');
+    expect(rows.some((row) => /^0000:01:00\.0 8086:10d3 \d+ strict$/.test(row))).toBe(true);
+  });
+
+  it('prints one JSON document', async () => {
+    const report = JSON.parse((await status(true)).join('\n')) as StatusReport;
+    expect(report).toMatchObject({ platform: 'embedded', guests: [], devices: [], lane: lane.report() });
+  });
+});

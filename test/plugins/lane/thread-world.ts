@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+
+import { onTestFinished } from 'vitest';
+import { Dispatcher } from '../../../core/dispatcher/index.ts';
+import type { Platform } from '../../../core/platform/index.ts';
+import type { WatchPolicy } from '../../../core/platform/watch.ts';
+import { compileSpace } from '../../../core/space/compile.ts';
+import { ConfigSpace } from '../../../core/space/config-space.ts';
+import { Refusals } from '../../../core/space/refusals.ts';
+import { Connection } from '../../../core/xenbus/connection.ts';
+import { endpointHeader } from '../../../plugins/fields/header.ts';
+import { Lane } from '../../../plugins/lane/index.ts';
+import { realClock } from '../../../plugins/platforms/embedded/clock.ts';
+import { FakeDevice, FakeFunction } from '../../kit/index.ts';
+import { SharedEvents } from '../../kit/threads/shared-bell.ts';
+
+const PORT = 3;
+
+/** A thread that runs a source file: Node 20 itself runs no TypeScript. */
+export const source = (file: string): URL => {
+  const jiti = import.meta.resolve('jiti');
+  const path = new URL(file, import.meta.url).pathname;
+  const code = `import { createJiti } from ${JSON.stringify(jiti)};
+await createJiti(${JSON.stringify(import.meta.url)}).import(${JSON.stringify(path)});`;
+  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+};
+
+export const policies: Readonly<Record<'adaptive' | 'never', WatchPolicy>> = {
+  adaptive: { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
+  never: { longest: 0, wakeUps: 1000, shortest: 0, patience: 0 },
+};
+
+/**
+ * A network card behind a lane in a thread of its own, and this thread as the control thread. The guest has its seat when
+ * this returns, which is before the lane runs.
+ *
+ * @param ring ends the lane's sleep
+ */
+export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) => void = (events) => events.ring()) => {
+  const hardware = new FakeFunction({
+    identity: { vendor: 0x8086, device: 0x10d3 },
+    image: [
+      [0, 4, 0x10d38086],
+      [4, 4, 0x00100000],
+    ],
+  });
+  const device = new FakeDevice(hardware);
+  /** Refused writes of four bytes at offset 0: how often which value. */
+  const denied = new Map<number, number>();
+  const sink = {
+    failed: (offset: number, error: unknown) => {
+      throw new Error(`access at ${offset}`, { cause: error });
+    },
+    denied: (
+      offset: number,
+      size: number,
+      value: number,
+      _mask: number,
+      _why: unknown,
+      _by: unknown,
+      times: number,
+    ) => {
+      if (offset !== 0 || size !== 4) throw new Error(`${size} bytes at ${offset} were refused`);
+      denied.set(value, (denied.get(value) ?? 0) + times);
+    },
+  };
+  const table = compileSpace(device, [{ owner: 'fields/header', set: endpointHeader }], {
+    unhandled: 'drop',
+    deny: (offset) => {
+      throw new Error(`a behaviour refused a write at ${offset}`);
+    },
+    skipped: (set, why) => {
+      throw new Error(`${set}: ${why}`);
+    },
+  });
+  const space = new ConfigSpace(hardware, table, sink);
+  const target = { assignment: { space, interrupts: undefined as never } };
+  const counts = { dispatched: 0, delivered: 0, unmasked: 0, caughtUp: 0, shown: 0 };
+  const dispatcher = new Dispatcher(
+    {
+      lookup: (_segment, _bus, devfn) => {
+        counts.dispatched++;
+        return devfn === 0 ? target : undefined;
+      },
+    },
+    (error) => {
+      throw error;
+    },
+  );
+  const page = new SharedArrayBuffer(4096);
+  const events = new SharedEvents();
+  let listener: () => void = () => undefined;
+  const lane = new Lane({
+    module: source('../../kit/threads/lane-thread.ts'),
+    own: events.memory,
+    policy,
+    ring: () => ring(events),
+    deliver: () => {
+      counts.delivered++;
+      listener();
+    },
+    lost: () => undefined,
+    failed: (error) => {
+      throw error;
+    },
+  });
+  onTestFinished(() => {
+    lane.halt();
+    events.ring();
+  });
+  const platform = {
+    clock: realClock,
+    grants: { map: () => ({ memory: page, reference: page, unmap: () => undefined }) },
+    events: {
+      bindInterdomain: (_domain: number, _port: number, heard: () => void) => {
+        listener = heard;
+        const channel = events.channel(PORT);
+        return {
+          ...channel,
+          unmask: () => {
+            counts.unmasked++;
+            channel.unmask();
+          },
+        };
+      },
+    },
+    answerer: lane,
+  } as unknown as Platform;
+  const refusals = new Refusals();
+  const catchUp = (): void => {
+    counts.caughtUp++;
+    refusals.take((_address, offset, size, value, mask, times) => {
+      space.refusedElsewhere(offset, size, value, mask, times);
+    });
+    space.closeGates();
+  };
+  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, catchUp);
+  const show = (): void => {
+    counts.shown++;
+    connection.show(() => ({
+      addresses: Int32Array.of(0),
+      devices: [space.deviceView],
+      ...dispatcher.counters,
+      refusals: refusals.memory,
+    }));
+  };
+  show();
+  return { port: PORT, page, events, lane, connection, dispatcher, device, space, denied, refusals, counts, show };
+};
