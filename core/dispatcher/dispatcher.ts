@@ -3,8 +3,8 @@
 import type { DeviceInterrupts } from '../interrupts.ts';
 import { Command, commandNames, Status, statusName } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
-import { PENDING } from '../space/behaviour.ts';
 import type { ConfigSpace } from '../space/config-space.ts';
+import { Outcome } from '../space/outcome.ts';
 import type { GuestView } from '../space/views.ts';
 
 /** A device as the dispatcher needs it; without an assignment no guest has it at this moment. */
@@ -57,14 +57,14 @@ export class Dispatcher {
     const command = request.cmd;
     const counter = command < UNKNOWN ? command : UNKNOWN;
     this.#requests[counter] = (this.#requests[counter] as number) + 1;
-    let status: number;
+    let status: Outcome;
     try {
       status = this.#run(request, command);
     } catch (error) {
       status = Status.opFailed;
       this.#failed(error);
     }
-    if (status === PENDING) return false;
+    if (status === Outcome.later) return false;
     this.settle(request, status);
     return true;
   }
@@ -76,7 +76,7 @@ export class Dispatcher {
     this.#statuses[counter] = (this.#statuses[counter] as number) + 1;
   }
 
-  #run(request: Request, command: number): number {
+  #run(request: Request, command: number): Outcome {
     const { segment, bus, devfn } = request;
     // Range checks come before the mapper (S-2): a mapper sees only addresses that exist.
     if (segment > 0xffff || bus > 0xff || devfn > 0xff) return Status.devNotFound;
@@ -121,7 +121,7 @@ export class Dispatcher {
 }
 
 /** Apart from the rest, which the compiler then keeps in one piece for reads. */
-const write = (target: NonNullable<Target['assignment']>, request: Request): number => {
+const write = (target: NonNullable<Target['assignment']>, request: Request): Outcome => {
   const status = target.space.write(request.offset, request.size, request.bits);
   if (status === Status.success) target.line?.follow();
   return status;

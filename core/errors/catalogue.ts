@@ -143,6 +143,11 @@ export const catalogue = {
       `plugin ${f.plugin} failed in hook ${f.hook}${f.device === '' ? '' : ` for ${f.device}`}${f.offset === '' ? '' : ` at offset ${f.offset}`}: ${f.why}`,
     () => 'Only this device is affected. Unload the plugin or report it to its author.',
   ),
+  PLUGIN_FAULT: entry(
+    (f: { plugin: string; what: string; place: string; why: string }) =>
+      `plugin ${f.plugin} failed in ${f.what}${f.place === '' ? '' : ` for ${f.place}`}: ${f.why}`,
+    () => 'Only what asked is affected. Unload the plugin, or report it to its author.',
+  ),
   POLICY_FAILED: entry(
     (f: { policy: string; why: string }) => `interrupt policy "${f.policy}" cannot be used: ${f.why}`,
     () => 'The device is not given to the guest. Choose another policy with `interrupts`, or report it to its author.',

@@ -18,16 +18,16 @@ export type {
 export { type PciFunction, type PciIdentity, type PciResource, ResourceFlag } from '../platform/pci.ts';
 export { Status } from '../ring/layout.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
-export {
-  type Behaviour,
-  type DeviceOperations,
-  PENDING,
-  type PowerState,
-  type RegisterAccess,
+export type {
+  Behaviour,
+  DeviceOperations,
+  PowerState,
+  RegisterAccess,
 } from '../space/behaviour.ts';
 export type { BitClaim, FieldSet, Register } from '../space/declaration.ts';
 export { bit, bits, capability, extendedCapability, header, register } from '../space/declaration.ts';
-export type { QuietWrites } from '../space/quiet.ts';
+export type { DescribedWrites } from '../space/described-writes.ts';
+export { Outcome } from '../space/outcome.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export * from './command.ts';
 export * from './definition.ts';

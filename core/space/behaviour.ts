@@ -3,12 +3,8 @@
 import type { InterruptType, IntxAnswer, IntxState } from '../interrupts.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import type { CapabilityLists } from './capabilities.ts';
-import type { QuietWrites } from './quiet.ts';
-
-/**
- * Status of a register write whose answer comes later, when the device has settled: the guest waits, nobody else does. Not a protocol value; all of those are zero or negative.
- */
-export const PENDING = 1;
+import type { DescribedWrites } from './described-writes.ts';
+import type { Outcome } from './outcome.ts';
 
 export type PowerState = 0 | 1 | 2 | 3;
 
@@ -30,10 +26,10 @@ export interface DeviceOperations {
   setBusMaster(state: 'on' | 'off'): void;
   /** Memory write and invalidate; `false` when the cache line size does not allow it. */
   setInvalidate(state: 'on' | 'off'): boolean;
-  /** Starts the transition to D0..D3hot; a status, or {@link PENDING} while the function needs time. */
-  setPowerState(state: PowerState): number;
-  /** Resets the function, by the reset hook or the host's own methods; answers {@link PENDING} until it has ended. */
-  resetFunction(): number;
+  /** Starts the transition to D0..D3hot; `Outcome.later` while the function needs time. */
+  setPowerState(state: PowerState): Outcome;
+  /** Resets the function, by the reset hook or the host's own methods; answers `Outcome.later` until it has ended. */
+  resetFunction(): Outcome;
   /** Writes without a field pass through for this device and this guest. */
   readonly permissive: boolean;
   /** The administrator lets the guest (a device model) switch interrupts through config space. */
@@ -63,7 +59,10 @@ export interface RegisterAccess {
   read(): number;
   /** Writes the register to hardware. */
   write(value: number): void;
-  /** Records that the guest's write did not do to `mask` what the guest asked; `why` is a constant text. */
+  /**
+   * Records that the guest's write did not do to `mask` what the guest asked; `why` is a constant text. Outside of `write`
+   * there is nothing to refuse: then it does nothing.
+   */
   deny(mask: number, why: string): void;
 }
 
@@ -73,7 +72,11 @@ export interface SharedWords {
   readonly words: number;
 }
 
-/** Code behind a register's bits. It runs for each access of a guest: no allocation, no waiting. */
+/**
+ * Code behind a register's bits. It runs for each access of a guest: no allocation, no waiting. Whatever it throws, but for
+ * what the host refuses, and an answer of another type is its plugin's fault (`PLUGIN_FAULT`): the access fails, and of
+ * `attach` the device is refused to the guest.
+ */
 export interface Behaviour {
   /** What a guest's read shows and a write does, in words, for `pciback explain`. */
   readonly about?: { readonly read?: string; readonly write?: string };
@@ -87,27 +90,27 @@ export interface Behaviour {
   read?(at: RegisterAccess): number;
   /**
    * What `read` gives changes by nothing but a guest's write to this very dword, a reset, and the end of an operation that
-   * answered {@link PENDING}. It is then read once after each of those, and guests are answered from memory.
+   * answered `Outcome.later`. It is then read once after each of those, and guests are answered from memory.
    */
   readonly steady?: boolean;
   /**
    * Writes that `write` need not be asked about. A register with `twofold` or `gated` writes is `steady`, one with `refused`
    * writes has no `read`, and the behaviour owns all of its bits: else they are left to `write`.
    */
-  readonly quiet?: QuietWrites;
+  readonly described?: DescribedWrites;
   /**
-   * What of `quiet` holds as things are: all of it, the same with fewer bits, or `undefined`, nothing. The kind, the words and
-   * the reason are those of `quiet`: by them is found what another thread has left. Asked when such a thread is told about
-   * the device: when its guest gets it, and when plugins, quirks or the interrupt policy change; never per access. Missing:
-   * all.
+   * What of `described` holds as things are: all of it, the same with fewer bits, or `undefined`, nothing. The kind, the
+   * words and the reason are those of `described`: by them is found what another thread has left. Asked when such a thread
+   * is told about the device: when its guest gets it, and when plugins, quirks or the interrupt policy change; never per
+   * access. Missing: all.
    */
-  quietNow?(at: RegisterAccess): QuietWrites | undefined;
+  describedNow?(at: RegisterAccess): DescribedWrites | undefined;
   /** Does what a write to a `gated` register put off. */
   close?(at: RegisterAccess): void;
   /**
    * A guest's write, already merged to the whole register.
    *
-   * @returns a protocol status (0: success) or {@link PENDING}. Missing `write`: refused silently, with success.
+   * @returns a protocol status (0: success) or `Outcome.later`. Missing `write`: refused silently, with success.
    */
-  write?(at: RegisterAccess, value: number): number;
+  write?(at: RegisterAccess, value: number): Outcome;
 }

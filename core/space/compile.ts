@@ -4,11 +4,12 @@ import { hex } from '../bdf.ts';
 import type { DeviceOperations } from './behaviour.ts';
 import type { CapabilityLists } from './capabilities.ts';
 import type { FieldSet } from './declaration.ts';
+import { answered, type CodePlace, threw } from './fault.ts';
 import { type Surgery, shapeOf } from './surgery.ts';
-import { type CompiledSpace, type Conflict, type DenyRegister, TableBuilder, type Unhandled } from './table.ts';
+import { type CompiledSpace, type Conflict, TableBuilder, type Unhandled } from './table.ts';
 
-export type { CompiledSpace, Conflict, DenyRegister, PlacedClaim, PlacedRegister, Unhandled } from './table.ts';
-export { carryState, claimedBits } from './table.ts';
+export type { CompiledSpace, Conflict, PlacedClaim, Unhandled } from './table.ts';
+export { carryState } from './table.ts';
 
 /** Something that shapes a device's config space, with the name of the plugin or quirk that brings it. */
 export type Contribution =
@@ -17,7 +18,6 @@ export type Contribution =
 
 export interface CompileOptions {
   readonly unhandled: Unhandled;
-  readonly deny: DenyRegister;
   /** Told about sets that were left out: outside of config space, or over bits that an earlier set has (`conflict`). */
   readonly skipped: (set: string, why: string, conflict?: Conflict) => void;
   /** The table that this one replaces under a running guest: its state goes on. */
@@ -36,6 +36,18 @@ const anchorOf = ({ anchor }: FieldSet, device: DeviceOperations, lists: Capabil
   return list.find((one) => one.id === anchor.id)?.offset;
 };
 
+/** Whether the device has the set in this form. */
+const isHere = (set: FieldSet, place: CodePlace): boolean => {
+  if (set.when === undefined) return true;
+  let here: boolean;
+  try {
+    here = set.when(place.function, place.offset);
+  } catch (error) {
+    return threw(place, 'when', error);
+  }
+  return typeof here === 'boolean' ? here : answered(place, 'when', here, 'true or false');
+};
+
 /**
  * Merges all contributions into the table of one device.
  *
@@ -44,6 +56,7 @@ const anchorOf = ({ anchor }: FieldSet, device: DeviceOperations, lists: Capabil
  * out and reported. Overlaps that no device is needed for are refused before, when plugins are loaded.
  *
  * @throws HostError when the device does not answer
+ * @throws PcibackError `PLUGIN_FAULT` when `attach`, `when` or `shown` of a contribution fails
  */
 export const compileSpace = (
   device: DeviceOperations,
@@ -53,7 +66,7 @@ export const compileSpace = (
   const { hardware } = device;
   const surgeries = contributions.flatMap((one) => ('surgery' in one ? [one.surgery] : []));
   const shape = shapeOf(hardware, hardware.identity.configSize, device.lists, surgeries);
-  const builder = new TableBuilder(device, shape.size, options.deny);
+  const builder = new TableBuilder(device, shape.size);
 
   for (const register of shape.registers) {
     const found = builder.conflict([register], 0);
@@ -64,8 +77,8 @@ export const compileSpace = (
     if (!('set' in contribution)) continue;
     const { owner, set } = contribution;
     const base = anchorOf(set, device, shape.lists);
-    if (base === undefined || set.when?.(hardware, base) === false) continue;
     const named = `${owner}: ${set.name}`;
+    if (base === undefined || !isHere(set, { owner: named, function: hardware, offset: base })) continue;
     const end = set.registers.reduce((most, one) => Math.max(most, base + one.offset + one.width / 8), 0);
     if (end > shape.size) {
       options.skipped(named, `it ends at 0x${hex(end, 3)}, config space at 0x${hex(shape.size, 3)}`);

@@ -2,35 +2,22 @@
 
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
-import { PENDING } from './behaviour.ts';
-import { type CompiledSpace, carryState, claimedBits, type PlacedClaim } from './compile.ts';
-import { refuserOf, viewOf } from './elsewhere.ts';
-import type { AccessRecorder } from './recorder.ts';
+import { type CompiledSpace, carryState, type PlacedClaim } from './compile.ts';
+import type { PlacedDescription } from './described-writes.ts';
+import { Interpreter, reachOf } from './interpreter.ts';
+import { Outcome } from './outcome.ts';
+import type { PlacedRegister, RegisterDenials } from './placed-register.ts';
+import type { AccessRecorder, RecordedAccess } from './recorder.ts';
+import type { Refusal, RefusedWrite } from './refusal.ts';
 import type { DeviceView } from './views.ts';
+
+type Size = 1 | 2 | 4;
 
 /** Told about what did not go as the guest asked; must not allocate for a refusal it has seen before. */
 export interface AccessSink {
-  /** The host refused an access, or a behaviour threw; the guest was answered op_failed. */
+  /** The host refused an access, or a behaviour failed; the guest was answered op_failed. */
   failed(offset: number, error: unknown): void;
-  /**
-   * Bit patterns are signed 32-bit numbers: an unsigned one above 0x7fffffff would be an object on the heap.
-   *
-   * @param offset of the access
-   * @param value bit pattern as written, `size` bytes
-   * @param mask bit pattern of the refused bits of `value`
-   * @param why a constant text for a behaviour's rule; `undefined`: the policy of the bits tells
-   * @param owner of a behaviour; `undefined`: ask the table
-   * @param times how often the same was refused
-   */
-  denied(
-    offset: number,
-    size: number,
-    value: number,
-    mask: number,
-    why: string | undefined,
-    owner: string | undefined,
-    times: number,
-  ): void;
+  denied(refusal: Refusal): void;
 }
 
 /** How often each byte of config space was touched; stays at the highest number. */
@@ -42,18 +29,33 @@ export interface AccessCounts {
 }
 
 const MOST = 0xffffffff;
+const NONE: readonly PlacedRegister[] = [];
 
-const countBytes = (counts: Uint32Array, offset: number, size: number): void => {
-  for (let at = offset; at < offset + size; at++) {
-    const count = counts[at] as number;
-    if (count !== MOST) counts[at] = count + 1;
+/** The refusal that is told now; what takes a search is searched for when it is asked for. */
+class CurrentRefusal implements Refusal {
+  offset = 0;
+  size = 0;
+  value = 0;
+  mask = 0;
+  times = 1;
+  why = '';
+  /** `undefined`: the policy of the bits. */
+  register: PlacedRegister | undefined;
+  readonly #space: ConfigSpace;
+
+  constructor(space: ConfigSpace) {
+    this.#space = space;
   }
-};
 
-const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
+  get owner(): string {
+    if (this.register !== undefined) return this.register.owner;
+    const owners = new Set(this.#space.claimsOf(this.offset, this.mask).map((claim) => claim.owner));
+    return owners.size === 0 ? 'policy: drop' : [...owners].join('; ');
+  }
+}
 
 /**
- * A guest's view of one device's config space.
+ * A guest's view of one device's config space: the interpreter of its table, and the behaviours that the table names.
  *
  * `read` and `write` are the hot path: no allocation, no hook, no search. Results are left in `bits`.
  */
@@ -64,23 +66,36 @@ export class ConfigSpace {
   readonly #hardware: PciFunction;
   readonly #sink: AccessSink;
   #table: CompiledSpace;
+  #plain: Interpreter;
   #recorder: AccessRecorder | undefined;
-  /** Bits that some field claims, per dword; only kept while accesses are taken down. */
-  #claimed: Int32Array | undefined;
+  readonly #recorded: { -readonly [Key in keyof RecordedAccess]: RecordedAccess[Key] } = {
+    kind: 'read',
+    offset: 0,
+    size: 4,
+    value: 0,
+    status: 0,
+    denied: 0,
+    wanted: 0,
+  };
+  readonly #refusal = new CurrentRefusal(this);
   /** Bits that were refused during the write that runs now. */
   #refused = 0;
-  #offset = 0;
-  #size: 1 | 2 | 4 = 4;
-  /** Bit pattern of the write that runs now. */
-  #written = 0;
+  readonly #denials: RegisterDenials = { denied: (register, mask, why) => this.#deniedBy(register, mask, why) };
 
   constructor(hardware: PciFunction, table: CompiledSpace, sink: AccessSink) {
     const { configSize } = hardware.identity;
     const shared = () => new Uint32Array(new SharedArrayBuffer(4 * configSize));
     this.counts = { reads: shared(), writes: shared(), denied: new Uint32Array(configSize) };
     this.#hardware = hardware;
-    this.#table = table;
     this.#sink = sink;
+    this.#table = table;
+    this.#plain = this.#interpreterOf(table);
+  }
+
+  /** On this thread behaviours run, so nothing is known of their writes as data, nor put off. */
+  #interpreterOf({ bits, words }: CompiledSpace): Interpreter {
+    const { reads, writes } = this.counts;
+    return new Interpreter({ ...bits, words, reads, writes, described: [] }, this.#hardware);
   }
 
   /** {@link bits}, unsigned. */
@@ -97,24 +112,13 @@ export class ConfigSpace {
     // The guest may have written since the new table was compiled.
     carryState(this.#table, table);
     this.#table = table;
+    this.#plain = this.#interpreterOf(table);
     this.refresh();
-    if (this.#recorder !== undefined) this.#claimed = claimedBits(table.size, table.claims);
   }
 
   /** Has every access taken down from now on; `undefined`: no more. */
   record(recorder: AccessRecorder | undefined): void {
     this.#recorder = recorder;
-    this.#claimed = recorder === undefined ? undefined : claimedBits(this.#table.size, this.#table.claims);
-  }
-
-  /** Whether the guest's numbers name an access inside of this config space (S-1). */
-  #accepts(offset: number, size: number): size is 1 | 2 | 4 {
-    return (
-      (size === 1 || size === 2 || size === 4) &&
-      offset >= 0 &&
-      offset + size <= this.#table.size &&
-      (offset & (size - 1)) === 0
-    );
   }
 
   /**
@@ -124,115 +128,133 @@ export class ConfigSpace {
    * @param size as the guest sent it
    * @returns a protocol status
    */
-  read(offset: number, size: number): number {
-    this.bits = 0;
-    if (!this.#accepts(offset, size)) return Status.invalidOffset;
-    countBytes(this.counts.reads, offset, size);
-    const at = offset >> 2;
-    const shift = (offset & 3) << 3;
-    const lane = sizeMask(size) << shift;
-    const table = this.#table;
-    // What the table answers alone can neither fail nor be waited for; it is what drivers read most.
-    if (((table.shadowed[at] as number) & lane) === lane) {
-      this.bits = (((table.shadow[at] as number) & lane) >>> shift) | 0;
-      if (this.#recorder === undefined) return Status.success;
-    }
-    return this.#readAll(at, offset, size, shift, lane);
-  }
-
-  #readAll(at: number, offset: number, size: 1 | 2 | 4, shift: number, lane: number): number {
-    let status: number = Status.success;
+  read(offset: number, size: number): Outcome {
+    const plain = this.#plain;
+    let status: Outcome;
     try {
-      this.bits = ((this.#view(at, offset, size, shift, lane) & lane) >>> shift) | 0;
+      status = plain.read(offset, size);
+      this.bits = plain.bits;
+      if (status === Outcome.needsCode) status = this.#readByCode(offset, size as Size);
     } catch (error) {
       // D-C16: the guest gets the error and zero.
-      this.#sink.failed(offset, error);
-      status = Status.opFailed;
+      this.bits = 0;
+      plain.countRead(offset, size as Size);
+      status = this.#failed(offset, error);
     }
-    this.#recorder?.access('read', offset, size, this.value, status, 0, 0);
+    if (this.#recorder !== undefined && plain.accepts(offset, size)) this.#takeDown('read', offset, size, status);
     return status;
   }
 
-  /** The bits of `lane` as the guest sees them, in their place in the dword. */
-  #view(at: number, offset: number, size: 1 | 2 | 4, shift: number, lane: number): number {
-    const table = this.#table;
-    const shadowed = (table.shadowed[at] as number) & lane;
-    const answered = (table.answered[at] as number) & lane;
-    let view = answered === lane ? 0 : this.#hardware.readConfig(offset, size) << shift;
-    view = (view & ~shadowed) | ((table.shadow[at] as number) & shadowed);
-    const registers = table.registers[at];
-    if (registers !== undefined) {
-      for (let i = 0; i < registers.length; i++) {
-        const register = registers[i] as NonNullable<(typeof registers)[0]>;
-        const mask = (register.mask << register.shift) & lane;
-        // What is steady came from the shadow.
-        if (mask === 0 || register.behaviour.read === undefined || (shadowed & mask) === mask) continue;
-        view = (view & ~mask) | ((register.behaviour.read(register) << register.shift) & mask);
-      }
+  #readByCode(offset: number, size: Size): Outcome {
+    const reach = reachOf(offset, size);
+    const { bits, registers } = this.#table;
+    const mine = registers[offset >> 2] ?? NONE;
+    // What is steady comes from the shadow.
+    const code = reach & ~(bits.shadowed[offset >> 2] as number);
+    let view = this.#plain.viewPlain(offset, size);
+    for (let i = 0; i < mine.length; i++) {
+      const register = mine[i] as PlacedRegister;
+      const mask = (register.mask << register.shift) & code;
+      if (mask === 0 || register.behaviour.read === undefined) continue;
+      view = (view & ~mask) | ((register.view() << register.shift) & mask);
     }
-    return view;
+    this.bits = (view >>> ((offset & 3) << 3)) | 0;
+    this.#plain.countRead(offset, size);
+    return Status.success;
   }
 
   /**
-   * Writes as the guest does: each bit goes where its owner says, whatever the width of the access. Bytes in which no
-   * bit is writable are never written (XSA-128).
+   * Writes as the guest does: each bit goes where its owner says, whatever the width of the access.
    *
    * @param value as the guest sent it, signed or unsigned; bits above `size` are ignored
-   * @returns a protocol status (the first error of several registers, D-C7), or `PENDING`
+   * @returns a protocol status (the first error of several registers, D-C7), or `Outcome.later`
    */
-  write(offset: number, size: number, value: number): number {
-    if (!this.#accepts(offset, size)) return Status.invalidOffset;
-    countBytes(this.counts.writes, offset, size);
-    if (this.#recorder === undefined) return this.#write(offset, size, value);
-    const wanted = this.#wanted(offset, size, value);
+  write(offset: number, size: number, value: number): Outcome {
+    const plain = this.#plain;
+    if (this.#recorder === undefined || !plain.accepts(offset, size)) return this.#write(offset, size, value);
+    const recorded = this.#recorded;
+    recorded.wanted = this.#wanted(offset, size, value) >>> 0;
     this.#refused = 0;
     const status = this.#write(offset, size, value);
-    this.#recorder.access('write', offset, size, this.#written >>> 0, status, this.#refused >>> 0, wanted);
+    recorded.value = (value & reachOf(0, size)) >>> 0;
+    recorded.denied = this.#refused >>> 0;
+    this.#takeDown('write', offset, size, status);
     return status;
   }
 
+  #takeDown(kind: 'read' | 'write', offset: number, size: Size, status: Outcome): void {
+    const recorded = this.#recorded;
+    recorded.kind = kind;
+    recorded.offset = offset;
+    recorded.size = size;
+    recorded.status = status;
+    if (kind === 'read') {
+      recorded.value = this.value;
+      recorded.denied = 0;
+      recorded.wanted = 0;
+    }
+    this.#recorder?.access(recorded);
+  }
+
   /** Bits of a write that would change what the guest sees and that no field claims, counted from bit 0 of the access. */
-  #wanted(offset: number, size: 1 | 2 | 4, value: number): number {
-    const at = offset >> 2;
+  #wanted(offset: number, size: Size, value: number): number {
     const shift = (offset & 3) << 3;
-    const free = (sizeMask(size) << shift) & ~(this.#claimed?.[at] ?? 0);
+    const free = reachOf(offset, size) & ~(this.#table.claimed[offset >> 2] as number);
     if (free === 0) return 0;
     try {
-      return (((value << shift) ^ this.#view(at, offset, size, shift, free)) & free) >>> shift;
+      return (((value << shift) ^ this.#plain.view(offset, size, free)) & free) >>> shift;
     } catch {
       // The write itself will meet the same refusal, and report it.
       return 0;
     }
   }
 
-  #write(offset: number, size: 1 | 2 | 4, value: number): number {
-    const table = this.#table;
-    const at = offset >> 2;
-    const shift = (offset & 3) << 3;
-    const lane = sizeMask(size) << shift;
-    const written = (value << shift) & lane;
-    this.#offset = offset;
-    this.#size = size;
-    this.#written = (written >>> shift) & sizeMask(size);
+  #write(offset: number, size: number, value: number): Outcome {
+    const plain = this.#plain;
     try {
-      const ones = (table.ones[at] as number) & lane;
-      const through = (table.writable[at] as number) & lane;
-      const own = (table.own[at] as number) & lane;
-      const coded = (table.coded[at] as number) & lane;
-      const settled = through | ones | own | coded | ((table.reserved[at] as number) & lane);
-      if (settled !== lane) {
-        const refused = (written ^ this.#view(at, offset, size, shift, lane)) & lane & ~settled;
-        if (refused !== 0) this.#deny((refused >>> shift) | 0, undefined, undefined);
-      }
-      if (own !== 0) table.shadow[at] = ((table.shadow[at] as number) & ~own) | (written & own);
-      if ((through | ones) !== 0) this.#through(offset, size, shift, written, through, ones);
-      return coded === 0 ? Status.success : this.#coded(at, lane, written);
+      const status = plain.write(offset, size, value);
+      const rest = status === Outcome.needsCode ? (this.#table.registers[offset >> 2] ?? NONE) : undefined;
+      if (rest !== undefined) plain.writePlain(offset, size as Size, value);
+      if (plain.refused.mask !== 0) this.#deniedByPolicy(plain.refused);
+      return rest === undefined ? status : this.#writeByCode(rest, offset, size as Size, value);
     } catch (error) {
-      this.#sink.failed(offset, error);
-      return Status.opFailed;
-    } finally {
-      if (table.registers[at] !== undefined) this.refresh(at);
+      plain.countWrite(offset, size as Size);
+      this.refresh(offset >> 2);
+      return this.#failed(offset, error);
     }
+  }
+
+  #writeByCode(registers: readonly PlacedRegister[], offset: number, size: Size, value: number): Outcome {
+    const reach = reachOf(offset, size);
+    const written = (value << ((offset & 3) << 3)) & reach;
+    const refusal = this.#refusal;
+    refusal.offset = offset;
+    refusal.size = size;
+    refusal.value = (value & reachOf(0, size)) | 0;
+    let status: Outcome = Status.success;
+    try {
+      for (let i = 0; i < registers.length; i++) {
+        const register = registers[i] as PlacedRegister;
+        const { mask, shift } = register;
+        const whole = register.reach;
+        if (((mask << shift) & reach) === 0) continue;
+        // What a narrow access leaves out stays as the register shows it.
+        const kept = (reach & whole) === whole ? 0 : (register.view() << shift) & whole & ~reach;
+        const outcome = register.take(((written & whole) | kept) >>> shift, this.#denials);
+        // The first error is the answer (D-C7); a device that has to settle is waited for unless there is one.
+        if (status === Status.success || (status === Outcome.later && outcome !== Status.success)) status = outcome;
+      }
+    } catch (error) {
+      status = this.#failed(offset, error);
+    } finally {
+      this.refresh(offset >> 2);
+    }
+    return status;
+  }
+
+  #failed(offset: number, error: unknown): Outcome {
+    this.#sink.failed(offset, error);
+    return Status.opFailed;
   }
 
   /**
@@ -241,132 +263,117 @@ export class ConfigSpace {
    * @param at index of the dword; missing: all
    */
   refresh(at?: number): void {
-    const { steady, shadow, shadowed } = this.#table;
+    const { steady, bits } = this.#table;
+    const { shadow, shadowed } = bits;
     for (let i = 0; i < steady.length; i++) {
-      const one = steady[i] as (typeof steady)[0];
+      const one = steady[i] as PlacedRegister;
       const place = one.offset >> 2;
       if (at !== undefined && place !== at) continue;
-      const bits = one.mask << one.shift;
+      const mask = one.mask << one.shift;
       try {
-        shadow[place] = ((shadow[place] as number) & ~bits) | ((one.view() << one.shift) & bits);
+        shadow[place] = ((shadow[place] as number) & ~mask) | ((one.view() << one.shift) & mask);
       } catch (error) {
         // From now on it is read each time, so that the guest gets the error as long as there is one.
-        shadowed[place] = (shadowed[place] as number) & ~bits;
+        shadowed[place] = (shadowed[place] as number) & ~mask;
         this.#sink.failed(one.offset, error);
       }
     }
   }
 
-  /** What another thread needs to answer reads and writes; `null` while every access is taken down. */
+  /**
+   * What another thread needs to answer reads and writes, as things are now; `null` while every access is taken down.
+   * Never throws: a device is also taken from that thread by a new view.
+   */
   get deviceView(): DeviceView | null {
     if (this.#recorder !== undefined) return null;
-    return viewOf(this.#table, this.#hardware, this.counts, (offset, error) => this.#sink.failed(offset, error));
+    const { bits, words, described } = this.#table;
+    const { configFile = -1, configPage } = this.#hardware;
+    const { reads, writes } = this.counts;
+    return {
+      ...bits,
+      words,
+      described: described.map((one) => (one === null ? null : this.#describe(one))),
+      reads,
+      writes,
+      file: configFile,
+      ...(configPage === undefined ? {} : { page: configPage }),
+    };
   }
 
-  /** Passes writable bits on, in the largest accesses that touch only bytes with a writable bit. */
-  #through(offset: number, size: 1 | 2 | 4, shift: number, written: number, through: number, ones: number): void {
-    const lane = sizeMask(size) << shift;
-    const passing = through | ones;
-    if (size !== 1) {
-      const half = (size >> 1) as 1 | 2;
-      if (!eachByte(passing, offset & 3, size)) {
-        this.#through(
-          offset,
-          half,
-          shift,
-          written,
-          through & (sizeMask(half) << shift),
-          ones & (sizeMask(half) << shift),
-        );
-        const upper = shift + (half << 3);
-        const mask = sizeMask(half) << upper;
-        this.#through(offset + half, half, upper, written, through & mask, ones & mask);
-        return;
-      }
+  #describe(register: PlacedRegister): PlacedDescription | null {
+    try {
+      return register.describe();
+    } catch (error) {
+      this.#sink.failed(register.offset, error);
+      return null;
     }
-    if ((passing & lane) === 0) return;
-    let value = written;
-    if (through !== lane) {
-      const old = this.#hardware.readConfig(offset, size) << shift;
-      value = (old & ~passing) | (written & passing);
-    }
-    this.#hardware.writeConfig(offset, size, ((value & lane) >>> shift) >>> 0);
   }
 
-  #coded(at: number, lane: number, written: number): number {
-    const registers = this.#table.registers[at] ?? [];
-    let status: number = Status.success;
-    for (let i = 0; i < registers.length; i++) {
-      const register = registers[i] as NonNullable<(typeof registers)[0]>;
-      if (((register.mask << register.shift) & lane) === 0) continue;
-      const reach = sizeMask(register.size) << register.shift;
-      let whole = written & reach;
-      if ((lane & reach) !== reach) whole |= (register.view() << register.shift) & reach & ~lane;
-      const value = ((whole >>> register.shift) & sizeMask(register.size)) >>> 0;
-      if (register.behaviour.write === undefined) {
-        const refused = ((register.view() ^ value) & register.mask) >>> 0;
-        if (refused !== 0) register.deny(refused, 'read-only');
-        continue;
-      }
-      const result = register.behaviour.write(register, value);
-      // The first error is the answer (D-C7); a device that has to settle is waited for unless there is one.
-      if (status === Status.success || (status === PENDING && result !== Status.success)) status = result;
-    }
-    return status;
+  /** A behaviour refuses bits of its register during the write that runs now. */
+  #deniedBy(register: PlacedRegister, mask: number, why: string): void {
+    const refusal = this.#refusal;
+    const up = (register.offset - refusal.offset) << 3;
+    refusal.mask = (up >= 0 ? mask << up : mask >>> -up) & reachOf(0, refusal.size);
+    refusal.times = 1;
+    refusal.register = register;
+    refusal.why = why;
+    this.#tell();
   }
 
-  /** A behaviour refused bits of its register during the write that runs now. */
-  refusedByBehaviour(registerOffset: number, mask: number, owner: string, why: string): void {
-    const up = (registerOffset - this.#offset) << 3;
-    const moved = up >= 0 ? mask << up : mask >>> -up;
-    this.#deny(moved & sizeMask(this.#size), why, owner);
+  /** The policy of the bits refuses them; with `by` a register whose writes are described as refused. */
+  #deniedByPolicy({ offset, size, value, mask, times }: RefusedWrite, by?: PlacedRegister): void {
+    const { claimed, readOnly } = this.#table;
+    const bits = mask << ((offset & 3) << 3);
+    const refusal = this.#refusal;
+    refusal.offset = offset;
+    refusal.size = size;
+    refusal.value = value;
+    refusal.mask = mask;
+    refusal.times = times;
+    refusal.register = by;
+    if (by?.behaviour.described?.kind === 'refused') refusal.why = by.behaviour.described.why;
+    else if (((claimed[offset >> 2] as number) & bits) === 0) refusal.why = 'no field claims these bits';
+    else refusal.why = ((readOnly[offset >> 2] as number) & bits) !== 0 ? 'read-only' : 'fixed';
+    this.#tell();
   }
 
-  #deny(mask: number, why: string | undefined, owner: string | undefined): void {
+  #tell(): void {
+    const refusal = this.#refusal;
+    const { offset, size, mask, times } = refusal;
+    // What a narrow access leaves out was not asked for.
+    if (mask === 0) return;
     this.#refused |= mask;
-    this.#tellRefused(this.#offset, this.#size, this.#written, mask, why, owner, 1);
-  }
-
-  #tellRefused(
-    offset: number,
-    size: number,
-    value: number,
-    mask: number,
-    why: string | undefined,
-    owner: string | undefined,
-    times: number,
-  ): void {
     const { denied } = this.counts;
     for (let byte = 0; byte < size; byte++) {
       if (((mask >>> (byte << 3)) & 0xff) === 0) continue;
       denied[offset + byte] = Math.min(MOST, (denied[offset + byte] as number) + times);
     }
-    this.#sink.denied(offset, size, value, mask, why, owner, times);
+    this.#sink.denied(refusal);
   }
 
-  /** Bits of a write were refused by another thread, as often as it says. */
-  refusedElsewhere(offset: number, size: number, value: number, mask: number, times: number): void {
-    const by = refuserOf(this.#table, offset, mask);
-    this.#tellRefused(offset, size, value, mask, by?.why, by?.owner, times);
+  /** Another thread refused bits of a write: for one reason only, or it would have been left to this thread. */
+  refusedElsewhere(write: RefusedWrite): void {
+    const bits = write.mask << ((write.offset & 3) << 3);
+    const mine = this.#table.registers[write.offset >> 2];
+    const by = mine?.find(
+      ({ behaviour, mask, shift }) => behaviour.described?.kind === 'refused' && ((mask << shift) & bits) !== 0,
+    );
+    this.#deniedByPolicy(write, by);
   }
 
   /** Closes the gates that another thread has left to be closed. @returns whether there was one */
   closeGates(): boolean {
-    let some = false;
-    for (const one of this.#table.gates) {
-      const { quiet } = one.behaviour;
-      if (quiet?.kind !== 'gated' || one.words[quiet.closing] === 0) continue;
-      one.words[quiet.closing] = 0;
-      some = true;
+    const closing = this.#table.gates.filter((one) => one.isClosing);
+    for (const one of closing) {
       try {
-        one.behaviour.close?.(one);
+        one.close();
       } catch (error) {
         // As for a guest's write, but its answer is out already; nobody who comes by for this can do anything about it.
         this.#sink.failed(one.offset, error);
       }
       this.refresh(one.offset >> 2);
     }
-    return some;
+    return closing.length > 0;
   }
 
   /** Who owns the bits of an access, for explanations; an empty list: no field. */
@@ -376,9 +383,3 @@ export class ConfigSpace {
     return this.#table.claims.filter((claim) => claim.dword === dword && (claim.mask & bits) !== 0);
   }
 }
-
-/** Whether each of the `size` bytes from byte `first` of the dword has a bit in `mask`. */
-const eachByte = (mask: number, first: number, size: number): boolean => {
-  for (let byte = first; byte < first + size; byte++) if (((mask >>> (byte << 3)) & 0xff) === 0) return false;
-  return true;
-};

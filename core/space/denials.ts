@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../bdf.ts';
+import type { Refusal } from './refusal.ts';
 
 /** A write of a guest that did not do everything it asked for. */
 export interface Denial {
@@ -19,21 +20,6 @@ export interface Denial {
   readonly count: number;
 }
 
-/** Who refused, in words. */
-export interface DenialReason {
-  readonly owner: string;
-  readonly why: string;
-}
-
-/** Finds the reason; asked once per distinct refusal, so it may search. */
-export type ExplainDenial = (
-  device: Bdf,
-  offset: number,
-  mask: number,
-  rule: string | undefined,
-  owner: string | undefined,
-) => DenialReason;
-
 /**
  * The refused writes of one guest: distinct ones (device, offset, size, bits, rule) with a count and the last value.
  *
@@ -46,11 +32,8 @@ export class DenialRecord {
   /** Refused writes in all. */
   total = 0;
   readonly #guest: number;
-  readonly #explain: ExplainDenial;
   readonly #capacity: number;
   readonly #entries: { -readonly [Key in keyof Denial]: Denial[Key] }[] = [];
-  /** The behaviour's rule of each entry. */
-  readonly #rules: (string | undefined)[] = [];
   /** Bit patterns of each entry's refused bits, and of the value that was written last. */
   readonly #masks: Int32Array;
   readonly #values: Int32Array;
@@ -58,9 +41,8 @@ export class DenialRecord {
   readonly #buckets: Int32Array;
   readonly #next: Int32Array;
 
-  constructor(guest: number, explain: ExplainDenial, capacity = 256) {
+  constructor(guest: number, capacity = 256) {
     this.#guest = guest;
-    this.#explain = explain;
     this.#capacity = capacity;
     this.#masks = new Int32Array(capacity);
     this.#values = new Int32Array(capacity);
@@ -68,25 +50,9 @@ export class DenialRecord {
     this.#next = new Int32Array(capacity).fill(-1);
   }
 
-  /**
-   * Records one refusal.
-   *
-   * @param value bit pattern as written, signed or unsigned
-   * @param mask bit pattern of the refused bits
-   * @param times how often it was refused
-   * @param rule the behaviour's rule, or `undefined` for the policy of the bits
-   * @returns the entry when it is new
-   */
-  record(
-    device: Bdf,
-    offset: number,
-    size: number,
-    value: number,
-    mask: number,
-    rule: string | undefined,
-    owner: string | undefined,
-    times = 1,
-  ): Denial | undefined {
+  /** Records one refusal. @returns the entry when it is new */
+  record(device: Bdf, refusal: Refusal): Denial | undefined {
+    const { offset, size, value, mask, why, times } = refusal;
     this.total += times;
     const bucket = (Math.imul(device ^ (offset << 3) ^ size, 0x9e3779b1) ^ mask) & 511;
     for (let index = this.#buckets[bucket] ?? -1; index >= 0; index = this.#next[index] ?? -1) {
@@ -96,8 +62,8 @@ export class DenialRecord {
         entry.bdf === device &&
         entry.offset === offset &&
         entry.size === size &&
-        this.#masks[index] === (mask | 0) &&
-        this.#rules[index] === rule
+        this.#masks[index] === mask &&
+        entry.why === why
       ) {
         entry.count += times;
         this.#values[index] = value;
@@ -115,11 +81,11 @@ export class DenialRecord {
       size,
       value: value >>> 0,
       mask: mask >>> 0,
-      ...this.#explain(device, offset, mask >>> 0, rule, owner),
+      owner: refusal.owner,
+      why,
       count: times,
     };
     const index = this.#entries.push(entry) - 1;
-    this.#rules.push(rule);
     this.#masks[index] = mask;
     this.#values[index] = value;
     this.#next[index] = this.#buckets[bucket] ?? -1;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+import type { RefusedWrite } from './refusal.ts';
+
 /** Distinct refused writes of one guest that a lane can note. */
 const SLOTS = 64;
 /** Words of a slot. */
@@ -18,35 +20,27 @@ export class Refusals {
     this.#words = new Int32Array(memory);
   }
 
-  /**
-   * Where a refused write is noted.
-   *
-   * @param address virtual address of the device, as in a view
-   * @param mask bit pattern of the refused bits
-   * @returns for {@link note}; -1: there is no room left
-   */
-  placeFor(address: number, offset: number, size: number, mask: number): number {
+  /** Whether another one would find no room. */
+  get isFull(): boolean {
+    return this.#words[this.#words.length - Slot.words + Slot.count] !== 0;
+  }
+
+  /** Notes a refused write, or counts one more; of equal ones the last value is kept. @param address as in a view */
+  add(address: number, { offset, size, mask, value }: RefusedWrite): void {
     const words = this.#words;
     const access = (offset << 3) | size;
     for (let at = 0; at < words.length; at += Slot.words) {
-      if (words[at + Slot.count] === 0) {
-        words[at + Slot.address] = address;
-        words[at + Slot.access] = access;
-        words[at + Slot.mask] = mask;
-        return at;
-      }
-      const same =
+      const count = words[at + Slot.count] as number;
+      const isSame =
         words[at + Slot.address] === address && words[at + Slot.access] === access && words[at + Slot.mask] === mask;
-      if (same) return at;
+      if (count !== 0 && !isSame) continue;
+      words[at + Slot.address] = address;
+      words[at + Slot.access] = access;
+      words[at + Slot.mask] = mask;
+      words[at + Slot.value] = value;
+      words[at + Slot.count] = (count + 1) & 0x7fffffff || 1;
+      return;
     }
-    return -1;
-  }
-
-  /** Counts one more. @param value bit pattern as written; of equal refusals the last is kept */
-  note(place: number, value: number): void {
-    const words = this.#words;
-    words[place + Slot.value] = value;
-    words[place + Slot.count] = ((words[place + Slot.count] as number) + 1) & 0x7fffffff || 1;
   }
 
   /** Whether there is something to take. */
@@ -54,18 +48,20 @@ export class Refusals {
     return this.#words[Slot.count] !== 0;
   }
 
-  /** Takes all out, in the order in which they were first noted. */
-  take(
-    each: (address: number, offset: number, size: number, value: number, mask: number, times: number) => void,
-  ): void {
-    // Asked before each request that needs code, and mostly in vain.
-    if (!this.any) return;
+  /** Takes all out, in the order in which they were first noted. The object is used again for the next. */
+  take(each: (address: number, write: RefusedWrite) => void): void {
     const words = this.#words;
-    for (let at = 0; at < words.length; at += Slot.words) {
-      const [count = 0, address = 0, access = 0, mask = 0, value = 0] = words.subarray(at, at + Slot.words);
-      if (count === 0) return;
+    const write = { offset: 0, size: 0, value: 0, mask: 0, times: 0 };
+    // Asked before each request that needs code, and mostly in vain.
+    for (let at = 0; at < words.length && words[at + Slot.count] !== 0; at += Slot.words) {
+      const access = words[at + Slot.access] as number;
+      write.offset = access >> 3;
+      write.size = access & 7;
+      write.value = words[at + Slot.value] as number;
+      write.mask = words[at + Slot.mask] as number;
+      write.times = words[at + Slot.count] as number;
       words[at + Slot.count] = 0;
-      each(address, access >> 3, access & 7, value, mask, count);
+      each(words[at + Slot.address] as number, write);
     }
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import { fail } from '../errors/index.ts';
-import type { Behaviour, DeviceOperations, RegisterAccess, SharedWords } from './behaviour.ts';
+import { fail, isPcibackError } from '../errors/index.ts';
+import type { Behaviour, DeviceOperations, SharedWords } from './behaviour.ts';
 import { constantBits } from './constants.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
-import { movedBy, type PlacedQuiet, type QuietWrites } from './quiet.ts';
+import { answered, type CodePlace, threw } from './fault.ts';
+import { PlacedRegister } from './placed-register.ts';
+import type { TableBits } from './views.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
 export interface PlacedClaim {
@@ -17,115 +19,27 @@ export interface PlacedClaim {
   readonly owner: string;
 }
 
-/** All bits of a register, in their place in the dword. */
-const reachOf = ({ size, shift }: { readonly size: 1 | 2 | 4; readonly shift: number }): number =>
-  (size === 4 ? -1 : size === 2 ? 0xffff : 0xff) << shift;
-
-/** Called when a guest's write is refused; `mask` counts from the register's own bit 0. */
-export type DenyRegister = (offset: number, size: 1 | 2 | 4, mask: number, owner: string, why: string) => void;
-
-/** A register with code behind some of its bits, placed in one device's config space. */
-export class PlacedRegister implements RegisterAccess {
-  readonly offset: number;
-  readonly size: 1 | 2 | 4;
-  readonly device: DeviceOperations;
-  readonly behaviour: Behaviour;
-  readonly owner: string;
-  /** Bits of the register that the behaviour owns, unsigned. */
-  readonly mask: number;
-  /** Bit position of the register in its dword. */
-  readonly shift: number;
-  words: Uint32Array = new Uint32Array(0);
-  readonly #deny: DenyRegister;
-
-  constructor(place: {
-    offset: number;
-    size: 1 | 2 | 4;
-    device: DeviceOperations;
-    behaviour: Behaviour;
-    owner: string;
-    mask: number;
-    deny: DenyRegister;
-  }) {
-    this.offset = place.offset;
-    this.size = place.size;
-    this.device = place.device;
-    this.behaviour = place.behaviour;
-    this.owner = place.owner;
-    this.mask = place.mask;
-    this.shift = (place.offset & 3) << 3;
-    this.#deny = place.deny;
-  }
-
-  /** Whether this is the register `other` in another table: then its state can go on. */
-  isSameAs(other: PlacedRegister): boolean {
-    return this.behaviour === other.behaviour && this.offset === other.offset && this.owner === other.owner;
-  }
-
-  read(): number {
-    return this.device.hardware.readConfig(this.offset, this.size) >>> 0;
-  }
-
-  write(value: number): void {
-    this.device.hardware.writeConfig(this.offset, this.size, value >>> 0);
-  }
-
-  deny(mask: number, why: string): void {
-    this.#deny(this.offset, this.size, mask >>> 0, this.owner, why);
-  }
-
-  /** A description of its writes, placed in the table. */
-  describe(writes: QuietWrites): PlacedQuiet {
-    const { offset, size, shift, mask, words } = this;
-    const base = words.byteOffset / words.BYTES_PER_ELEMENT;
-    return { writes: movedBy(writes, base), mask: mask << shift, reach: reachOf(this), shift, offset, size };
-  }
-
-  /** The register as the guest sees it. */
-  view(): number {
-    return (this.behaviour.read === undefined ? this.read() : this.behaviour.read(this)) >>> 0;
-  }
-}
-
-/**
- * Config space of one device as flat arrays, one element per aligned dword: a guest's access is aligned and at most
- * four bytes, so it never needs more than one element of each. All masks are signed 32-bit bit patterns.
- */
+/** Config space of one device: what becomes of each bit, and the code that some bits have. */
 export interface CompiledSpace {
-  readonly size: number;
-  /** Bits that go to hardware as written. */
-  readonly writable: Int32Array;
-  /** Bits of which a one goes to hardware. */
-  readonly ones: Int32Array;
-  /**
-   * Bits that a read takes from elsewhere than hardware: `shadowed`, and those a behaviour reads. All arrays of bits lie
-   * in shared memory: a thread of its own can answer from them.
-   */
-  readonly answered: Int32Array;
-  /** Bits that a read takes from `shadow`. */
-  readonly shadowed: Int32Array;
-  readonly shadow: Int32Array;
-  /** Bits of `shadow` that the guest may change. */
-  readonly own: Int32Array;
-  /** Bits whose writes are ignored without counting as refused. */
-  readonly reserved: Int32Array;
-  /** Bits with a behaviour. */
-  readonly coded: Int32Array;
+  readonly bits: TableBits;
   /** Registers with a behaviour, per dword. */
   readonly registers: readonly (readonly PlacedRegister[] | undefined)[];
-  /** Those of them whose content is kept in `shadow`. */
+  /** Those of them whose content is kept in the shadow. */
   readonly steady: readonly PlacedRegister[];
   /** State words of all behaviours, in one place, in shared memory. */
   readonly words: Uint32Array;
   /** Registers with a behaviour whose writes can be known as data, per dword. What is known depends on how things are. */
-  readonly quiet: readonly (PlacedRegister | null)[];
+  readonly described: readonly (PlacedRegister | null)[];
   /**
-   * Registers whose writes can leave something to be done; not only those in `quiet`: it may have been left while another
-   * table was in force.
+   * Registers whose writes can leave something to be done; not only those in `described`: it may have been left while
+   * another table was in force.
    */
   readonly gates: readonly PlacedRegister[];
   /** Who owns which bit; bits in no claim have no field. */
   readonly claims: readonly PlacedClaim[];
+  /** Bits in some claim, and those of them that only show hardware, per dword. */
+  readonly claimed: Int32Array;
+  readonly readOnly: Int32Array;
 }
 
 /** What becomes of bits that nobody claims. */
@@ -138,9 +52,6 @@ export interface Conflict {
   /** The shared bits of `other.dword`, unsigned. */
   readonly bits: number;
 }
-
-const firstValue = (shown: Shown, device: DeviceOperations): number =>
-  typeof shown === 'number' ? shown : shown(device.hardware);
 
 /** Splits a register's bits into the dwords they lie in: a register need not be aligned to its width. */
 const intoDwords = (offset: number, mask: number): { dword: number; mask: number; shift: number }[] => {
@@ -168,38 +79,30 @@ const wordsOf = (coded: readonly PlacedRegister[]): number => {
 /** Fills the table of one device, register by register. */
 export class TableBuilder {
   readonly #device: DeviceOperations;
-  readonly #deny: DenyRegister;
-  readonly #size: number;
   readonly #claims: PlacedClaim[] = [];
-  readonly #writable: Int32Array;
-  readonly #ones: Int32Array;
-  readonly #answered: Int32Array;
-  readonly #shadowed: Int32Array;
-  readonly #shadow: Int32Array;
-  readonly #own: Int32Array;
-  readonly #reserved: Int32Array;
-  readonly #coded: Int32Array;
+  readonly #bits: TableBits;
+  readonly #claimed: Int32Array;
+  readonly #readOnly: Int32Array;
   readonly #registers: (PlacedRegister[] | undefined)[];
 
   /** @param size bytes of config space that the guest sees */
-  constructor(device: DeviceOperations, size: number, deny: DenyRegister) {
+  constructor(device: DeviceOperations, size: number) {
     this.#device = device;
-    this.#deny = deny;
-    this.#size = size;
-    const table = () => new Int32Array(new SharedArrayBuffer(size & ~3));
-    this.#writable = table();
-    this.#ones = table();
-    this.#answered = table();
-    this.#shadowed = table();
-    this.#shadow = table();
-    this.#own = table();
-    this.#reserved = table();
-    this.#coded = table();
+    const array = () => new Int32Array(new SharedArrayBuffer(size & ~3));
+    this.#bits = {
+      size,
+      shadowed: array(),
+      shadow: array(),
+      answered: array(),
+      through: array(),
+      own: array(),
+      reserved: array(),
+      coded: array(),
+      behind: new Uint8Array(new SharedArrayBuffer(size >> 2)),
+    };
+    this.#claimed = new Int32Array(size >> 2);
+    this.#readOnly = new Int32Array(size >> 2);
     this.#registers = new Array<PlacedRegister[] | undefined>(size >> 2).fill(undefined);
-  }
-
-  get size(): number {
-    return this.#size;
   }
 
   /** The first claim of the registers, placed at `base`, that another one holds already. */
@@ -219,13 +122,24 @@ export class TableBuilder {
     return undefined;
   }
 
-  /** Places a register. The caller has looked for conflicts. @throws HostError, PcibackError `FIELD_INVALID` */
+  /**
+   * Places a register. The caller has looked for conflicts.
+   *
+   * @throws HostError, PcibackError `FIELD_INVALID`, `PLUGIN_FAULT` when the first value cannot be told
+   */
   place(owner: string, register: Register, base: number): void {
     const offset = base + register.offset;
     for (const claim of register.claims) {
       for (const { dword, mask, shift } of intoDwords(offset, claim.mask)) {
         this.#claims.push({ dword, mask, policy: claim.policy, owner });
-        this.#mark(claim, dword, mask, shift);
+        this.#mark(claim, dword >> 2, mask);
+        if (claim.policy !== 'emulated' && claim.policy !== 'shown') continue;
+        const place = { owner, function: this.#device.hardware, offset };
+        const value =
+          claim.value === undefined
+            ? this.#device.hardware.readConfig(dword, 4)
+            : shifted(firstValue(claim.value, place), shift);
+        set(this.#bits.shadow, dword >> 2, value & mask);
       }
       if (claim.policy === 'function' && claim.behaviour !== undefined) {
         this.#placeBehaviour(owner, register, offset, claim.mask, claim.behaviour);
@@ -233,39 +147,36 @@ export class TableBuilder {
     }
   }
 
-  #mark(claim: BitClaim, dword: number, mask: number, shift: number): void {
-    const at = dword >> 2;
-    const set = (array: Int32Array): void => {
-      array[at] = (array[at] ?? 0) | mask;
-    };
-    switch (claim.policy) {
+  #mark({ policy, behaviour }: BitClaim, at: number, mask: number): void {
+    const bits = this.#bits;
+    set(this.#claimed, at, mask);
+    switch (policy) {
       case 'readOnly':
-        return;
+        set(this.#readOnly, at, mask);
+        break;
       case 'writable':
-        set(this.#writable);
-        return;
       case 'clearedByOne':
-        set(this.#ones);
-        return;
+        set(bits.through, at, mask);
+        break;
       case 'reserved':
-        set(this.#reserved);
-        return;
+        set(bits.reserved, at, mask);
+        break;
       case 'function':
-        set(this.#coded);
-        if (claim.behaviour?.read !== undefined) set(this.#answered);
-        return;
+        set(bits.coded, at, mask);
+        if (behaviour?.read !== undefined) set(bits.answered, at, mask);
+        break;
       case 'emulated':
-      case 'shown': {
-        set(this.#shadowed);
-        set(this.#answered);
-        if (claim.policy === 'emulated') set(this.#own);
-        const value =
-          claim.value === undefined
-            ? this.#device.hardware.readConfig(dword, 4)
-            : shifted(firstValue(claim.value, this.#device), shift);
-        this.#shadow[at] = (this.#shadow[at] ?? 0) | (value & mask);
-      }
+        set(bits.own, at, mask);
+        this.#shadow(at, mask);
+        break;
+      case 'shown':
+        this.#shadow(at, mask);
     }
+  }
+
+  #shadow(at: number, mask: number): void {
+    set(this.#bits.shadowed, at, mask);
+    set(this.#bits.answered, at, mask);
   }
 
   #placeBehaviour(owner: string, register: Register, offset: number, mask: number, behaviour: Behaviour): void {
@@ -273,20 +184,42 @@ export class TableBuilder {
     if (offset % size !== 0) {
       fail('FIELD_INVALID', { register: owner, why: 'a register with a behaviour is aligned to its width' });
     }
-    const placed = new PlacedRegister({ offset, size, device: this.#device, behaviour, owner, mask, deny: this.#deny });
-    const at = offset >> 2;
-    const list = this.#registers[at] ?? [];
-    list.push(placed);
-    this.#registers[at] = list;
+    const list = this.#registers[offset >> 2] ?? [];
+    list.push(new PlacedRegister({ offset, size, device: this.#device, behaviour, owner, mask }));
+    this.#registers[offset >> 2] = list;
   }
 
   /**
    * The finished table. State words are allocated and behaviours attached; where `previous` has the same register of the
    * same owner its state goes on instead, and so do the guest's own values of emulated bits.
+   *
+   * @throws HostError, PcibackError `PLUGIN_FAULT`
    */
   finish(unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace {
-    if (unhandled === 'permissive') this.#openUnclaimed();
+    const bits = this.#bits;
+    if (unhandled === 'permissive')
+      for (const [at, claimed] of this.#claimed.entries()) set(bits.through, at, ~claimed);
     const coded = this.#registers.filter((list) => list !== undefined).flat();
+    const words = this.#attach(coded, previous);
+    if (previous !== undefined) carryState(previous, { bits, registers: this.#registers });
+    if (unhandled !== 'permissive') this.#keepConstants();
+    const steady = coded.filter(({ behaviour }) => behaviour.steady === true && behaviour.read !== undefined);
+    for (const one of steady) this.#keepSteady(one);
+    return {
+      bits,
+      registers: this.#registers,
+      steady,
+      words,
+      described: unhandled === 'permissive' ? [] : this.#registers.map((list) => describedOf(list)),
+      gates: coded.filter(({ behaviour }) => behaviour.described?.kind === 'gated'),
+      claims: this.#claims,
+      claimed: this.#claimed,
+      readOnly: this.#readOnly,
+    };
+  }
+
+  /** Gives each behaviour its words. */
+  #attach(coded: readonly PlacedRegister[], previous: CompiledSpace | undefined): Uint32Array {
     const words = new Uint32Array(new SharedArrayBuffer(4 * wordsOf(coded)));
     const shared = new Map<SharedWords, Uint32Array>();
     let next = 0;
@@ -302,91 +235,75 @@ export class TableBuilder {
         if (group !== undefined) shared.set(group, one.words);
       }
       const before = previous?.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
-      if (before === undefined) one.behaviour.attach?.(one);
+      if (before === undefined) one.attach();
     }
-    if (previous !== undefined)
-      carryState(previous, { own: this.#own, shadow: this.#shadow, registers: this.#registers });
-    if (unhandled !== 'permissive') this.#keepConstants();
-    const quiet = unhandled === 'permissive' ? [] : this.#registers.map((list) => quietOf(list));
-    const steady = coded.filter(({ behaviour }) => behaviour.steady === true && behaviour.read !== undefined);
-    for (const one of steady) this.#keepSteady(one);
-    return {
-      size: this.#size,
-      writable: this.#writable,
-      ones: this.#ones,
-      answered: this.#answered,
-      shadowed: this.#shadowed,
-      shadow: this.#shadow,
-      own: this.#own,
-      reserved: this.#reserved,
-      coded: this.#coded,
-      registers: this.#registers,
-      steady,
-      words,
-      quiet,
-      gates: coded.filter(({ behaviour }) => behaviour.quiet?.kind === 'gated'),
-      claims: this.#claims,
-    };
-  }
-
-  #openUnclaimed(): void {
-    const claimed = claimedBits(this.#size, this.#claims);
-    for (let at = 0; at < claimed.length; at++) this.#writable[at] = (this.#writable[at] ?? 0) | ~(claimed[at] ?? 0);
+    return words;
   }
 
   /** Bits that cannot change are asked of hardware now, and never again. */
   #keepConstants(): void {
     const { hardware, lists } = this.#device;
-    for (const { dword, mask } of constantBits(hardware.identity.headerType, lists, this.#size)) {
+    const { through, answered, coded, shadow, size } = this.#bits;
+    for (const { dword, mask } of constantBits(hardware.identity.headerType, lists, size)) {
       const at = dword >> 2;
-      const free = mask & ~((this.#writable[at] ?? 0) | (this.#ones[at] ?? 0) | (this.#answered[at] ?? 0));
-      const kept = free & ~(this.#coded[at] ?? 0);
+      const kept = mask & ~((through[at] ?? 0) | (answered[at] ?? 0) | (coded[at] ?? 0));
       if (kept === 0) continue;
-      this.#shadow[at] = (this.#shadow[at] ?? 0) | (hardware.readConfig(dword, 4) & kept);
-      this.#shadowed[at] = (this.#shadowed[at] ?? 0) | kept;
-      this.#answered[at] = (this.#answered[at] ?? 0) | kept;
+      set(shadow, at, hardware.readConfig(dword, 4) & kept);
+      this.#shadow(at, kept);
     }
   }
 
+  /** A behaviour that fails here is asked at each access, so that the guest gets the error as long as there is one. */
   #keepSteady(one: PlacedRegister): void {
+    const { shadowed, shadow, behind } = this.#bits;
     const at = one.offset >> 2;
-    const bits = one.mask << one.shift;
-    this.#shadowed[at] = (this.#shadowed[at] ?? 0) | bits;
-    this.#shadow[at] = ((this.#shadow[at] ?? 0) & ~bits) | ((one.view() << one.shift) & bits);
+    behind[at] = 1;
+    const mask = one.mask << one.shift;
+    try {
+      shadow[at] = ((shadow[at] ?? 0) & ~mask) | ((one.view() << one.shift) & mask);
+      set(shadowed, at, mask);
+    } catch (error) {
+      if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
+    }
   }
 }
 
-/** The bits that some field claims, per dword. */
-export const claimedBits = (size: number, claims: readonly PlacedClaim[]): Int32Array => {
-  const claimed = new Int32Array(size >> 2);
-  for (const { dword, mask } of claims) claimed[dword >> 2] = (claimed[dword >> 2] ?? 0) | mask;
-  return claimed;
+const set = (array: Int32Array, at: number, mask: number): void => {
+  array[at] = (array[at] ?? 0) | mask;
+};
+
+const firstValue = (shown: Shown, place: CodePlace): number => {
+  if (typeof shown === 'number') return shown;
+  let value: number;
+  try {
+    value = shown(place.function);
+  } catch (error) {
+    return threw(place, 'the first value', error);
+  }
+  return Number.isInteger(value) ? value : answered(place, 'the first value', value, 'an integer');
 };
 
 /** State of the registers that both tables have, and the guest's own values of bits that are emulated in both. */
-export const carryState = (
-  previous: CompiledSpace,
-  next: Pick<CompiledSpace, 'own' | 'shadow' | 'registers'>,
-): void => {
+export const carryState = (previous: CompiledSpace, next: Pick<CompiledSpace, 'bits' | 'registers'>): void => {
   for (const one of next.registers.flatMap((list) => list ?? [])) {
     const before = previous.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
     if (before !== undefined) one.words.set(before.words);
   }
-  const shared = Math.min(next.own.length, previous.own.length);
-  for (let at = 0; at < shared; at++) {
-    const kept = (next.own[at] ?? 0) & (previous.own[at] ?? 0);
-    if (kept === 0) continue;
-    next.shadow[at] = ((next.shadow[at] ?? 0) & ~kept) | ((previous.shadow[at] ?? 0) & kept);
+  const [from, to] = [previous.bits, next.bits];
+  for (let at = 0; at < Math.min(from.own.length, to.own.length); at++) {
+    const kept = (from.own[at] ?? 0) & (to.own[at] ?? 0);
+    if (kept !== 0) to.shadow[at] = ((to.shadow[at] ?? 0) & ~kept) | ((from.shadow[at] ?? 0) & kept);
   }
 };
 
 /** A dword with more than one description is left to its behaviours. */
-const quietOf = (registers: readonly PlacedRegister[] | undefined): PlacedRegister | null => {
-  const [one, another] = registers?.filter(({ behaviour }) => behaviour.quiet !== undefined) ?? [];
-  if (one?.behaviour.quiet === undefined || another !== undefined) return null;
+const describedOf = (registers: readonly PlacedRegister[] | undefined): PlacedRegister | null => {
+  const [one, another] = registers?.filter(({ behaviour }) => behaviour.described !== undefined) ?? [];
+  const kind = one?.behaviour.described?.kind;
+  if (one === undefined || another !== undefined) return null;
   // These kinds are about the whole register: of one with bits of somebody else too they would say more than is known.
-  if (one.behaviour.quiet.kind !== 'inert' && one.mask << one.shift !== reachOf(one)) return null;
+  if (kind !== 'inert' && one.mask << one.shift !== one.reach) return null;
   // It is compared with hardware, and would be with what nobody sees.
-  if (one.behaviour.quiet.kind === 'refused' && one.behaviour.read !== undefined) return null;
+  if (kind === 'refused' && one.behaviour.read !== undefined) return null;
   return one;
 };

@@ -14,8 +14,9 @@ import {
   type Unhandled,
 } from '../space/compile.ts';
 import { type AccessSink, ConfigSpace } from '../space/config-space.ts';
-import type { DenialReason, DenialRecord } from '../space/denials.ts';
+import type { Denial, DenialRecord } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
+import type { Refusal } from '../space/refusal.ts';
 import type { DeviceView } from '../space/views.ts';
 import type { HostOperations } from './host-operations.ts';
 import type { InterruptControl, NamedPolicy } from './interrupt-control.ts';
@@ -30,7 +31,7 @@ export interface Tenant extends GuestFacts {
   /** For messages that the guest can cause. */
   readonly limit: RateLimit;
   /** A refusal was recorded for the first time. */
-  readonly refused: (denial: NonNullable<ReturnType<DenialRecord['record']>>) => void;
+  readonly refused: (denial: Denial) => void;
   /** A deferred register write has ended. */
   readonly settled: (status: number) => void;
   /**
@@ -262,39 +263,20 @@ export class Assignment implements AccessSink {
     const skipped = new Map<string, { readonly why: string; readonly conflict: Conflict | undefined }>();
     const table = compileSpace(this.#terms.operations, rules.contributions, {
       unhandled: rules.unhandled,
-      deny: (offset, _size, mask, owner, why) => this.space.refusedByBehaviour(offset, mask, owner, why),
       skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
       ...(previous === undefined ? {} : { previous }),
     });
     return { table, skipped };
   }
 
-  denied(
-    offset: number,
-    size: number,
-    value: number,
-    mask: number,
-    why: string | undefined,
-    owner: string | undefined,
-    times: number,
-  ): void {
+  denied(refusal: Refusal): void {
     const { bdf, tenant } = this.#terms;
-    const fresh = tenant.denials.record(bdf, offset, size, value, mask, why, owner, times);
+    const fresh = tenant.denials.record(bdf, refusal);
     if (fresh !== undefined) tenant.refused(fresh);
   }
 
   failed(offset: number, error: unknown): void {
     const { bdf, tenant } = this.#terms;
     if (tenant.limit.allows()) tenant.warn({ bdf, offset: `0x${hex(offset, 2)}`, error }, 'config access failed');
-  }
-
-  /** Why bits of this device's config space were refused, from the table; for rules without a behaviour of their own. */
-  explain(offset: number, mask: number, rule: string | undefined, owner: string | undefined): DenialReason {
-    if (rule !== undefined && owner !== undefined) return { owner, why: rule };
-    const claims = this.space.claimsOf(offset, mask);
-    const [first] = claims;
-    if (first === undefined) return { owner: 'policy: drop', why: 'no field claims these bits' };
-    const owners = [...new Set(claims.map((claim) => claim.owner))].join('; ');
-    return { owner: owners, why: first.policy === 'readOnly' ? 'read-only' : 'fixed' };
   }
 }

@@ -3,8 +3,9 @@
 import type { InterruptType, IntxAnswer, IntxState, MessageKind } from '../interrupts.ts';
 import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
-import { type DeviceOperations, PENDING, type PowerState } from '../space/behaviour.ts';
+import type { DeviceOperations, PowerState } from '../space/behaviour.ts';
 import { CapabilityId, type CapabilityLists, capabilityLists } from '../space/capabilities.ts';
+import { Outcome } from '../space/outcome.ts';
 import type { InterruptControl } from './interrupt-control.ts';
 import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
 
@@ -20,7 +21,7 @@ export interface GuestTerms {
   readonly control: InterruptControl;
   /** Resets the function for its guest; the status to answer. Never rejects. */
   readonly reset: () => Promise<number>;
-  /** Told when an operation that answered `PENDING` has ended. */
+  /** Told when an operation that answered `Outcome.later` has ended. */
   readonly settled: (status: number) => void;
 }
 
@@ -168,7 +169,7 @@ export class HostOperations implements DeviceOperations {
     return (this.hardware.readConfig(this.power + Power.control, 2) & Power.stateMask) as PowerState;
   }
 
-  setPowerState(state: PowerState): number {
+  setPowerState(state: PowerState): Outcome {
     const { power } = this;
     if (power === undefined) return state === 0 ? Status.success : Status.accessDenied;
     const control = this.hardware.readConfig(power + Power.control, 2);
@@ -189,17 +190,17 @@ export class HostOperations implements DeviceOperations {
       this.#cancelTransition = undefined;
       this.#terms?.settled(this.#afterTransition(lostState));
     });
-    return PENDING;
+    return Outcome.later;
   }
 
-  resetFunction(): number {
+  resetFunction(): Outcome {
     const terms = this.#terms;
     if (terms === undefined) return Status.accessDenied;
     void terms.reset().then((status) => {
       // A guest that has lost the device meanwhile waits for no answer.
       if (this.#terms === terms) terms.settled(status);
     });
-    return PENDING;
+    return Outcome.later;
   }
 
   #afterTransition(lostState: boolean): number {

@@ -83,10 +83,7 @@ export class GuestBackend {
     this.#terms = terms;
     this.guest = guest;
     this.#limit = new RateLimit(() => platform.clock.now());
-    this.#denials = new DenialRecord(guest.domain, (bdf, offset, mask, rule, owner) => {
-      const device = this.#exports.devices.find((one) => one.bdf === bdf);
-      return device?.assignment?.explain(offset, mask, rule, owner) ?? { owner: owner ?? '', why: rule ?? '' };
-    });
+    this.#denials = new DenialRecord(guest.domain);
     const tenant: Tenant = {
       ...guest,
       denials: this.#denials,
@@ -124,9 +121,7 @@ export class GuestBackend {
 
   /** Does what the lane has left after answering writes; it keeps off meanwhile. */
   readonly #catchUp = (): void => {
-    this.#refusals.take((address, offset, size, value, mask, times) => {
-      this.#exports.at(address)?.assignment?.space.refusedElsewhere(offset, size, value, mask, times);
-    });
+    this.#refusals.take((address, write) => this.#exports.at(address)?.assignment?.space.refusedElsewhere(write));
     this.#exports.closeGates();
   };
 

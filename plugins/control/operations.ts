@@ -117,7 +117,7 @@ export class Control implements Handlers {
       unhandled: rules.unhandled,
       isQuirk: (owner) => registries.quirks.names.includes(owner),
     };
-    const end = space.table.size;
+    const end = space.table.bits.size;
     if (offset !== undefined && (size < 1 || offset + size > end)) {
       const what = `0x${hex(offset, 2)}:${size} is not inside of the ${end} bytes of config space`;
       fail('USAGE', { what, nearest: undefined });

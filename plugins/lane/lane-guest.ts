@@ -4,10 +4,11 @@ import type { PageReference } from '../../core/platform/memory.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { Request } from '../../core/ring/request.ts';
 import { Ring } from '../../core/ring/ring.ts';
+import { Outcome } from '../../core/space/outcome.ts';
 import { Refusals } from '../../core/space/refusals.ts';
 import type { GuestView } from '../../core/space/views.ts';
 import { Announcement } from './announcement.ts';
-import { DeviceAccess, type Hardware, NEEDS_CODE } from './device-access.ts';
+import { type Hardware, LaneDevice } from './lane-device.ts';
 import { Owner, SeatWord } from './shared.ts';
 
 /** What a lane reaches of devices, made by the platform in the lane's thread. */
@@ -52,7 +53,7 @@ export class LaneGuest {
   #addresses: Int32Array = new Int32Array(0);
   #requests: Float64Array = new Float64Array(0);
   #statuses: Float64Array = new Float64Array(0);
-  #devices: readonly (DeviceAccess | null)[] = [];
+  #devices: readonly (LaneDevice | null)[] = [];
   #refusals = new Refusals();
   /** Of the view; 0: there is none yet. */
   #version = 0;
@@ -73,11 +74,8 @@ export class LaneGuest {
     this.#refusals = new Refusals(view.refusals);
     this.#devices = view.devices.map((device) => {
       if (device === null) return null;
-      return new DeviceAccess(
-        device,
-        this.#hardware,
-        device.page === undefined ? undefined : this.#hardware.page(device.page),
-      );
+      const page = device.page === undefined ? undefined : this.#hardware.page(device.page);
+      return new LaneDevice(device, this.#hardware, page);
     });
   }
 
@@ -133,15 +131,16 @@ export class LaneGuest {
     const { cmd } = request;
     if (this.#version === 0 || (cmd !== Command.confRead && cmd !== Command.confWrite)) return false;
     const { segment, bus, devfn } = request;
-    let status: number = Status.devNotFound;
+    let status: Outcome = Status.devNotFound;
     if (segment <= 0xffff && bus <= 0xff && devfn <= 0xff) {
       const address = (segment << 16) | (bus << 8) | devfn;
       const index = find(this.#addresses, address);
       if (index >= 0) {
         const device = this.#devices[index];
         if (device === undefined || device === null) return false;
-        status = cmd === Command.confRead ? device.read(request) : this.#write(device, request, address);
-        if (status === NEEDS_CODE) return false;
+        status = device.access(request, address, this.#refusals);
+        if (status === Outcome.needsCode) return false;
+        if (cmd === Command.confWrite) this.#wrote = true;
       }
     }
     request.err = status;
@@ -149,11 +148,5 @@ export class LaneGuest {
     const counter = status === 0 ? 0 : -status;
     this.#statuses[counter] = (this.#statuses[counter] as number) + 1;
     return true;
-  }
-
-  #write(device: DeviceAccess, request: Request, address: number): number {
-    const status = device.write(request, address, this.#refusals);
-    this.#wrote = true;
-    return status;
   }
 }

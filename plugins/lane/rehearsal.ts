@@ -72,30 +72,27 @@ const rehearsalDevice = (file: number): DeviceView => {
     reads: new Uint32Array(SIZE),
     file,
     page,
-    writes: {
-      writable: dwords({ [Dword.hardware]: -1, [Dword.partly]: PART }),
-      ones: dwords({}),
-      own: dwords({ [Dword.own]: -1 }),
-      reserved: dwords({ [Dword.partly]: ~PART, [Dword.refused]: ~word.mask }),
-      coded: dwords({ [Dword.twofold]: -1, [Dword.gated]: -1, [Dword.refused]: word.mask }),
-      quiet: Array.from({ length: Dword.count }, (_, at) => {
-        const offset = at << 2;
-        if (at === Dword.twofold) {
-          return { ...place, offset, writes: { kind: 'twofold', first: 0, second: 1, chosen: 2, fixed: 3 } };
-        }
-        if (at === Dword.refused) return { ...word, offset, writes: { kind: 'refused', why: '' } };
-        if (at !== Dword.gated) return null;
-        const words = { own: 4, open: 5, closing: 6 };
-        return {
-          ...place,
-          offset,
-          writes: { kind: 'gated', ...words, free: 0xff00, gate: 1, blockers: 4, through: 2, real: 2 },
-        };
-      }),
-      behind: new Uint8Array(Dword.count),
-      words: Uint32Array.of(PLACE, 0xffffff00, 0, 0xff, 1, 1, 0),
-      counts: new Uint32Array(SIZE),
-    },
+    through: dwords({ [Dword.hardware]: -1, [Dword.partly]: PART }),
+    own: dwords({ [Dword.own]: -1 }),
+    reserved: dwords({ [Dword.partly]: ~PART, [Dword.refused]: ~word.mask }),
+    coded: dwords({ [Dword.twofold]: -1, [Dword.gated]: -1, [Dword.refused]: word.mask }),
+    described: Array.from({ length: Dword.count }, (_, at) => {
+      const offset = at << 2;
+      if (at === Dword.twofold) {
+        return { ...place, offset, writes: { kind: 'twofold', first: 0, second: 1, chosen: 2, fixed: 3 } };
+      }
+      if (at === Dword.refused) return { ...word, offset, writes: { kind: 'refused', why: '' } };
+      if (at !== Dword.gated) return null;
+      const words = { own: 4, open: 5, closing: 6 };
+      return {
+        ...place,
+        offset,
+        writes: { kind: 'gated', ...words, free: 0xff00, gate: 1, blockers: 4, through: 2, real: 2 },
+      };
+    }),
+    behind: new Uint8Array(Dword.count),
+    words: Uint32Array.of(PLACE, 0xffffff00, 0, 0xff, 1, 1, 0),
+    writes: new Uint32Array(SIZE),
   };
 };
 

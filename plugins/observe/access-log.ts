@@ -1,20 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-/** One config access of a guest, as it was answered. */
-import type { AccessRecorder } from '../../core/space/recorder.ts';
-export interface RecordedAccess {
-  readonly kind: 'read' | 'write';
-  readonly offset: number;
-  readonly size: 1 | 2 | 4;
-  /** Read or written, unsigned. */
-  readonly value: number;
-  /** Protocol status; 1: answered later. */
-  readonly status: number;
-  /** Bits of a write that were refused, counted from bit 0 of the access. */
-  readonly denied: number;
-  /** Bits of a write that would change and that no field claims. */
-  readonly wanted: number;
-}
+import type { AccessRecorder, RecordedAccess } from '../../core/space/recorder.ts';
 
 const WORDS = 4;
 const WRITE = 0x8;
@@ -35,15 +21,7 @@ export class AccessLog implements AccessRecorder {
     return this.#count;
   }
 
-  access(
-    kind: 'read' | 'write',
-    offset: number,
-    size: number,
-    value: number,
-    status: number,
-    denied: number,
-    wanted: number,
-  ): void {
+  access({ kind, offset, size, value, status, denied, wanted }: RecordedAccess): void {
     const words = this.#words;
     const at = this.#count * WORDS;
     if (at === words.length) {

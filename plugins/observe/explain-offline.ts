@@ -16,7 +16,7 @@ import { createEmbeddedPlatform, hostDevices, readDump } from '../platforms/embe
 const nobody = (): Tenant => ({
   domain: 1,
   name: 'none yet',
-  denials: new DenialRecord(1, (_device, _offset, _mask, rule, owner) => ({ owner: owner ?? '', why: rule ?? '' })),
+  denials: new DenialRecord(1),
   limit: new RateLimit(() => 0),
   refused: () => {},
   settled: () => {},

@@ -154,7 +154,7 @@ const explainPart = (
     free = (free & ~mask) >>> 0;
     const coded = table.registers[dword >> 2]?.find((one) => one.owner === claim.owner);
     add(mask, (high, low) => {
-      const shown = ((table.shadow[dword >> 2] ?? 0) >>> low) & (2 ** (high - low + 1) - 1);
+      const shown = ((table.bits.shadow[dword >> 2] ?? 0) >>> low) & (2 ** (high - low + 1) - 1);
       const { owner, policy } = claim;
       return { owner, kind: kindOf(owner), policy, ...wordsFor(policy, hexOf(shown), coded?.behaviour) };
     });
@@ -175,7 +175,7 @@ const explainPart = (
 /** Who owns each bit of some bytes, and what accesses do. One part for each dword that is touched. */
 export const explainBytes = (subject: ExplainedSpace, offset: number, size: number): ExplainedPart[] => {
   const kindOf = kindFinder(subject);
-  const end = Math.min(offset + size, subject.space.table.size);
+  const end = Math.min(offset + size, subject.space.table.bits.size);
   const parts: ExplainedPart[] = [];
   for (let at = offset; at < end; ) {
     const next = Math.min(end, (at & ~3) + 4);
@@ -235,7 +235,7 @@ const markOf = ({ reads, writes, denied }: AccessCounts, at: number): string =>
 export const explainMap = (subject: ExplainedSpace): ExplainedMap => {
   const { space, unhandled } = subject;
   const kindOf = kindFinder(subject);
-  const kinds = new Array<string>(space.table.size).fill(kindLetters[freeWords(unhandled).kind]);
+  const kinds = new Array<string>(space.table.bits.size).fill(kindLetters[freeWords(unhandled).kind]);
   for (const claim of space.table.claims) {
     const letter = kindLetters[kindOf(claim.owner)];
     for (let byte = 0; byte < 4; byte++) {

@@ -2,7 +2,7 @@
 
 import { hex } from '../../core/bdf.ts';
 import type { ConfigSpace } from '../../core/space/config-space.ts';
-import type { RecordedAccess } from './access-log.ts';
+import type { RecordedAccess } from '../../core/space/recorder.ts';
 import type { Recording } from './recording.ts';
 
 /** A register that a driver needs, and how that is known. */
@@ -172,7 +172,7 @@ export const replay = (recording: Recording, space: ConfigSpace): Replayed => {
   const missing: RecordedAccess[] = [];
   let refused = 0;
   space.record({
-    access: (_kind, _offset, _size, _value, _status, denied) => {
+    access: ({ denied }) => {
       refused = denied;
     },
   });

@@ -3,7 +3,7 @@
 import { formatBdf, hex } from '../../core/bdf.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import type { PciIdentity } from '../../core/platform/pci.ts';
-import type { RecordedAccess } from './access-log.ts';
+import type { RecordedAccess } from '../../core/space/recorder.ts';
 
 /** What one guest did to the config space of one device. */
 export interface Recording {

@@ -15,6 +15,11 @@ export interface RefusedWrite {
   readonly why: string | undefined;
 }
 
+const policies: readonly string[] = ['no field claims these bits', 'read-only', 'fixed'];
+
+/** The rule of a behaviour; `undefined` for the policy of bits without one. */
+export const ruleOf = (why: string): string | undefined => (policies.includes(why) ? undefined : why);
+
 /** A fake function and what one guest sees of it. */
 export interface GuestView {
   readonly hardware: FakeFunction;
@@ -44,14 +49,13 @@ export const viewOf = (device: FakeDevice, sets: readonly FieldSet[]): GuestView
     sets.map((set) => ({ owner: 'test', set })),
     {
       unhandled,
-      deny: (offset, _size, mask, owner, why) => space.refusedByBehaviour(offset, mask, owner, why),
       skipped: (set, why) => skipped.push(`${set}: ${why}`),
     },
   );
-  const space: ConfigSpace = new ConfigSpace(hardware, table, {
+  const space = new ConfigSpace(hardware, table, {
     failed: (_offset, error) => failures.push(error),
-    denied: (offset, size, value, mask, why) =>
-      refused.push({ offset, size, value: value >>> 0, mask: mask >>> 0, why }),
+    denied: ({ offset, size, value, mask, why }) =>
+      refused.push({ offset, size, value: value >>> 0, mask: mask >>> 0, why: ruleOf(why) }),
   });
   hardware.forget();
   return {

@@ -3,10 +3,11 @@
 import type { EventChannel, Platform } from '../../core/platform/index.ts';
 import { Page } from '../../core/ring/layout.ts';
 import { Request } from '../../core/ring/request.ts';
+import { Outcome } from '../../core/space/outcome.ts';
 import { Refusals } from '../../core/space/refusals.ts';
 import type { GuestView } from '../../core/space/views.ts';
-import { DeviceAccess, type Hardware, NEEDS_CODE } from '../../plugins/lane/device-access.ts';
 import { Seat } from '../../plugins/lane/index.ts';
+import { type Hardware, LaneDevice } from '../../plugins/lane/lane-device.ts';
 import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../plugins/lane/shared.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 
@@ -46,7 +47,7 @@ export const laneByHand = (hardware?: Hardware) => {
     try {
       const index = view?.addresses.indexOf(0) ?? -1;
       const device = view?.devices[index];
-      if (view === undefined || !device) return [NEEDS_CODE, 0];
+      if (view === undefined || !device) return [Outcome.needsCode, 0];
       const page = new Int32Array(Page.bytes >> 2);
       page[Page.cmd >> 2] = cmd;
       page[Page.offset >> 2] = offset;
@@ -54,12 +55,8 @@ export const laneByHand = (hardware?: Hardware) => {
       page[Page.value >> 2] = value;
       const request = new Request();
       request.copy(page);
-      const access =
-        hardware === undefined
-          ? new DeviceAccess(device, NO_HARDWARE, undefined)
-          : new DeviceAccess({ ...device, file: FILE }, hardware, undefined);
-      const status = cmd === 0 ? access.read(request) : access.write(request, 0, new Refusals(view.refusals));
-      return [status, request.value];
+      const lane = new LaneDevice({ ...device, file: hardware === undefined ? -1 : FILE }, hardware ?? NO_HARDWARE);
+      return [lane.access(request, 0, new Refusals(view.refusals)), request.value];
     } finally {
       Atomics.store(seatWords, SeatWord.owner, Owner.nobody);
     }
@@ -88,9 +85,9 @@ export const laneByHand = (hardware?: Hardware) => {
     get seesDevice(): boolean {
       return Boolean(view?.devices[view.addresses.indexOf(0)]);
     },
-    /** @returns a status, or `NEEDS_CODE`, and the value */
+    /** @returns a status, or `Outcome.needsCode`, and the value */
     read: (offset: number, size: 1 | 2 | 4) => does(0, offset, size, 0),
-    /** @returns a status, or `NEEDS_CODE` */
+    /** @returns a status, or `Outcome.needsCode` */
     write: (offset: number, size: 1 | 2 | 4, value: number) => does(1, offset, size, value)[0],
     /** The lane falls asleep: the control thread does what it has left. */
     sleep: () => seat?.catchUp(),

@@ -4,8 +4,8 @@ import { type AerOutcome, Dispatcher, Worker } from '../../core/dispatcher/index
 import type { EventChannels } from '../../core/platform/index.ts';
 import { ChannelState, Command, Flag, Page, Status, Verdict } from '../../core/ring/layout.ts';
 import { Ring } from '../../core/ring/ring.ts';
-import { PENDING } from '../../core/space/behaviour.ts';
 import type { ConfigSpace } from '../../core/space/config-space.ts';
+import { Outcome } from '../../core/space/outcome.ts';
 import { createManualClock } from './manual-clock.ts';
 
 /** A platform's event channels with a guest at the other end of one of them. */
@@ -235,7 +235,7 @@ export class EoiRun {
     const slow = this.#slow;
     this.#slow = false;
     this.#settling = slow;
-    return slow ? PENDING : Status.success;
+    return slow ? Outcome.later : Status.success;
   }
 
   #request(): void {

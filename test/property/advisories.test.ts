@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { ResourceFlag } from '../../core/platform/pci.ts';
 import { type Behaviour, defineQuirk } from '../../core/quirk/quirk.ts';
 import { Status } from '../../core/ring/layout.ts';
-import { PENDING } from '../../core/space/behaviour.ts';
 import { header, register } from '../../core/space/declaration.ts';
+import { Outcome } from '../../core/space/outcome.ts';
 import { endpointHeader } from '../../plugins/fields/header.ts';
 import { msi } from '../../plugins/fields/msi.ts';
 import { msix } from '../../plugins/fields/msix.ts';
@@ -109,8 +109,8 @@ describe('XSA-128: an access that spans several registers', () => {
     [Status.accessDenied, Status.success, Status.accessDenied],
     [Status.success, Status.accessDenied, Status.accessDenied],
     [Status.opFailed, Status.accessDenied, Status.opFailed],
-    [Status.success, PENDING, PENDING],
-    [PENDING, Status.success, PENDING],
+    [Status.success, Outcome.later, Outcome.later],
+    [Outcome.later, Status.success, Outcome.later],
   ])('D-C7: of two registers that answer %i and %i, %i counts, and both are written', (low, high, answer) => {
     const written: number[] = [];
     const answering = (status: number): Behaviour => ({

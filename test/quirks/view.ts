@@ -11,6 +11,7 @@ import { ConfigSpace } from '../../core/space/config-space.ts';
 import type { Anchor, FieldSet } from '../../core/space/declaration.ts';
 import { bundled } from '../../plugins/bundled.ts';
 import { FakeDevice, FakeFunction, type FakeFunctionSettings, type ImagePart } from '../kit/fake-function.ts';
+import { ruleOf } from '../kit/guest-view.ts';
 
 export const presets = ['kernel', 'full'] as const;
 type Preset = (typeof presets)[number];
@@ -63,16 +64,16 @@ const compiled = (hardware: FakeFunction, quirks: readonly Quirk[], preset: Pres
     ],
     {
       unhandled: 'drop',
-      deny: (offset, _size, mask, owner, why) => space.refusedByBehaviour(offset, mask, owner, why),
       skipped: (set, why) => skipped.push(`${set}: ${why}`),
     },
   );
-  const space: ConfigSpace = new ConfigSpace(hardware, table, {
+  const space = new ConfigSpace(hardware, table, {
     failed: (_offset, error) => {
       throw error;
     },
-    denied: (offset, size, _value, mask, why) => {
-      refused.push(`${hex(offset, 2)}:${size}=${hex(mask >>> 0, 1)}${why === undefined ? '' : ` ${why}`}`);
+    denied: ({ offset, size, mask, why }) => {
+      const rule = ruleOf(why);
+      refused.push(`${hex(offset, 2)}:${size}=${hex(mask >>> 0, 1)}${rule === undefined ? '' : ` ${rule}`}`);
     },
   });
   hardware.forget();

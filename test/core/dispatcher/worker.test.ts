@@ -4,8 +4,8 @@ import { Worker as Thread } from 'node:worker_threads';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
 import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
-import { PENDING } from '../../../core/space/behaviour.ts';
 import type { ConfigSpace } from '../../../core/space/config-space.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
 
 const setup = () => {
@@ -125,7 +125,7 @@ describe('one delivery, one unmask, after the work (seed c2711441bc)', () => {
 
 describe('requests that wait for their device', () => {
   it('are answered when it has settled; the channel stays masked meanwhile', () => {
-    it_.answers.push(() => PENDING);
+    it_.answers.push(() => Outcome.later);
     it_.send(4);
     it_.worker.event();
     expect(it_.trace).toEqual(['read 4']);
@@ -134,7 +134,7 @@ describe('requests that wait for their device', () => {
   });
 
   it('a disconnect waits for them, and answers nobody afterwards (seed 429eafe609)', async () => {
-    it_.answers.push(() => PENDING);
+    it_.answers.push(() => Outcome.later);
     it_.send(4);
     it_.worker.event();
     let ended = false;
@@ -311,7 +311,7 @@ describe('a page that is shared', () => {
     it('does not give the page away while a request is being worked on', async () => {
       const { worker, words, trace, statuses } = shared(0);
       Atomics.or(words, 0, Flag.aerHandler);
-      statuses.push(PENDING);
+      statuses.push(Outcome.later);
       Atomics.or(words, 0, 1);
       worker.event();
       const asked = worker.ask(question, 1000);

@@ -101,7 +101,6 @@ describe('lock', () => {
     const compile = (previous?: ReturnType<typeof compileSpace>) =>
       compileSpace(device, [{ owner: 'test', set: header('set', [0], registers) }], {
         unhandled: 'drop',
-        deny: () => {},
         skipped: () => {},
         ...(previous === undefined ? {} : { previous }),
       });

@@ -118,7 +118,7 @@ describe('a table is replaced as a whole', () => {
     const hardware = new FakeFunction();
     const device = new FakeDevice(hardware);
     const tableOf = (set: FieldSet) =>
-      compileSpace(device, [{ owner: 'test', set }], { unhandled: 'drop', deny: () => {}, skipped: () => {} });
+      compileSpace(device, [{ owner: 'test', set }], { unhandled: 'drop', skipped: () => {} });
     const calls: string[] = [];
     const said = (what: string) => ({
       write: () => {

@@ -7,8 +7,8 @@ import { RateLimit, silent } from '../../../core/log.ts';
 import { Errno, HostError, type PciFunction, type Platform, type ResetOutcome } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
-import { PENDING } from '../../../core/space/behaviour.ts';
 import { DenialRecord } from '../../../core/space/denials.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import { Stub, type StubPolicy, type Tenant } from '../../../core/stub/index.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
@@ -117,7 +117,7 @@ beforeEach(() => {
 const tenant = (domain: number): Tenant => ({
   domain,
   name: `guest ${domain}`,
-  denials: new DenialRecord(domain, () => ({ owner: '', why: '' })),
+  denials: new DenialRecord(domain),
   limit: new RateLimit(() => 0),
   refused: () => {},
   settled: () => {},
@@ -391,7 +391,7 @@ describe('a function-level reset that the guest asks for', () => {
       nic.put(COMMAND, 2, 0);
       return reset();
     };
-    expect(device.operations.resetFunction()).toBe(PENDING);
+    expect(device.operations.resetFunction()).toBe(Outcome.later);
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(settled).toEqual([Status.success]);
     expect(nic.get(0x10, 4)).toBe(0xfe000000);

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import { Errno } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { NEEDS_CODE } from '../../../plugins/lane/device-access.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { laneByHand } from '../../kit/lane-by-hand.ts';
@@ -56,7 +56,7 @@ describe('bus mastering', () => {
   });
 
   it('is left to the control thread where the lane has no file of the device', () => {
-    const two = shared(side(), -1);
+    const two = shared(side(), { file: -1 });
     for (const value of [0x103, 0x143, 0x107, 0x103]) two.does(write(value));
     expect(two.handed).toBe(3);
     expect(two.device.calls).toEqual(['enable', 'setBusMaster on', 'setBusMaster off']);
@@ -124,7 +124,7 @@ describe('on a host', () => {
     const { lane, slow } = await start();
     // With PARITY, which is the guest's own: it changes together with the rest, or not at all.
     model().failNext(what, Errno.EIO);
-    expect(lane.write(COMMAND, 2, 0x0147)).toBe(NEEDS_CODE);
+    expect(lane.write(COMMAND, 2, 0x0147)).toBe(Outcome.needsCode);
     expect(lane.read(COMMAND, 2)).toEqual([Status.success, 0x0103]);
     expect(seized().operations.busMaster).toBe(false);
     model().failNext(what, Errno.EIO);
@@ -139,7 +139,7 @@ describe('on a host', () => {
     expect(lane.write(COMMAND, 2, 0x0107)).toBe(Status.success);
     seized().assignment?.fence('no answer');
     expect(seized().operations.busMaster).toBe(false);
-    expect(lane.write(COMMAND, 2, 0x0107)).toBe(NEEDS_CODE);
+    expect(lane.write(COMMAND, 2, 0x0107)).toBe(Outcome.needsCode);
     expect(seized().operations.busMaster).toBe(false);
   });
 });

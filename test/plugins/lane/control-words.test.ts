@@ -6,7 +6,7 @@ import type { ConfigInput } from '../../../core/config/schema.ts';
 import type { InterruptPolicy, InterruptPolicySource } from '../../../core/interrupts.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { NEEDS_CODE } from '../../../plugins/lane/device-access.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import type { EmbeddedHost } from '../../kit/embedded-host.ts';
 import { policyPlugin } from '../../kit/policy-plugins.ts';
 import { nic, startWithPolicy } from './policy-host.ts';
@@ -51,11 +51,11 @@ describe('the lane refuses a change of a control word', () => {
     const allow = { allowInterruptControl: [formatBdf(nic)] };
     const cases: readonly (readonly [ConfigInput, InterruptPolicy, number])[] = [
       [{ interrupts: 'mine' }, refuses, Status.accessDenied],
-      [{ interrupts: 'mine' }, no, NEEDS_CODE],
-      [{ interrupts: 'mine', ...allow }, refuses, NEEDS_CODE],
-      [{ interrupts: 'strict', ...allow }, no, NEEDS_CODE],
-      [{ interrupts: 'rate-limited', ...allow }, no, NEEDS_CODE],
-      [{ permissive: [formatBdf(nic)] }, no, NEEDS_CODE],
+      [{ interrupts: 'mine' }, no, Outcome.needsCode],
+      [{ interrupts: 'mine', ...allow }, refuses, Outcome.needsCode],
+      [{ interrupts: 'strict', ...allow }, no, Outcome.needsCode],
+      [{ interrupts: 'rate-limited', ...allow }, no, Outcome.needsCode],
+      [{ permissive: [formatBdf(nic)] }, no, Outcome.needsCode],
     ];
     for (const [config, source, answer] of cases) {
       const { tries } = await start(config, source);
@@ -71,7 +71,7 @@ describe('under a running guest', () => {
     expect(tries()).toBe(Status.accessDenied);
     await one.plugins.replace(policyPlugin(no), undefined, 'test');
     expect(denials()).toMatchObject([{ count: 1, why: WHY }]);
-    expect(tries()).toBe(NEEDS_CODE);
+    expect(tries()).toBe(Outcome.needsCode);
     await one.plugins.replace(policyPlugin(refuses), undefined, 'test');
     expect(tries()).toBe(Status.accessDenied);
     lane.sleep();
@@ -82,7 +82,7 @@ describe('under a running guest', () => {
     const { host: one, tries } = await start({ interrupts: 'around' }, refuses);
     expect(tries()).toBe(Status.accessDenied);
     await one.plugins.replace(policyPlugin(no), undefined, 'test');
-    expect(tries()).toBe(NEEDS_CODE);
+    expect(tries()).toBe(Outcome.needsCode);
   });
 
   it('it leaves them to the control thread while the table is permissive, or accesses are taken down', async () => {
@@ -95,7 +95,7 @@ describe('under a running guest', () => {
     });
     await one.plugins.load(open, undefined, 'test');
     expect(denials()).toMatchObject([{ count: 1, why: WHY }]);
-    expect(tries()).toBe(NEEDS_CODE);
+    expect(tries()).toBe(Outcome.needsCode);
     one.plugins.unload('test/open');
     expect(tries()).toBe(Status.accessDenied);
     const recorder = { access: () => undefined };
@@ -105,7 +105,7 @@ describe('under a running guest', () => {
       apply: ({ hooks }) => hooks.unhandledWrite.tap(() => ({ unhandled: 'drop' as const, recorder })),
     });
     await one.plugins.load(learn, undefined, 'test');
-    expect([lane.seesDevice, tries()]).toEqual([false, NEEDS_CODE]);
+    expect([lane.seesDevice, tries()]).toEqual([false, Outcome.needsCode]);
     expect(denials()).toMatchObject([{ count: 2, why: WHY }]);
   });
 });
@@ -121,17 +121,8 @@ it('a refusal with an error counts as the dispatcher counts it', () => {
         ...deviceView(1, file),
         shadowed: bits(0),
         answered: bits(0),
-        writes: {
-          writable: bits(0),
-          ones: bits(0),
-          own: bits(0),
-          reserved: bits(0),
-          coded: bits(-1),
-          quiet: [null, word, null],
-          behind: new Uint8Array(3),
-          words: new Uint32Array(0),
-          counts: new Uint32Array(12),
-        },
+        coded: bits(-1),
+        described: [null, word, null],
       },
     ]);
   show(31);

@@ -4,7 +4,7 @@ import { afterEach, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import { definePlugin, header, register } from '../../../core/plugin/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { NEEDS_CODE } from '../../../plugins/lane/device-access.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { laneByHand } from '../../kit/lane-by-hand.ts';
@@ -21,12 +21,12 @@ it('a behaviour that cannot say what is known of its writes keeps nothing from b
     name: 'test/faulty',
     api: '^1.0',
     apply: ({ fields }) => {
-      const quiet = { kind: 'refused', why: 'a test' } as const;
+      const described = { kind: 'refused', why: 'a test' } as const;
       const behaviour = {
-        quiet,
-        quietNow: () => {
+        described,
+        describedNow: () => {
           if (broken) throw new Error('boom');
-          return quiet;
+          return described;
         },
         write: () => Status.accessDenied,
       } as const;
@@ -57,6 +57,6 @@ it('a behaviour that cannot say what is known of its writes keeps nothing from b
   device(second).assignment.fence('no answer');
   expect(device(second).operations.busMaster).toBe(false);
   expect(lane.seesDevice).toBe(true);
-  expect(lane.write(PLACE, 2, changed)).toBe(NEEDS_CODE);
+  expect(lane.write(PLACE, 2, changed)).toBe(Outcome.needsCode);
   expect(host.lines.some(({ facts }) => String(facts.error).includes('boom'))).toBe(true);
 });

@@ -5,7 +5,7 @@ import { formatBdf } from '../../../core/bdf.ts';
 import type { ConfigInput } from '../../../core/config/schema.ts';
 import type { InterruptPolicy, InterruptPolicySource } from '../../../core/interrupts.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { NEEDS_CODE } from '../../../plugins/lane/device-access.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import type { EmbeddedHost } from '../../kit/embedded-host.ts';
 import { policyPlugin } from '../../kit/policy-plugins.ts';
 import { nic, startWithPolicy } from './policy-host.ts';
@@ -129,12 +129,12 @@ describe('on a host', () => {
       [{ interrupts: 'mine' }, promises, Status.success],
       [{ interrupts: 'mine' }, silent, Status.success],
       [{ interrupts: 'around' }, promises, Status.success],
-      [{ interrupts: 'mine' }, asked, NEEDS_CODE],
-      [{ interrupts: 'mine', ...allow }, promises, NEEDS_CODE],
-      [{ interrupts: 'mine', ...allow }, silent, NEEDS_CODE],
-      [{ interrupts: 'strict', ...allow }, asked, NEEDS_CODE],
-      [{ interrupts: 'rate-limited', ...allow }, asked, NEEDS_CODE],
-      [{ permissive: [formatBdf(nic)] }, asked, NEEDS_CODE],
+      [{ interrupts: 'mine' }, asked, Outcome.needsCode],
+      [{ interrupts: 'mine', ...allow }, promises, Outcome.needsCode],
+      [{ interrupts: 'mine', ...allow }, silent, Outcome.needsCode],
+      [{ interrupts: 'strict', ...allow }, asked, Outcome.needsCode],
+      [{ interrupts: 'rate-limited', ...allow }, asked, Outcome.needsCode],
+      [{ permissive: [formatBdf(nic)] }, asked, Outcome.needsCode],
     ];
     for (const [config, source, answer] of cases) {
       const { tries } = await start(config, source);
@@ -148,7 +148,7 @@ describe('on a host', () => {
     expect(tries()).toBe(Status.success);
     const writes: InterruptPolicy = { ...asked, decidesIntx: () => 'hardware' };
     await one.plugins.replace(policyPlugin(writes), undefined, 'test');
-    expect(tries(0x0103)).toBe(NEEDS_CODE);
+    expect(tries(0x0103)).toBe(Outcome.needsCode);
     // What it does not change is not asked about: the lane does it as before.
     expect([tries(0x0543), masked()]).toEqual([Status.success, false]);
     expect([await slow(0x0103), await slow(0x0503), masked()]).toEqual([Status.success, Status.success, true]);
@@ -161,7 +161,11 @@ describe('on a host', () => {
   it('the permission is that of the guest that has the device: the next one has its own', async () => {
     const devices = { [formatBdf(nic)]: { allowInterruptControl: true } };
     const first = await start({ interrupts: 'strict', guests: { guest: { devices } } });
-    expect([first.tries(), await first.slow(0x0503), first.masked()]).toEqual([NEEDS_CODE, Status.success, true]);
+    expect([first.tries(), await first.slow(0x0503), first.masked()]).toEqual([
+      Outcome.needsCode,
+      Status.success,
+      true,
+    ]);
     await host?.close();
     const other = await start({ interrupts: 'strict', guests: { other: { devices } } });
     expect([other.tries(), other.masked()]).toEqual([Status.success, false]);

@@ -110,7 +110,7 @@ describe('a control word that nobody may change', () => {
 describe('a refused register', () => {
   const WHY = 'a test';
   const fixed: Behaviour = {
-    quiet: { kind: 'refused', why: WHY },
+    described: { kind: 'refused', why: WHY },
     write: (at, value) => {
       const now = at.read();
       if (value === now) return Status.success;
@@ -206,17 +206,16 @@ describe('a refused register', () => {
   });
 
   it('is left to its behaviour where that shows something else than hardware, or has not all of it', () => {
-    const quietAt = (behaviour: Behaviour, mask: number) => {
+    const describedAt = (behaviour: Behaviour, mask: number) => {
       const set = header('a set', [0], [register(PLACE, 16, 'fixed').calls(behaviour, mask)]);
       const table = compileSpace(new FakeDevice(side().hardware), [{ owner: 'test', set }], {
         unhandled: 'drop',
-        deny: () => undefined,
         skipped: () => undefined,
       });
-      return table.quiet[PLACE >> 2];
+      return table.described[PLACE >> 2];
     };
-    expect(quietAt(fixed, 0xffff)).toMatchObject({ offset: PLACE, behaviour: fixed });
-    expect(quietAt(fixed, 0x00ff)).toBeNull();
-    expect(quietAt({ ...fixed, read: () => 0 }, 0xffff)).toBeNull();
+    expect(describedAt(fixed, 0xffff)).toMatchObject({ offset: PLACE, behaviour: fixed });
+    expect(describedAt(fixed, 0x00ff)).toBeNull();
+    expect(describedAt({ ...fixed, read: () => 0 }, 0xffff)).toBeNull();
   });
 });

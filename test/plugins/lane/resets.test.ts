@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { Command, Status, Verdict } from '../../../core/ring/layout.ts';
-import { NEEDS_CODE } from '../../../plugins/lane/device-access.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import type { AerHandler, IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
@@ -59,7 +59,7 @@ describe('a device whose registers came back after an error', () => {
     expect((await host.pciback.injectError(disk, 'fatal')).outcome).toBe('recovered');
     expect(command() & MASTER).toBe(0);
     expect(lane.read(COMMAND, 2)).toEqual([Status.success, before & ~MASTER]);
-    expect(lane.write(COMMAND, 2, before)).toBe(NEEDS_CODE);
+    expect(lane.write(COMMAND, 2, before)).toBe(Outcome.needsCode);
     expect(await write(guest, COMMAND, before)).toBe(Status.success);
     expect(command() & MASTER).toBe(MASTER);
     expect(lane.read(COMMAND, 2)).toEqual([Status.success, before]);

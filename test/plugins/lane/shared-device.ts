@@ -6,8 +6,9 @@ import { Page } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
 import { type CompiledSpace, type Contribution, compileSpace, type Unhandled } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
-import { DeviceAccess, NEEDS_CODE } from '../../../plugins/lane/device-access.ts';
+import { LaneDevice } from '../../../plugins/lane/lane-device.ts';
 import { bundledSets } from '../../kit/bundled-sets.ts';
 import { FakeDevice, FakeFunction } from '../../kit/index.ts';
 
@@ -86,13 +87,12 @@ export const side = ({
   const compile = (unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace =>
     compileSpace(device, contributions, {
       unhandled,
-      deny: (offset, _size, mask, owner, why) => space.refusedByBehaviour(offset, mask, owner, why),
       skipped: () => undefined,
       ...(previous === undefined ? {} : { previous }),
     });
-  const space: ConfigSpace = new ConfigSpace(hardware, compile('drop', undefined), {
+  const space = new ConfigSpace(hardware, compile('drop', undefined), {
     failed: (offset) => failed.push(offset),
-    denied: (offset, size, value, mask, why, owner, times) => {
+    denied: ({ offset, size, value, mask, why, owner, times }) => {
       const key = [offset, size, mask, why, owner].join();
       denied.set(key, { count: (denied.get(key)?.count ?? 0) + times, value: value >>> 0 });
     },
@@ -120,26 +120,36 @@ export const direct = (one = side()) => {
   };
 };
 
+/** How a lane reaches the device. */
+export interface Means {
+  /** -1: there is none. */
+  readonly file?: number;
+  /** Maps its config space; missing: the file is all there is. */
+  readonly page?: ((hardware: FakeFunction) => ArrayBufferLike) | undefined;
+}
+
 /** As a lane does those that it can, and the control thread the rest. */
-export const shared = (one = side(), file = FILE) => {
+export const shared = (one = side(), means: Means = {}) => {
+  const { file = FILE } = means;
   const refusals = new Refusals();
   const hardware = {
     read: (_file: number, offset: number, size: 1 | 2 | 4) => one.hardware.readConfig(offset, size),
     write: (_file: number, offset: number, size: 1 | 2 | 4, value: number) =>
       one.hardware.writeConfig(offset, size, value),
   };
-  const look = (): DeviceAccess => {
+  const page = means.page?.(one.hardware);
+  const look = (): LaneDevice => {
     const view = one.space.deviceView;
     if (view === null) throw new Error('the lane sees nothing');
-    return new DeviceAccess({ ...view, file }, hardware, undefined);
+    return new LaneDevice({ ...view, file }, hardware, page);
   };
   let lane = look();
-  const page = new Int32Array(1024);
+  const words = new Int32Array(1024);
   const request = new Request();
   const catchUp = (): void => {
-    refusals.take((address, offset, size, value, mask, times) => {
+    refusals.take((address, write) => {
       expect(address).toBe(ADDRESS);
-      one.space.refusedElsewhere(offset, size, value, mask, times);
+      one.space.refusedElsewhere(write);
     });
     one.space.closeGates();
   };
@@ -153,13 +163,13 @@ export const shared = (one = side(), file = FILE) => {
       lane = look();
     },
     does: ({ write, offset, size, value }: Access): readonly [number, number] => {
-      page[Page.cmd >> 2] = write ? 1 : 0;
-      page[Page.offset >> 2] = offset;
-      page[Page.size >> 2] = size;
-      page[Page.value >> 2] = value;
-      request.copy(page);
-      const status = write ? lane.write(request, ADDRESS, refusals) : lane.read(request);
-      if (status !== NEEDS_CODE) return [status, write ? 0 : request.value];
+      words[Page.cmd >> 2] = write ? 1 : 0;
+      words[Page.offset >> 2] = offset;
+      words[Page.size >> 2] = size;
+      words[Page.value >> 2] = value;
+      request.copy(words);
+      const status = lane.access(request, ADDRESS, refusals);
+      if (status !== Outcome.needsCode) return [status, write ? 0 : request.value];
       world.handed++;
       catchUp();
       const answer = write ? one.space.write(offset, size, value) : one.space.read(offset, size);

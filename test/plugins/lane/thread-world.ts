@@ -6,6 +6,7 @@ import type { Platform } from '../../../core/platform/index.ts';
 import type { WatchPolicy } from '../../../core/platform/watch.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
+import type { Refusal } from '../../../core/space/refusal.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
 import { endpointHeader } from '../../../plugins/fields/header.ts';
@@ -51,24 +52,13 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     failed: (offset: number, error: unknown) => {
       throw new Error(`access at ${offset}`, { cause: error });
     },
-    denied: (
-      offset: number,
-      size: number,
-      value: number,
-      _mask: number,
-      _why: unknown,
-      _by: unknown,
-      times: number,
-    ) => {
+    denied: ({ offset, size, value, times }: Refusal) => {
       if (offset !== 0 || size !== 4) throw new Error(`${size} bytes at ${offset} were refused`);
       denied.set(value, (denied.get(value) ?? 0) + times);
     },
   };
   const table = compileSpace(device, [{ owner: 'fields/header', set: endpointHeader }], {
     unhandled: 'drop',
-    deny: (offset) => {
-      throw new Error(`a behaviour refused a write at ${offset}`);
-    },
     skipped: (set, why) => {
       throw new Error(`${set}: ${why}`);
     },
@@ -129,9 +119,7 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
   const refusals = new Refusals();
   const catchUp = (): void => {
     counts.caughtUp++;
-    refusals.take((_address, offset, size, value, mask, times) => {
-      space.refusedElsewhere(offset, size, value, mask, times);
-    });
+    refusals.take((_address, write) => space.refusedElsewhere(write));
     space.closeGates();
   };
   const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, catchUp);

@@ -27,7 +27,16 @@ export const deviceView = (value: number, file = -1): DeviceView => {
     shadowed: words(-1, 0xffff, 0),
     shadow: words(value, 0x1234, 0),
     answered: words(-1, 0xffff, -1),
+    through: words(0, 0, 0),
+    own: words(0, 0, 0),
+    reserved: words(0, 0, 0),
+    // Writes are left to the control thread.
+    coded: words(-1, -1, -1),
+    behind: new Uint8Array(3),
+    words: new Uint32Array(0),
+    described: [],
     reads: new Uint32Array(12),
+    writes: new Uint32Array(12),
     file,
   };
 };
@@ -52,18 +61,15 @@ export const writableView = (value: number): DeviceView => {
     shadow: words(value, 0x1234, 0, 1),
     answered: words(-1, 0xffff, -1, -1),
     reads: new Uint32Array(16),
+    writes: new Uint32Array(16),
     file: -1,
-    writes: {
-      writable: words(0, 0, 0, 0),
-      ones: words(0, 0, 0, 0),
-      own: words(0, 0, 0, 0),
-      reserved: words(0, 0, 0, 0),
-      coded: words(0, 0, -1, -1),
-      quiet: [null, null, null, { writes: gate, mask: -1, reach: -1, shift: 0, offset: 12, size: 4 }],
-      behind: new Uint8Array(4),
-      words: Uint32Array.of(1, 1, 0),
-      counts: new Uint32Array(16),
-    },
+    through: words(0, 0, 0, 0),
+    own: words(0, 0, 0, 0),
+    reserved: words(0, 0, 0, 0),
+    coded: words(0, 0, -1, -1),
+    described: [null, null, null, { writes: gate, mask: -1, reach: -1, shift: 0, offset: 12, size: 4 }],
+    behind: new Uint8Array(4),
+    words: Uint32Array.of(1, 1, 0),
   };
 };
 
@@ -178,7 +184,7 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
   } as unknown as Platform;
   const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
     trace.push('left work');
-    refusals.take((_address, offset, _size, value, _mask, times) => {
+    refusals.take((_address, { offset, value, times }) => {
       recorded.push({ offset, value: value >>> 0, times, dispatched: dispatched.length });
     });
   });

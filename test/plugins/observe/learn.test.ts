@@ -79,8 +79,7 @@ const assign = async (host: EmbeddedHost, name: Sample): Promise<Assignment> => 
 };
 
 /** Bits per dword that reach hardware. */
-const reaching = ({ space }: Assignment): number[] =>
-  [...space.table.writable].map((bits, at) => (bits | (space.table.ones[at] ?? 0)) >>> 0);
+const reaching = ({ space }: Assignment): number[] => [...space.table.bits.through].map((bits) => bits >>> 0);
 
 const wantedBits = ({ accesses }: Recording): number[] => {
   const bits = new Array<number>(1024).fill(0);

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { header, register } from '../../../core/space/declaration.ts';
-import { AccessLog, type RecordedAccess } from '../../../plugins/observe/access-log.ts';
+import type { RecordedAccess } from '../../../core/space/recorder.ts';
+import { AccessLog } from '../../../plugins/observe/access-log.ts';
 import { learn } from '../../../plugins/observe/learn.ts';
 import { formatRecording, parseRecording, type Recording } from '../../../plugins/observe/recording.ts';
 import { guestView } from '../../kit/guest-view.ts';
@@ -26,15 +27,13 @@ describe('a log of accesses', () => {
       access('write', 0x104, 4, 0x80000000, { status: 1, denied: 0x80000000, wanted: 0x80000000 }),
       access('read', 2, 2, 0, { status: -2 }),
     ];
-    for (const { kind, offset, size, value, status, denied, wanted } of all) {
-      log.access(kind, offset, size, value, status, denied, wanted);
-    }
+    for (const one of all) log.access(one);
     expect(log.list()).toEqual(all);
   });
 
   it('is bounded, and counts what found no place', () => {
     const log = new AccessLog(3);
-    for (let i = 0; i < 10; i++) log.access('read', i * 4, 4, i, 0, 0, 0);
+    for (let i = 0; i < 10; i++) log.access(access('read', i * 4, 4, i));
     expect([log.length, log.overflow]).toEqual([3, 7]);
     expect(log.list().map((one) => one.value)).toEqual([0, 1, 2]);
   });

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+
+import { Status } from '../ring/layout.ts';
+import { type DescribedRegister, describedRegister } from './described-writes.ts';
+import { Outcome } from './outcome.ts';
+import type { RefusedWrite } from './refusal.ts';
+import type { ConfigAccess, TableView } from './views.ts';
+
+type Size = 1 | 2 | 4;
+
+const MOST = 0xffffffff;
+
+const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
+
+/** All bits of an access or a register of `size` bytes at `offset`, in their place in the dword. */
+export const reachOf = (offset: number, size: number): number => sizeMask(size) << ((offset & 3) << 3);
+
+/** Whether each byte that has a bit in `reach` has one in `mask` too. */
+const coversEachByte = (mask: number, reach: number): boolean => {
+  for (let shift = 0; shift < 32; shift += 8) {
+    if (((reach >>> shift) & 0xff) !== 0 && ((mask >>> shift) & 0xff) === 0) return false;
+  }
+  return true;
+};
+
+/** Counts an access in each of its bytes; a count stays at the highest number. */
+const countBytes = (counts: Uint32Array, offset: number, size: number): void => {
+  for (let at = offset; at < offset + size; at++) {
+    const count = counts[at] as number;
+    if (count !== MOST) counts[at] = count + 1;
+  }
+};
+
+/**
+ * What a compiled table says about a read or a write, and does it: the one statement of which bits go where. It runs no
+ * code of a plugin. Every thread that answers a guest has one of its own, over the same arrays in shared memory.
+ *
+ * `read` and `write` are the hot path: no allocation, no hook, no search. They throw what the hardware throws, and answer
+ * `needsCode` before anything has changed. Offset, size and value are taken as the guest sent them.
+ */
+export class Interpreter {
+  /** Result of the last {@link read} as a signed 32-bit pattern, `size` bytes from bit 0; 0 when it did not succeed. */
+  bits = 0;
+  /** Bits of the last {@link write} or {@link writePlain} that the policy of the bits refused. */
+  readonly refused: { -readonly [Key in keyof RefusedWrite]: RefusedWrite[Key] } = {
+    offset: 0,
+    size: 0,
+    value: 0,
+    mask: 0,
+    times: 1,
+  };
+  readonly #hardware: ConfigAccess;
+  readonly #size: number;
+  readonly #shadowed: Int32Array;
+  readonly #shadow: Int32Array;
+  readonly #answered: Int32Array;
+  readonly #through: Int32Array;
+  readonly #own: Int32Array;
+  readonly #reserved: Int32Array;
+  readonly #coded: Int32Array;
+  readonly #behind: Uint8Array;
+  readonly #reads: Uint32Array;
+  readonly #writes: Uint32Array;
+  readonly #described: readonly (DescribedRegister | null)[];
+
+  /** The view is taken apart, so that all interpreters have one shape wherever their view comes from. */
+  constructor(view: TableView, hardware: ConfigAccess) {
+    this.#hardware = hardware;
+    this.#size = view.size;
+    this.#shadowed = view.shadowed;
+    this.#shadow = view.shadow;
+    this.#answered = view.answered;
+    this.#through = view.through;
+    this.#own = view.own;
+    this.#reserved = view.reserved;
+    this.#coded = view.coded;
+    this.#behind = view.behind;
+    this.#reads = view.reads;
+    this.#writes = view.writes;
+    const place = { bits: view, words: view.words, hardware };
+    this.#described = view.described.map((one) => (one === null ? null : describedRegister(one, place)));
+  }
+
+  /** Whether a gate waits to be closed. */
+  get isClosing(): boolean {
+    return this.#described.some((one) => one?.isClosing === true);
+  }
+
+  /** Whether the guest's numbers name an access inside of this config space (S-1). */
+  accepts(offset: number, size: number): size is Size {
+    return (
+      (size === 1 || size === 2 || size === 4) &&
+      offset >= 0 &&
+      offset + size <= this.#size &&
+      (offset & (size - 1)) === 0
+    );
+  }
+
+  /** Answers a read. @returns `success`, `invalidOffset` or `needsCode` */
+  read(offset: number, size: number): Outcome {
+    this.bits = 0;
+    if (!this.accepts(offset, size)) return Status.invalidOffset;
+    const at = offset >> 2;
+    const shift = (offset & 3) << 3;
+    const reach = sizeMask(size) << shift;
+    const open = reach & ~(this.#shadowed[at] as number);
+    // What the table answers alone is what drivers read most.
+    if (open === 0) this.bits = (((this.#shadow[at] as number) & reach) >>> shift) | 0;
+    else if (((this.#answered[at] as number) & open) !== 0) return Outcome.needsCode;
+    else this.bits = (this.view(offset, size, reach) >>> shift) | 0;
+    countBytes(this.#reads, offset, size);
+    return Status.success;
+  }
+
+  /** The bits of `wanted`, which need no code, as the guest sees them; like `wanted` in their place in the dword. */
+  view(offset: number, size: Size, wanted: number): number {
+    const at = offset >> 2;
+    const shadowed = (this.#shadowed[at] as number) & wanted;
+    const known = (this.#shadow[at] as number) & shadowed;
+    if (shadowed === wanted) return known;
+    return known | ((this.#hardware.readConfig(offset, size) << ((offset & 3) << 3)) & wanted & ~shadowed);
+  }
+
+  /** The bits of a read that the table shows or hardware answers, in their place; those that need code are 0. */
+  viewPlain(offset: number, size: Size): number {
+    const at = offset >> 2;
+    const code = (this.#answered[at] as number) & ~(this.#shadowed[at] as number);
+    return this.view(offset, size, reachOf(offset, size) & ~code);
+  }
+
+  /**
+   * Does a write: each bit goes where its owner says, whatever the width of the access. Bytes in which no bit goes to
+   * hardware are never written there (XSA-128).
+   *
+   * @param value signed or unsigned; bits above `size` are ignored
+   * @returns a protocol status, or `needsCode`
+   */
+  write(offset: number, size: number, value: number): Outcome {
+    this.refused.mask = 0;
+    if (!this.accepts(offset, size)) return Status.invalidOffset;
+    const at = offset >> 2;
+    const reach = reachOf(offset, size);
+    const written = (value << ((offset & 3) << 3)) & reach;
+    const coded = (this.#coded[at] as number) & reach;
+    const through = (this.#through[at] as number) & reach;
+    const described = coded === 0 ? null : (this.#described[at] ?? null);
+    if (coded !== 0 && (described === null || (coded & ~described.mask) !== 0)) return Outcome.needsCode;
+    // Hardware may change what is kept of a register beside it; and of several accesses the second may be refused.
+    if (through !== 0 && (this.#behind[at] === 1 || !coversEachByte(through, reach))) return Outcome.needsCode;
+    let refused = this.#refusedOf(offset, size, written);
+    let status: Outcome = Status.success;
+    if (described !== null) {
+      // What changes more than nothing has whole bytes, of which no bit goes to hardware: nothing below throws then.
+      status = described.write(written, reach);
+      if (status === Outcome.needsCode) return status;
+      // A write that two refuse is rare.
+      if (refused !== 0 && described.refused !== 0) return Outcome.needsCode;
+      refused |= described.refused;
+    }
+    this.#settle(offset, size, written, refused);
+    return status;
+  }
+
+  /** Does the part of a write that needs no code, in any case. The caller has seen that the access is accepted. */
+  writePlain(offset: number, size: Size, value: number): void {
+    const written = (value << ((offset & 3) << 3)) & reachOf(offset, size);
+    this.#settle(offset, size, written, this.#refusedOf(offset, size, written));
+  }
+
+  /** Bits of a write that nobody takes and that would change something, in their place. None of them needs code. */
+  #refusedOf(offset: number, size: Size, written: number): number {
+    const at = offset >> 2;
+    const taken =
+      (this.#through[at] as number) |
+      (this.#own[at] as number) |
+      (this.#coded[at] as number) |
+      (this.#reserved[at] as number);
+    const fixed = reachOf(offset, size) & ~taken;
+    return fixed === 0 ? 0 : (written ^ this.view(offset, size, fixed)) & fixed;
+  }
+
+  #settle(offset: number, size: Size, written: number, refused: number): void {
+    const at = offset >> 2;
+    const shift = (offset & 3) << 3;
+    const reach = sizeMask(size) << shift;
+    // First what the host may refuse.
+    this.#pass(offset, size, written);
+    const own = (this.#own[at] as number) & reach;
+    if (own !== 0) this.#shadow[at] = ((this.#shadow[at] as number) & ~own) | (written & own);
+    countBytes(this.#writes, offset, size);
+    const note = this.refused;
+    note.mask = (refused >>> shift) | 0;
+    if (refused === 0) return;
+    note.offset = offset;
+    note.size = size;
+    note.value = (written >>> shift) | 0;
+  }
+
+  /** Passes bits on, in the largest accesses that touch only bytes with a bit that goes to hardware. */
+  #pass(offset: number, size: Size, written: number): void {
+    const shift = (offset & 3) << 3;
+    const reach = sizeMask(size) << shift;
+    const through = (this.#through[offset >> 2] as number) & reach;
+    if (through === 0) return;
+    if (size !== 1 && !coversEachByte(through, reach)) {
+      const half = (size >> 1) as 1 | 2;
+      this.#pass(offset, half, written);
+      this.#pass(offset + half, half, written);
+      return;
+    }
+    let value = written;
+    if (through !== reach) {
+      const old = this.#hardware.readConfig(offset, size) << shift;
+      value = (old & ~through) | (written & through);
+    }
+    this.#hardware.writeConfig(offset, size, (value & reach) >>> shift);
+  }
+
+  /** An access that was done in another way, or failed, counts too. */
+  countRead(offset: number, size: Size): void {
+    countBytes(this.#reads, offset, size);
+  }
+  countWrite(offset: number, size: Size): void {
+    countBytes(this.#writes, offset, size);
+  }
+}
