@@ -20,7 +20,7 @@ const functionReset: Behaviour = {
   about: { read: 'always 0', write: 'a one resets the function, through the reset hook' },
   read: () => 0,
   steady: true,
-  quiet: { kind: 'inert' },
+  described: { kind: 'inert' },
   write: (at, value) => {
     if ((value & INITIATE_RESET) === 0) return Status.success;
     const able = at.device.hardware.readConfig(at.offset - CAPABILITIES_BEFORE, 1) & RESET_CAPABLE;

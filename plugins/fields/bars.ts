@@ -41,7 +41,7 @@ export const baseAddress = (index: number): Behaviour => ({
   },
   words: 4,
   steady: true,
-  quiet: { kind: 'twofold', first: ADDRESS, second: LENGTH, chosen: SIZING, fixed: FIXED },
+  described: { kind: 'twofold', first: ADDRESS, second: LENGTH, chosen: SIZING, fixed: FIXED },
   attach: (at) => {
     const { resources } = at.device.hardware;
     const resource = resources[index];

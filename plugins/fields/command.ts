@@ -3,10 +3,10 @@
 import {
   type Behaviour,
   bit,
+  type DescribedWrites,
   type DeviceOperations,
   type IntxAnswer,
   type IntxState,
-  type QuietWrites,
   Status,
 } from '../../core/plugin/index.ts';
 
@@ -54,9 +54,9 @@ const intxAsked = {
   blockers: Command.master | Command.intxDisable,
   through: Command.master,
   real: GUEST_BITS,
-} as const satisfies QuietWrites;
+} as const satisfies DescribedWrites;
 /** Each kernel that finds the device sets INTX_DISABLE and clears it, to see whether it has the bit; drivers do it again. */
-const intxFree: QuietWrites = { ...intxAsked, free: FREE | Command.intxDisable };
+const intxFree: DescribedWrites = { ...intxAsked, free: FREE | Command.intxDisable };
 
 const NO_INVALIDATE = 'the cache line size does not allow memory write and invalidate';
 const NOT_BY_POLICY = 'the interrupt policy does not allow this change';
@@ -86,8 +86,8 @@ export const command: Behaviour = {
   },
   words: 4,
   steady: true,
-  quiet: intxFree,
-  quietNow: ({ device }) => (device.keepsIntxVirtual ? intxFree : intxAsked),
+  described: intxFree,
+  describedNow: ({ device }) => (device.keepsIntxVirtual ? intxFree : intxAsked),
   attach: (at) => {
     const now = at.read();
     at.words[OWN] = now;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { type Behaviour, type QuietWrites, Status } from '../../core/plugin/index.ts';
+import { type Behaviour, type DescribedWrites, Status } from '../../core/plugin/index.ts';
 
 const NOT_BY_CONFIG = 'the interrupt policy does not allow this change by a config write';
 
 /** A stock driver writes here several times when it binds, and so does its front end. */
-const refused: QuietWrites = { kind: 'refused', why: NOT_BY_CONFIG };
+const refused: DescribedWrites = { kind: 'refused', why: NOT_BY_CONFIG };
 
 /**
  * The message control word of MSI or MSI-X: a change is a question to the chosen interrupt policy. Guests switch
@@ -13,8 +13,8 @@ const refused: QuietWrites = { kind: 'refused', why: NOT_BY_CONFIG };
  */
 export const controlWord = (kind: 'msi' | 'msix'): Behaviour => ({
   about: { write: 'goes to hardware if the interrupt policy allows the change, else refused' },
-  quiet: refused,
-  quietNow: ({ device }) => (device.refusesControlWords ? refused : undefined),
+  described: refused,
+  describedNow: ({ device }) => (device.refusesControlWords ? refused : undefined),
   write: (at, value) => {
     if (at.device.permissive) {
       at.write(value);

@@ -25,7 +25,7 @@ const functionReset: Behaviour = {
   about: { read: 'always 0', write: 'a one resets the function, through the reset hook' },
   read: () => 0,
   steady: true,
-  quiet: { kind: 'inert' },
+  described: { kind: 'inert' },
   write: (at, value) => {
     if ((value & INITIATE_RESET) === 0) return Status.success;
     const able = at.device.hardware.readConfig(at.offset - DEVICE_CONTROL + DEVICE_CAPABILITIES, 4) & RESET_CAPABLE;

@@ -7,7 +7,7 @@ import {
   capability,
   definePlugin,
   type FieldSet,
-  PENDING,
+  Outcome,
   register,
   Status,
 } from '../../core/plugin/index.ts';
@@ -27,7 +27,7 @@ const state: Behaviour = {
   },
   write: (at, value) => {
     const status = at.device.setPowerState((value & STATE) as PowerState);
-    if (status === Status.success || status === PENDING) return status;
+    if (status === Status.success || status === Outcome.later) return status;
     at.deny(STATE, 'the host refused the power state');
     return Status.accessDenied;
   },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { PENDING } from '../../../core/space/behaviour.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import plugin, { advancedFeatures } from '../../../plugins/fields/af.ts';
 import { capabilityView, observeBits, placeOf, readOnlyBits } from '../../kit/capability-view.ts';
 
@@ -19,8 +19,8 @@ const unable = { ...able, body: [[0x03, 1, 0x01]] } as const;
 describe('advanced features', () => {
   it('vfio-pci: a function-level reset is trapped, the rest of control is nothing', () => {
     const guest = capabilityView([advancedFeatures], able);
-    guest.device.resetStatus = PENDING;
-    expect(guest.write(AT + 4, 1, 0x01)).toBe(PENDING);
+    guest.device.resetStatus = Outcome.later;
+    expect(guest.write(AT + 4, 1, 0x01)).toBe(Outcome.later);
     expect(guest.read(AT + 4, 1)).toBe(0);
     expect(guest.write(AT + 4, 1, 0xfe)).toBe(0);
     expect(guest.device.calls).toEqual(['resetFunction']);

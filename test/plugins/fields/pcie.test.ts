@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { PENDING } from '../../../core/space/behaviour.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import plugin, { pcie, pcie2, pcieLink } from '../../../plugins/fields/pcie.ts';
 import { capabilityView, observeBits, placeOf, readOnlyBits } from '../../kit/capability-view.ts';
 import type { ImagePart } from '../../kit/fake-function.ts';
@@ -61,8 +61,8 @@ describe('pcie', () => {
 
   it('vfio-pci: a function-level reset is trapped and reads as zero', () => {
     const guest = view();
-    guest.device.resetStatus = PENDING;
-    expect(guest.write(CONTROL, 2, 0x2810 | RESET)).toBe(PENDING);
+    guest.device.resetStatus = Outcome.later;
+    expect(guest.write(CONTROL, 2, 0x2810 | RESET)).toBe(Outcome.later);
     expect(guest.device.calls).toEqual(['resetFunction']);
     expect(guest.hardware.writes).toEqual([]);
     expect(guest.read(CONTROL, 2)).toBe(0x2810);

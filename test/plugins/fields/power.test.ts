@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
-import { PENDING } from '../../../core/space/behaviour.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import power, { powerManagement } from '../../../plugins/fields/power.ts';
 import type { FakeDevice } from '../../kit/fake-function.ts';
 import { type GuestView, guestView } from '../../kit/guest-view.ts';
@@ -108,9 +108,9 @@ describe('power management', () => {
 
   it('the guest waits while the host waits', () => {
     const guest = view(undefined, (device) => {
-      device.powerStatus = PENDING;
+      device.powerStatus = Outcome.later;
     });
-    expect(guest.write(CONTROL, 2, 0x200b)).toBe(PENDING);
+    expect(guest.write(CONTROL, 2, 0x200b)).toBe(Outcome.later);
     expect(guest.refused).toEqual([]);
   });
 
