@@ -18,6 +18,7 @@ export {
   type Register,
   register,
 } from '../space/declaration.ts';
+export { type State, stateOf } from '../space/state.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export { clearOnly, type Key, type Lock, lock, onlyValues, onlyWhile } from './blocks.ts';
 export { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from './conditions.ts';

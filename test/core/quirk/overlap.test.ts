@@ -43,7 +43,7 @@ describe('overlaps of field sets', () => {
 
   it('are none between the forms of one capability that one plugin tells apart', () => {
     const registers = [register(8, 32, 'upper').writable()];
-    const form = (when: FieldSet['when']) => capability(0x05, 'form', registers, when);
+    const form = (when: FieldSet['when']) => capability(0x05, 'form', registers, when === undefined ? {} : { when });
     const always = () => true;
     expect(findOverlap([owned('a', form(always)), owned('a', form(always))])).toBeUndefined();
     expect(findOverlap([owned('a', form(always)), owned('b', form(always))])).toBeDefined();
