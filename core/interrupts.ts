@@ -94,7 +94,7 @@ export type InterruptPolicyFactory = (facts: PolicyFacts) => InterruptPolicy;
 /** A policy without state, the same for all, or the factory of one with state. */
 export type InterruptPolicySource = InterruptPolicy | InterruptPolicyFactory;
 
-/** What is special about the line interrupt of a device; see the hook `interruptLimits`. */
+/** What is special about the line interrupt of a device: said by a quirk, or by a tap of the hook `interruptLimits`. */
 export interface InterruptLimits {
   /** Setting INTX_DISABLE stops MSI and MSI-X too: it stays clear while one of them is on. */
   readonly disableStopsMessages?: boolean;

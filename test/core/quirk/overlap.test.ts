@@ -72,6 +72,19 @@ describe('overlaps of field sets', () => {
     ['another subsystem', { vendor: 1, subsystemDevice: 1 }, { vendor: 1, subsystemDevice: 2 }, false],
     ['subsystems of which one is open', { vendor: 1, subsystemDevice: 1 }, { vendor: 1, subsystemVendor: 2 }, true],
     [
+      'revisions that meet at their ends',
+      { vendor: 1, revisions: { from: 0, to: 0x17 } },
+      { vendor: 1, revisions: { from: 0x17, to: 0xff } },
+      true,
+    ],
+    [
+      'revisions that do not meet',
+      { vendor: 1, revisions: { from: 0, to: 0x16 } },
+      { vendor: 1, revisions: { from: 0x17, to: 0xff } },
+      false,
+    ],
+    ['revisions and every one', { vendor: 1, revisions: { from: 0, to: 1 } }, { vendor: 1 }, true],
+    [
       'another class',
       { vendor: 1, class: { value: 0x020000, mask: 0xff0000 } },
       { vendor: 1, class: { value: 0x030000, mask: 0xff0000 } },
