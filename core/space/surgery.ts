@@ -98,8 +98,8 @@ const operate = (
 };
 
 /** A register that shows `value`, or hardware where that is the same. */
-const showing = (offset: number, width: 8 | 16 | 32, name: string, value: number, actual: number): Register =>
-  value === actual ? register(offset, width, name).readOnly() : register(offset, width, name).shows(value);
+const showing = (declared: Register, value: number, actual: number): Register =>
+  value === actual ? declared.readOnly() : declared.shows(value);
 
 const standardRegisters = (lists: CapabilityLists, changed: CapabilityLists, config: ConfigReader): Register[] => {
   const { standard } = changed;
@@ -113,11 +113,10 @@ const standardRegisters = (lists: CapabilityLists, changed: CapabilityLists, con
   }
   for (const [index, { id, offset }] of standard.entries()) {
     const next = standard[index + 1]?.offset ?? 0;
-    registers.push(showing(offset, 8, 'capability id', id, config.readConfig(offset, 1)));
+    registers.push(showing(register(offset, 8, 'capability id'), id, config.readConfig(offset, 1)));
     const actual = config.readConfig(offset + 1, 1);
-    registers.push(
-      showing(offset + 1, 8, 'next capability', next, (actual & ListLayout.next) === next ? next : actual),
-    );
+    const same = (actual & ListLayout.next) === next;
+    registers.push(showing(register(offset + 1, 8, 'next capability'), next, same ? next : actual));
   }
   for (const gone of lists.standard.filter((one) => !standard.some((other) => other.offset === one.offset))) {
     registers.push(register(gone.offset, 16, 'hidden capability').shows(0));
@@ -141,7 +140,7 @@ const extendedRegisters = (lists: CapabilityLists, changed: CapabilityLists, con
     const version = (actual & 0xffff) === id ? (actual >>> 16) & 0xf : 1;
     const header = ((next << 20) | (version << 16) | id) >>> 0;
     const same = nextExtended(actual) === next && (actual & 0xffff) === id;
-    registers.push(showing(offset, 32, 'capability header', header, same ? header : actual));
+    registers.push(showing(register(offset, 32, 'capability header'), header, same ? header : actual));
   }
   const gone = lists.extended.filter(
     (one) => one.offset !== ListLayout.extended && !extended.some((other) => other.offset === one.offset),

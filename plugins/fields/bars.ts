@@ -19,10 +19,10 @@ const UNUSABLE = ResourceFlag.disabled | ResourceFlag.unassigned | ResourceFlag.
 const low = (value: bigint): number => Number(BigInt.asUintN(32, value));
 const high = (value: bigint): number => Number(BigInt.asUintN(64, value) >> 32n);
 
-const fixedBits = (index: number, resource: PciResource | undefined, upper: boolean): number => {
+/** Of a register that is not the upper half of another. */
+const fixedBits = (index: number, resource: PciResource | undefined): number => {
   if (index === ROM) return 0x7ff;
-  if (resource !== undefined && (resource.flags & ResourceFlag.io) !== 0) return 0x3;
-  return upper ? 0 : 0xf;
+  return resource !== undefined && (resource.flags & ResourceFlag.io) !== 0 ? 0x3 : 0xf;
 };
 
 /**
@@ -45,7 +45,7 @@ export const baseAddress = (index: number): Behaviour => ({
     const resource = resources[index];
     const before = index === 0 || index === ROM ? undefined : resources[index - 1];
     const upper = before !== undefined && (before.flags & ResourceFlag.memory64) !== 0;
-    at.words[state.fixed] = fixedBits(index, resource, upper);
+    at.words[state.fixed] = upper ? 0 : fixedBits(index, resource);
     if (upper) {
       at.words[state.address] = high(before.start);
       at.words[state.length] = high(-before.size);
