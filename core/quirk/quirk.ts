@@ -26,11 +26,15 @@ export { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from './con
 
 /** Which devices a quirk is for. Every key that is given has to agree; numbers as in the device's registers. */
 export interface DeviceMatch {
+  /** 16 bits, at 0x00 of config space. */
   readonly vendor: number;
+  /** 16 bits, at 0x02. */
   readonly device?: number;
   /** Instead of `device`: every id from the first to the last. */
   readonly devices?: { readonly from: number; readonly to: number };
+  /** 16 bits, at 0x2c. */
   readonly subsystemVendor?: number;
+  /** 16 bits, at 0x2e. */
   readonly subsystemDevice?: number;
   /** 24-bit class code with the mask of its bits that count. */
   readonly class?: { readonly value: number; readonly mask: number };
@@ -46,6 +50,7 @@ export interface QuirkDefinition {
   readonly name: string;
   /** Where the facts come from: a data sheet, an erratum, a driver. */
   readonly source: string;
+  /** The devices it is for: one of these has to fit. */
   readonly match: readonly DeviceMatch[];
   /** Registers at absolute offsets, or sets at a capability. */
   readonly fields?: readonly (Register | FieldSet)[];
@@ -60,11 +65,17 @@ export interface QuirkDefinition {
 
 /** Facts about devices that the bundled fields do not know, as {@link defineQuirk} returns them. */
 export interface Quirk {
+  /** Tells it from a plugin, which a module can export as well. */
   readonly kind: 'quirk';
+  /** `vendor/family`, unique. */
   readonly name: string;
+  /** Where the facts come from. */
   readonly source: string;
+  /** The devices it is for: one of these has to fit. */
   readonly match: readonly DeviceMatch[];
+  /** Its registers; those at absolute offsets are one set. */
   readonly sets: readonly FieldSet[];
+  /** Changes of the shape of config space. */
   readonly surgery: readonly Surgery[];
   /** Missing: nothing is special. */
   readonly interruptLimits?: InterruptLimits;

@@ -35,6 +35,7 @@ export type Shown = number | ((device: PciFunction) => number);
 export interface BitClaim {
   /** Bits of the register, counted from its own bit 0. */
   readonly mask: number;
+  /** What becomes of them. */
   readonly policy: BitPolicy;
   /** For `emulated` the first value (missing: hardware's), for `shown` the value. */
   readonly value?: Shown;
@@ -194,7 +195,9 @@ export interface FieldSetOptions {
 export interface FieldSet extends FieldSetOptions {
   /** A word of the field: `header`, `power management`, … */
   readonly name: string;
+  /** What the registers' offsets count from. */
   readonly anchor: Anchor;
+  /** No two of them claim the same bit. */
   readonly registers: readonly Register[];
 }
 
