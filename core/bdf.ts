@@ -9,6 +9,7 @@ import { fail } from './errors/index.ts';
  */
 export type Bdf = number & { readonly __bdf: unique symbol };
 
+/** Packs an address; what does not fit (segment 16 bits, bus and devfn 8) is cut off. */
 export const bdf = (segment: number, bus: number, devfn: number): Bdf =>
   ((((segment & 0xffff) << 16) | ((bus & 0xff) << 8) | (devfn & 0xff)) >>> 0) as Bdf;
 
@@ -16,6 +17,7 @@ export const segmentOf = (address: Bdf): number => address >>> 16;
 export const busOf = (address: Bdf): number => (address >>> 8) & 0xff;
 export const devfnOf = (address: Bdf): number => address & 0xff;
 export const deviceOf = (address: Bdf): number => (address >>> 3) & 0x1f;
+/** Number of the function in its slot, 0..7. */
 export const functionOf = (address: Bdf): number => address & 7;
 
 /** Lower-case hexadecimal without a prefix, padded to `digits`. */
@@ -60,7 +62,9 @@ export const parseBdf = (text: string): Bdf => {
 
 /** A test on addresses, from one of the forms `D:B:S.F`, `D:B:S.*`, `D:B:*.*` (each also without `D:`). */
 export interface BdfPattern {
+  /** As it was written, without blanks around it. */
   readonly text: string;
+  /** Whether the address fits. */
   matches(address: Bdf): boolean;
 }
 

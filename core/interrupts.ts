@@ -12,10 +12,13 @@ export type InterruptType = 'none' | 'intx' | MessageKind | 'several';
 
 /** A guest's wish to change a MSI or MSI-X control word through config space. */
 export interface ControlWordQuestion {
+  /** Whose control word it is. */
   readonly kind: MessageKind;
   /** Read from hardware for each question; `several` also when the device does not answer. */
   readonly current: InterruptType;
+  /** The word as hardware has it, 16 bits. */
   readonly old: number;
+  /** The word as the guest would have it. */
   readonly next: number;
   /** `allowInterruptControl` of the rc file, for this device and guest. */
   readonly allowed: boolean;
@@ -26,10 +29,13 @@ export type IntxState = 'enabled' | 'disabled';
 
 /** A guest's wish to change INTX_DISABLE through config space. */
 export interface IntxQuestion {
+  /** Read from hardware for each question. */
   readonly current: InterruptType;
   /** As the guest wrote it last. */
   readonly old: IntxState;
+  /** As it would have it now; never the same. */
   readonly next: IntxState;
+  /** `allowInterruptControl` of the rc file, for this device and guest. */
   readonly allowed: boolean;
 }
 
@@ -38,10 +44,13 @@ export type IntxAnswer = 'hardware' | 'virtual' | 'refused';
 
 /** A guest asks for MSI or MSI-X through the ring. */
 export interface RequestQuestion {
+  /** What it asks for. */
   readonly kind: MessageKind;
+  /** Read from hardware for each question. */
   readonly current: InterruptType;
   /** 1 for MSI; for MSI-X as the guest says, not yet checked against the device's table. */
   readonly vectors: number;
+  /** `allowInterruptControl` of the rc file, for this device and guest. */
   readonly allowed: boolean;
 }
 
@@ -75,10 +84,13 @@ export interface InterruptPolicy {
 
 /** What a policy with a state of its own is made from, once for each device in the hands of each guest. */
 export interface PolicyFacts {
+  /** The device it decides about. */
   readonly device: DeviceFacts;
+  /** The guest that has the device. */
   readonly guest: GuestFacts;
   /** Time for policies that count; the only one they may use, so that tests and replays can set it. */
   readonly clock: Pick<Clock, 'now'>;
+  /** `allowInterruptControl` of the rc file, for this device and guest. */
   readonly allowed: boolean;
   /**
    * Another policy for the same device and guest, to put something around it.
@@ -94,7 +106,7 @@ export type InterruptPolicyFactory = (facts: PolicyFacts) => InterruptPolicy;
 /** A policy without state, the same for all, or the factory of one with state. */
 export type InterruptPolicySource = InterruptPolicy | InterruptPolicyFactory;
 
-/** What is special about the line interrupt of a device; see the hook `interruptLimits`. */
+/** What is special about the line interrupt of a device: said by a quirk, or by a tap of the hook `interruptLimits`. */
 export interface InterruptLimits {
   /** Setting INTX_DISABLE stops MSI and MSI-X too: it stays clear while one of them is on. */
   readonly disableStopsMessages?: boolean;

@@ -9,7 +9,9 @@ import type { Hooks } from './hooks/index.ts';
 import type { Logger } from './log.ts';
 import type { ErrorSeverity, Platform, RecoveryReport } from './platform/index.ts';
 import type { Registries } from './plugin/registries.ts';
+import { interruptLimitsOf } from './quirk/interrupt-limits.ts';
 import { isFor } from './quirk/limited-quirk.ts';
+import type { Quirk } from './quirk/quirk.ts';
 import type { Contribution } from './space/compile.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
 import { Discovery, type GuestReport } from './xenbus/index.ts';
@@ -81,6 +83,7 @@ export class Pciback {
       interruptPolicy: (guest: Tenant) => config.guests[guest.name]?.interrupts ?? config.interrupts,
       interruptPolicyNamed: (name: string) => registries.interrupts.get(name),
       contributions: (device: SeizedDevice) => contributionsFor(device, registries),
+      interruptLimits: (device: SeizedDevice) => interruptLimitsOf(quirksFor(device, registries)),
     };
     this.stub = new Stub(platform, hooks, policy, log);
     this.#discovery = new Discovery({
@@ -167,14 +170,15 @@ export class Pciback {
   }
 }
 
+const quirksFor = ({ identity }: SeizedDevice, { quirks }: Registries): readonly Quirk[] =>
+  quirks.things.filter((quirk) => isFor(quirk, identity));
+
 /** Field sets first, then the quirks for this device: where both claim a bit, the field keeps it. */
 const contributionsFor = (device: SeizedDevice, registries: Registries): Contribution[] => [
   ...registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
   ...registries.surgery.owned.map(({ plugin, thing }) => ({ owner: plugin, surgery: thing })),
-  ...registries.quirks.things
-    .filter((quirk) => isFor(quirk, device.identity))
-    .flatMap((quirk) => [
-      ...quirk.sets.map((set) => ({ owner: quirk.name, set })),
-      ...quirk.surgery.map((surgery) => ({ owner: quirk.name, surgery })),
-    ]),
+  ...quirksFor(device, registries).flatMap((quirk) => [
+    ...quirk.sets.map((set) => ({ owner: quirk.name, set })),
+    ...quirk.surgery.map((surgery) => ({ owner: quirk.name, surgery })),
+  ]),
 ];

@@ -82,7 +82,7 @@ export const hookTable: Readonly<Record<HookName, HookDescription>> = {
   interruptLimits: {
     kind: 'syncBail',
     arguments: ['device'],
-    doc: 'When a device is given to a guest: what is special about its line interrupt, `disableStopsMessages` and `maskingBroken`. The plugin `interrupts/line-limits` answers for the devices it knows; a vendor’s tap answers for others.',
+    doc: 'When a device is given to a guest: what is special about its line interrupt, `disableStopsMessages` and `maskingBroken`. No answer: as the device’s quirks say.',
     previous: 'unhandledWrite',
     next: 'deviceAssigned',
   },

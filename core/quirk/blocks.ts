@@ -3,24 +3,26 @@
 import { fail } from '../errors/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { Behaviour, RegisterAccess, SharedWords } from '../space/behaviour.ts';
+import { stateOf } from '../space/state.ts';
 
-const ALL = 0xffffffff;
-
-/** The register's content with the bits of `mask` from `value`, unsigned. */
-const merged = (now: number, value: number, mask: number): number => ((now & ~mask) | (value & mask)) >>> 0;
+/** What the register holds, with the behaviour's own bits from `value`, unsigned. */
+const merged = (at: RegisterAccess, now: number, value: number): number => ((now & ~at.mask) | (value & at.mask)) >>> 0;
 
 /**
  * Bits that take the listed values and no other; what a register holds already may be written again, without effect.
  *
- * @param values of the bits in `mask`, in their place
+ * ```ts
+ * register(0x4e, 8, 'transport').calls(onlyValues([0x0f], 'coherence can only be switched on'), bits(3, 0))
+ * ```
+ *
+ * @param values of the bits that the behaviour owns, in their place
  * @param why of a refusal, a constant text
- * @param mask bits of the register that make the value; missing: all
  */
-export const onlyValues = (values: readonly number[], why: string, mask = ALL): Behaviour => ({
+export const onlyValues = (values: readonly number[], why: string): Behaviour => ({
   write: (at, value) => {
     const now = at.read();
-    if (values.includes((value & mask) >>> 0)) at.write(merged(now, value, mask));
-    else if (((value ^ now) & mask) !== 0) at.deny((value ^ now) & mask, why);
+    if (values.includes((value & at.mask) >>> 0)) at.write(merged(at, now, value));
+    else if (((value ^ now) & at.mask) !== 0) at.deny((value ^ now) & at.mask, why);
     return Status.success;
   },
 });
@@ -29,14 +31,13 @@ export const onlyValues = (values: readonly number[], why: string, mask = ALL): 
  * Bits that a guest can clear and never set.
  *
  * @param why of a refusal, a constant text
- * @param mask bits of the register that are meant
  */
-export const clearOnly = (why: string, mask: number): Behaviour => ({
+export const clearOnly = (why: string): Behaviour => ({
   write: (at, value) => {
     const now = at.read();
-    const raised = value & ~now & mask;
+    const raised = value & ~now & at.mask;
     if (raised !== 0) at.deny(raised, why);
-    const next = (now & ~(mask & ~value)) >>> 0;
+    const next = (now & ~(at.mask & ~value)) >>> 0;
     if (next !== now) at.write(next);
     return Status.success;
   },
@@ -45,29 +46,28 @@ export const clearOnly = (why: string, mask: number): Behaviour => ({
 /**
  * Bits that can be written while `open` holds.
  *
- * @param open looks at the state words, or at hardware
+ * @param open looks at the state words, or at hardware; `value` is the whole register as the guest would have it
  * @param why of a refusal, a constant text
  * @param shared the words that `open` looks at
- * @param mask bits of the register that are meant; missing: all
  */
 export const onlyWhile = (
   open: (at: RegisterAccess, value: number) => boolean,
   why: string,
   shared: SharedWords,
-  mask = ALL,
 ): Behaviour => ({
   shared,
   write: (at, value) => {
     const now = at.read();
     // A window is written again with the same value to make it act, so an unchanged value counts too.
-    if (open(at, value)) at.write(merged(now, value, mask));
-    else if (((value ^ now) & mask) !== 0) at.deny((value ^ now) & mask, why);
+    if (open(at, value)) at.write(merged(at, now, value));
+    else if (((value ^ now) & at.mask) !== 0) at.deny((value ^ now) & at.mask, why);
     return Status.success;
   },
 });
 
 /** A key register: it takes this value, and those it rests at. */
 export interface Key {
+  /** What opens. */
   readonly value: number;
   /** Values that lock again, beside the one the register had when the guest got the device. */
   readonly rests?: readonly number[];
@@ -81,52 +81,52 @@ export interface Lock {
    */
   key(index?: number): Behaviour;
   /** Bits that can be written while every key holds its value. Of `values` only those are taken; missing: every one. */
-  opens(mask: number, values?: readonly number[]): Behaviour;
+  opens(values?: readonly number[]): Behaviour;
 }
 
-/** State words per key: whether the guest has put its value in, and what the register held at first. */
-const TURNED = 0;
-const FIRST = 1;
-const PER_KEY = 2;
+/** Of each key: whether the guest has put its value in, and what the register held at first. */
+const state = stateOf('turned', 'first');
 
 const NOT_A_KEY = 'a key register takes its key and what it held before';
 const LOCKED = 'the key register does not hold its key';
 
 /**
  * A lock with state per device and guest: a guest that gets the device finds it locked, whatever the one before did.
+ *
+ * ```ts
+ * const key = lock({ value: 0x57 });
+ * register(0xca, 8, 'key').calls(key.key());
+ * register(0xcb, 8, 'MMC off').calls(key.opens([bit(1)]), bit(1));
+ * ```
  */
 export const lock = (...keys: readonly Key[]): Lock => {
-  const shared: SharedWords = { words: keys.length * PER_KEY };
+  const shared: SharedWords = { words: keys.length * state.words };
   const isOpen = ({ words }: RegisterAccess): boolean =>
-    keys.every((_, index) => words[index * PER_KEY + TURNED] === 1);
+    keys.every((_, index) => words[index * state.words + state.turned] === 1);
   return {
     key: (index = 0) => {
       const one = keys[index] ?? fail('FIELD_INVALID', { register: 'key', why: `the lock has no key number ${index}` });
       const { value: fits, rests = [] } = one;
-      const base = index * PER_KEY;
+      const turned = index * state.words + state.turned;
+      const first = index * state.words + state.first;
       return {
         shared,
         attach: (at) => {
-          at.words[base + FIRST] = at.read();
+          at.words[first] = at.read();
         },
         write: (at, value) => {
           const { words } = at;
-          if (value !== fits && value !== words[base + FIRST] && !rests.includes(value)) {
+          if (value !== fits && value !== words[first] && !rests.includes(value)) {
             if (value !== at.read()) at.deny(value ^ at.read(), NOT_A_KEY);
             return Status.success;
           }
-          words[base + TURNED] = value === fits ? 1 : 0;
+          words[turned] = value === fits ? 1 : 0;
           at.write(value);
           return Status.success;
         },
       };
     },
-    opens: (mask, values) =>
-      onlyWhile(
-        (at, value) => isOpen(at) && (values === undefined || values.includes((value & mask) >>> 0)),
-        LOCKED,
-        shared,
-        mask,
-      ),
+    opens: (values) =>
+      onlyWhile((at, value) => isOpen(at) && (values?.includes((value & at.mask) >>> 0) ?? true), LOCKED, shared),
   };
 };

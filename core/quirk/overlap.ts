@@ -80,12 +80,16 @@ const sameAnchor = (one: Anchor, other: Anchor): boolean => {
 const agree = (one: number | undefined, other: number | undefined): boolean =>
   one === undefined || other === undefined || one === other;
 
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Device ids that a match is for, from the first to the last. */
-const rangeOf = ({ device, devices }: DeviceMatch): { readonly from: number; readonly to: number } =>
+const rangeOf = ({ device, devices }: DeviceMatch): Range =>
   devices ?? (device === undefined ? { from: 0, to: 0xffff } : { from: device, to: device });
 
-const rangesMeet = (one: DeviceMatch, other: DeviceMatch): boolean =>
-  rangeOf(one).from <= rangeOf(other).to && rangeOf(other).from <= rangeOf(one).to;
+const meet = (one: Range, other: Range): boolean => one.from <= other.to && other.from <= one.to;
 
 const namesIds = ({ device, devices }: DeviceMatch): boolean => device !== undefined || devices !== undefined;
 
@@ -102,7 +106,8 @@ const cannotTell = (one: DeviceMatch, other: DeviceMatch): boolean =>
 const matchesIntersect = (one: DeviceMatch, other: DeviceMatch): boolean =>
   one.vendor === other.vendor &&
   !cannotTell(one, other) &&
-  rangesMeet(one, other) &&
+  meet(rangeOf(one), rangeOf(other)) &&
+  (one.revisions === undefined || other.revisions === undefined || meet(one.revisions, other.revisions)) &&
   agree(one.function, other.function) &&
   agree(one.subsystemVendor, other.subsystemVendor) &&
   agree(one.subsystemDevice, other.subsystemDevice) &&

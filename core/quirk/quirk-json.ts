@@ -70,6 +70,10 @@ const jsonMatch = z.strictObject({
     .optional()
     .describe('24-bit class code, and the bits of it that count.'),
   function: z.int().min(0).max(7).optional().describe('Number of the function in its slot.'),
+  revisions: z
+    .strictObject({ from: hexText, to: hexText })
+    .optional()
+    .describe('Steppings, from the first to the last.'),
 });
 
 /** A quirk as JSON; the source of `docs/reference/quirk.schema.json`. */
@@ -83,6 +87,13 @@ export const jsonQuirk = z.strictObject({
     .default([])
     .describe('Registers at absolute offsets, or sets of registers at a capability.'),
   surgery: z.array(jsonSurgery).default([]).describe('Changes of the shape of config space.'),
+  interruptLimits: z
+    .strictObject({
+      disableStopsMessages: z.literal(true).exactOptional().describe('Setting INTX_DISABLE stops MSI and MSI-X too.'),
+      maskingBroken: z.literal(true).exactOptional().describe('INTX_DISABLE does not mask the line.'),
+    })
+    .default({})
+    .describe('What is special about the line interrupt.'),
 });
 
 type JsonRegister = z.output<typeof jsonRegister>;
@@ -139,6 +150,9 @@ const matchOf = (json: z.output<typeof jsonMatch>): DeviceMatch => ({
     ? {}
     : { class: { value: hexNumber(json.class.value), mask: hexNumber(json.class.mask) } }),
   ...(json.function === undefined ? {} : { function: json.function }),
+  ...(json.revisions === undefined
+    ? {}
+    : { revisions: { from: hexNumber(json.revisions.from), to: hexNumber(json.revisions.to) } }),
 });
 
 /** What is wrong, in the innermost place: of the forms that a key can have, the one that was nearest to right. */
@@ -166,13 +180,14 @@ export const quirkFromJson = (data: unknown, origin: string): Quirk => {
     const { where, why } = issue === undefined ? { where: 'the file', why: 'not a quirk' } : innermost(issue);
     return refuse(where, why);
   }
-  const { name, source, match, fields, surgery } = parsed.data;
+  const { name, source, match, fields, surgery, interruptLimits } = parsed.data;
   return defineQuirk({
     name,
     source,
     match: match.map(matchOf),
     fields: fields.map((one) => ('registers' in one ? setOf(one, refuse) : registerOf(one, refuse))),
     surgery: surgery.map((one) => surgeryOf(one, refuse)),
+    interruptLimits,
   });
 };
 

@@ -51,7 +51,11 @@ export interface DeviceOperations {
 export interface RegisterAccess {
   /** Absolute byte offset in config space. */
   readonly offset: number;
+  /** Bytes of the register. */
   readonly size: 1 | 2 | 4;
+  /** Bits of the register that the behaviour owns, unsigned: the mask that it was declared with. */
+  readonly mask: number;
+  /** The host's own operations on the function. */
   readonly device: DeviceOperations;
   /** The state words that the behaviour asked for; part of the guest's state, gone with it. */
   readonly words: Uint32Array;

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import type { CapabilityLists, CapabilityPlace, ConfigReader } from './capabilities.ts';
+import {
+  type CapabilityLists,
+  type CapabilityPlace,
+  type ConfigReader,
+  ListLayout,
+  nextExtended,
+} from './capabilities.ts';
 import { type Register, register } from './declaration.ts';
 
 /** Which of the two lists of capabilities. */
@@ -23,21 +29,43 @@ export type Surgery =
   /** Nothing is accessed at or beyond this offset: some devices lock the bus up there. */
   | { readonly kind: 'limit'; readonly size: number };
 
-/** `hide(0x10)`: the guest does not see this capability. */
+/**
+ * The guest does not see this capability: `hide(0x10)`, `hide(0x000b, 'extended')`. Its registers show hardware still, to a
+ * guest that knows where they are.
+ */
 export const hide = (id: number, list: CapabilityList = 'standard'): Surgery => ({ kind: 'hide', list, id });
+
+/**
+ * Puts a capability that firmware left out of the list back at its end: `relink(0x13, 0xe0)`. Where a device has another id
+ * at that place, nothing is changed.
+ *
+ * @param offset where it lies, in bytes
+ */
 export const relink = (id: number, offset: number, list: CapabilityList = 'standard'): Surgery => ({
   kind: 'relink',
   list,
   id,
   offset,
 });
+
+/**
+ * Adds a capability that hardware does not have, at the end of the list.
+ *
+ * @param offset where it is to lie, in bytes; nothing else may lie there
+ * @param registers its body; their offsets count from the capability, and begin behind its header
+ */
 export const add = (
   id: number,
   offset: number,
   registers: readonly Register[],
   list: CapabilityList = 'standard',
 ): Surgery => ({ kind: 'add', list, id, offset, registers });
-/** @param size bytes, a multiple of 4 */
+
+/**
+ * Nothing is accessed at or beyond this offset, whatever the guest asks for.
+ *
+ * @param size bytes, a multiple of 4 from 64 to 4096
+ */
 export const limitConfigSize = (size: number): Surgery => ({ kind: 'limit', size });
 
 /** The shape of one device's config space after surgery. */
@@ -49,20 +77,14 @@ export interface Shape {
   readonly registers: readonly Register[];
 }
 
-const STATUS = 0x06;
-const STATUS_HAS_LIST = 0x0010;
-const LIST_POINTER = 0x34;
-const EXTENDED_START = 0x100;
-
-/** Applies the operations on one list, in their order. */
+/** Applies the operations on one list, of which all that lies within the size is given, in their order. */
 const operate = (
-  list: readonly CapabilityPlace[],
   which: CapabilityList,
+  within: readonly CapabilityPlace[],
   surgeries: readonly Surgery[],
-  config: ConfigReader,
-  size: number,
+  { config, size }: { readonly config: ConfigReader; readonly size: number },
 ): readonly CapabilityPlace[] => {
-  let result = list.filter((one) => one.offset < size);
+  let result = within;
   for (const one of surgeries) {
     if (one.kind === 'limit' || one.list !== which || one.kind === 'hide') continue;
     if (one.offset >= size || result.some((other) => other.offset === one.offset)) continue;
@@ -76,24 +98,25 @@ const operate = (
 };
 
 /** A register that shows `value`, or hardware where that is the same. */
-const showing = (offset: number, width: 8 | 16 | 32, name: string, value: number, actual: number): Register =>
-  value === actual ? register(offset, width, name).readOnly() : register(offset, width, name).shows(value);
+const showing = (declared: Register, value: number, actual: number): Register =>
+  value === actual ? declared.readOnly() : declared.shows(value);
 
 const standardRegisters = (lists: CapabilityLists, changed: CapabilityLists, config: ConfigReader): Register[] => {
   const { standard } = changed;
   const registers: Register[] = [];
   const head = standard[0]?.offset ?? 0;
   const first = lists.standard[0]?.offset ?? 0;
-  if (head !== first) registers.push(register(LIST_POINTER, 8, 'capabilities pointer').shows(head));
+  if (head !== first) registers.push(register(ListLayout.pointer, 8, 'capabilities pointer').shows(head));
   if (standard.length > 0 !== lists.standard.length > 0) {
-    const bit = standard.length > 0 ? STATUS_HAS_LIST : 0;
-    registers.push(register(STATUS, 16, 'status').shows(bit, STATUS_HAS_LIST));
+    const { status, present } = ListLayout;
+    registers.push(register(status, 16, 'status').shows(standard.length > 0 ? present : 0, present));
   }
   for (const [index, { id, offset }] of standard.entries()) {
     const next = standard[index + 1]?.offset ?? 0;
-    registers.push(showing(offset, 8, 'capability id', id, config.readConfig(offset, 1)));
+    registers.push(showing(register(offset, 8, 'capability id'), id, config.readConfig(offset, 1)));
     const actual = config.readConfig(offset + 1, 1);
-    registers.push(showing(offset + 1, 8, 'next capability', next, (actual & 0xfc) === next ? next : actual));
+    const same = (actual & ListLayout.next) === next;
+    registers.push(showing(register(offset + 1, 8, 'next capability'), next, same ? next : actual));
   }
   for (const gone of lists.standard.filter((one) => !standard.some((other) => other.offset === one.offset))) {
     registers.push(register(gone.offset, 16, 'hidden capability').shows(0));
@@ -106,21 +129,21 @@ const extendedRegisters = (lists: CapabilityLists, changed: CapabilityLists, con
   const registers: Register[] = [];
   // The list starts at a fixed place: a hidden first capability stays as an empty one that leads to the next.
   const leading =
-    extended[0] !== undefined && extended[0].offset !== EXTENDED_START ? (extended[0].offset << 20) >>> 0 : 0;
-  const present = lists.extended.some((one) => one.offset === EXTENDED_START) || leading !== 0;
-  if (present && extended[0]?.offset !== EXTENDED_START) {
-    registers.push(register(EXTENDED_START, 32, 'hidden capability').shows(leading));
+    extended[0] !== undefined && extended[0].offset !== ListLayout.extended ? (extended[0].offset << 20) >>> 0 : 0;
+  const present = lists.extended.some((one) => one.offset === ListLayout.extended) || leading !== 0;
+  if (present && extended[0]?.offset !== ListLayout.extended) {
+    registers.push(register(ListLayout.extended, 32, 'hidden capability').shows(leading));
   }
   for (const [index, { id, offset }] of extended.entries()) {
     const next = extended[index + 1]?.offset ?? 0;
     const actual = config.readConfig(offset, 4) >>> 0;
     const version = (actual & 0xffff) === id ? (actual >>> 16) & 0xf : 1;
     const header = ((next << 20) | (version << 16) | id) >>> 0;
-    const same = ((actual >>> 20) & 0xffc) === next && (actual & 0xffff) === id;
-    registers.push(showing(offset, 32, 'capability header', header, same ? header : actual));
+    const same = nextExtended(actual) === next && (actual & 0xffff) === id;
+    registers.push(showing(register(offset, 32, 'capability header'), header, same ? header : actual));
   }
   const gone = lists.extended.filter(
-    (one) => one.offset !== EXTENDED_START && !extended.some((other) => other.offset === one.offset),
+    (one) => one.offset !== ListLayout.extended && !extended.some((other) => other.offset === one.offset),
   );
   for (const one of gone) registers.push(register(one.offset, 32, 'hidden capability').shows(0));
   return registers;
@@ -139,8 +162,8 @@ export const shapeOf = (
     extended: lists.extended.filter((one) => one.offset < size),
   };
   const changed: CapabilityLists = {
-    standard: operate(lists.standard, 'standard', surgeries, config, size),
-    extended: operate(lists.extended, 'extended', surgeries, config, size),
+    standard: operate('standard', within.standard, surgeries, { config, size }),
+    extended: operate('extended', within.extended, surgeries, { config, size }),
   };
   const added = surgeries.flatMap((one) =>
     one.kind === 'add' && [...changed.standard, ...changed.extended].some((place) => place.offset === one.offset)

@@ -3,7 +3,7 @@
 import { formatBdf } from '../bdf.ts';
 import { describeError } from '../errors/index.ts';
 import type { Hooks } from '../hooks/index.ts';
-import type { InterruptPolicySource } from '../interrupts.ts';
+import type { InterruptLimits, InterruptPolicySource } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import type { Contribution } from '../space/compile.ts';
@@ -29,6 +29,8 @@ export interface StubPolicy {
   interruptPolicyNamed(name: string): InterruptPolicySource;
   /** Field sets and quirks for this device, fields first. */
   contributions(device: SeizedDevice): Contribution[];
+  /** What quirks know of this device's line interrupt. */
+  interruptLimits(device: SeizedDevice): InterruptLimits;
 }
 
 /** What assignments are made with. */
@@ -102,7 +104,7 @@ export class Assigner {
       guest: tenant,
       clock: this.#terms.platform.clock,
       allowed,
-      limits: this.#terms.hooks.call('interruptLimits', device) ?? {},
+      limits: this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device),
       find: (name: string) => this.#terms.policy.interruptPolicyNamed(name),
       failed: (policy: string, error: unknown) => {
         if (tenant.limit.allows())

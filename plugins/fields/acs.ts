@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * Access control services, extended id 0x000d (PCI Express 5.0, §7.7.8). What keeps devices apart is the host's. A guest's
@@ -11,10 +12,4 @@ export const accessControl: FieldSet = extendedCapability(0x000d, 'acs', [
   register(0x06, 16, 'control').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/acs',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(accessControl);
-  },
-});
+export default fieldPlugin('fields/acs', accessControl);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, bits, definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { bit, bits, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Errors that PCI Express 5.0 defines, §7.8.4.2: data link, surprise down; poisoned packet to blocked egress. */
 const UNCORRECTABLE = bits(5, 4) | bits(26, 12);
@@ -31,10 +32,4 @@ export const advancedErrors: FieldSet = extendedCapability(0x0001, 'aer', [
   register(0x28, 32, 'header log 3').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/aer',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(advancedErrors);
-  },
-});
+export default fieldPlugin('fields/aer', advancedErrors);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { bits, definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { bits, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Alternative routing-id interpretation, extended id 0x000e (PCI Express 5.0, §7.8.7). */
 export const alternativeRouting: FieldSet = extendedCapability(0x000e, 'ari', [
@@ -10,10 +11,4 @@ export const alternativeRouting: FieldSet = extendedCapability(0x000e, 'ari', [
   register(0x06, 16, 'control').readOnly(), // function groups: shared by functions that others have
 ]);
 
-export default definePlugin({
-  name: 'fields/ari',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(alternativeRouting);
-  },
-});
+export default fieldPlugin('fields/ari', alternativeRouting);

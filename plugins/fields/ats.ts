@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * Address translation services, extended id 0x000f (PCI Express 5.0, §10.5.1). Requests that are marked as translated go
@@ -11,10 +12,4 @@ export const addressTranslation: FieldSet = extendedCapability(0x000f, 'ats', [
   register(0x06, 16, 'control').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/ats',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(addressTranslation);
-  },
-});
+export default fieldPlugin('fields/ats', addressTranslation);

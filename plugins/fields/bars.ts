@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 
-import { type PciResource, ResourceFlag } from '../../core/platform/index.ts';
-import { type Behaviour, Status } from '../../core/plugin/index.ts';
+import { type Behaviour, type PciResource, ResourceFlag, Status, stateOf } from '../../core/plugin/index.ts';
 
 /** Index of the expansion ROM among the resources of a function. */
 const ROM = 6;
 
-/** State words: the address and the size mask as the register shows them, which of both it shows, and its fixed bits. */
-const ADDRESS = 0;
-const LENGTH = 1;
-const SIZING = 2;
-/** Bits that no write can change, so that the test for "all ones" leaves them out. */
-const FIXED = 3;
+/**
+ * The address and the size mask as the register shows them, whether it shows the mask (1) or the address (0), and the bits
+ * that no write can change: the test for "all ones" leaves them out.
+ */
+const state = stateOf('address', 'length', 'sizing', 'fixed');
 
 const MOVED = 'a guest cannot move a base address register';
 const ROM_SWITCHED = 'a guest cannot move or switch the expansion ROM';
@@ -21,10 +19,10 @@ const UNUSABLE = ResourceFlag.disabled | ResourceFlag.unassigned | ResourceFlag.
 const low = (value: bigint): number => Number(BigInt.asUintN(32, value));
 const high = (value: bigint): number => Number(BigInt.asUintN(64, value) >> 32n);
 
-const fixedBits = (index: number, resource: PciResource | undefined, upper: boolean): number => {
+/** Of a register that is not the upper half of another. */
+const fixedBits = (index: number, resource: PciResource | undefined): number => {
   if (index === ROM) return 0x7ff;
-  if (resource !== undefined && (resource.flags & ResourceFlag.io) !== 0) return 0x3;
-  return upper ? 0 : 0xf;
+  return resource !== undefined && (resource.flags & ResourceFlag.io) !== 0 ? 0x3 : 0xf;
 };
 
 /**
@@ -39,35 +37,35 @@ export const baseAddress = (index: number): Behaviour => ({
     read: 'the address that the host assigned; after all ones were written, the size mask',
     write: 'all ones ask for the size; the right address is restored in hardware if lost; any other is refused',
   },
-  words: 4,
+  words: state.words,
   steady: true,
-  described: { kind: 'twofold', first: ADDRESS, second: LENGTH, chosen: SIZING, fixed: FIXED },
+  described: { kind: 'twofold', first: state.address, second: state.length, chosen: state.sizing, fixed: state.fixed },
   attach: (at) => {
     const { resources } = at.device.hardware;
     const resource = resources[index];
     const before = index === 0 || index === ROM ? undefined : resources[index - 1];
     const upper = before !== undefined && (before.flags & ResourceFlag.memory64) !== 0;
-    at.words[FIXED] = fixedBits(index, resource, upper);
+    at.words[state.fixed] = upper ? 0 : fixedBits(index, resource);
     if (upper) {
-      at.words[ADDRESS] = high(before.start);
-      at.words[LENGTH] = high(-before.size);
+      at.words[state.address] = high(before.start);
+      at.words[state.length] = high(-before.size);
     } else if (resource !== undefined && resource.size !== 0n && (resource.flags & UNUSABLE) === 0) {
       const type = resource.flags & ResourceFlag.typeBits;
-      at.words[ADDRESS] = low(resource.start) | type;
-      at.words[LENGTH] = low(-resource.size) | type;
+      at.words[state.address] = low(resource.start) | type;
+      at.words[state.length] = low(-resource.size) | type;
     }
   },
-  read: (at) => at.words[at.words[SIZING] === 0 ? ADDRESS : LENGTH] as number,
+  read: (at) => at.words[at.words[state.sizing] === 0 ? state.address : state.length] as number,
   write: (at, value) => {
     const { words } = at;
-    const address = words[ADDRESS] as number;
-    const length = words[LENGTH] as number;
-    const fixed = words[FIXED] as number;
+    const address = words[state.address] as number;
+    const length = words[state.length] as number;
+    const fixed = words[state.fixed] as number;
     if ((value | fixed) >>> 0 === 0xffffffff) {
-      words[SIZING] = 1;
+      words[state.sizing] = 1;
       return Status.success;
     }
-    words[SIZING] = 0;
+    words[state.sizing] = 0;
     // A register that is not offered to the guest has no address to restore.
     if (length === 0) return Status.success;
     if (value === address) {

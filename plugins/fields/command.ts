@@ -8,6 +8,7 @@ import {
   type IntxAnswer,
   type IntxState,
   Status,
+  stateOf,
 } from '../../core/plugin/index.ts';
 
 /** Bits of the command register (PCI Local Bus 3.0, §6.2.2). */
@@ -32,22 +33,19 @@ const PERMISSIVE_ONLY = Command.special | Command.vgaPalette | Command.wait | Co
 export const GUEST_BITS = Command.master | Command.invalidate | PERMISSIVE_ONLY;
 
 /**
- * State words: the guest's own value, what hardware has in {@link PERMISSIVE_ONLY}, whether the device is switched on, and
- * whether it has still to be switched off.
+ * The guest's own value, what hardware has in {@link PERMISSIVE_ONLY}, whether the device is switched on, and whether it has
+ * still to be switched off.
  */
-const OWN = 0;
-const FIXED = 1;
-const ON = 2;
-const CLOSING = 3;
+const state = stateOf('own', 'fixed', 'on', 'closing');
 /** Bits that are the guest's alone: PARITY, SERR and the reserved ones. */
 const FREE = ~(GUEST_BITS | DECODE | Command.intxDisable) & 0xffff;
 
 /** Sizing a base address register, a guest switches decode off and on again around it, once for each. */
 const intxAsked = {
   kind: 'gated',
-  own: OWN,
-  open: ON,
-  closing: CLOSING,
+  own: state.own,
+  open: state.on,
+  closing: state.closing,
   free: FREE,
   gate: DECODE,
   // Switching off clears MASTER, and switching on INTX_DISABLE: where they are set, doing neither would be seen.
@@ -84,25 +82,25 @@ export const command: Behaviour = {
     read: "hardware for MASTER and what goes with it, else the guest's own value",
     write: 'IO and MEMORY switch the function on, decode never off; MASTER and INVALIDATE by the host; else own value',
   },
-  words: 4,
+  words: state.words,
   steady: true,
   described: intxFree,
   describedNow: ({ device }) => (device.keepsIntxVirtual ? intxFree : intxAsked),
   attach: (at) => {
     const now = at.read();
-    at.words[OWN] = now;
-    at.words[FIXED] = now & PERMISSIVE_ONLY;
+    at.words[state.own] = now;
+    at.words[state.fixed] = now & PERMISSIVE_ONLY;
     // On already when the field comes, or comes back, under a running guest.
-    at.words[ON] = at.device.enabled ? 1 : 0;
+    at.words[state.on] = at.device.enabled ? 1 : 0;
   },
-  read: (at) => (at.read() & GUEST_BITS) | ((at.words[OWN] as number) & ~GUEST_BITS),
+  read: (at) => (at.read() & GUEST_BITS) | ((at.words[state.own] as number) & ~GUEST_BITS),
   close: (at) => {
     at.device.disable();
-    at.words[ON] = 0;
+    at.words[state.on] = 0;
   },
   write: (at, value) => {
     const { device, words } = at;
-    const before = words[OWN] as number;
+    const before = words[state.own] as number;
     let wanted = value;
     const line = intxOf(device, before, wanted);
     if (line === 'refused') {
@@ -116,9 +114,9 @@ export const command: Behaviour = {
     } else if (device.enabled) {
       device.disable();
     }
-    words[ON] = device.enabled ? 1 : 0;
+    words[state.on] = device.enabled ? 1 : 0;
     // This write is newer than the one that left it.
-    words[CLOSING] = 0;
+    words[state.closing] = 0;
 
     const master = (wanted & Command.master) !== 0;
     if (master !== device.busMaster) device.setBusMaster(master ? 'on' : 'off');
@@ -134,14 +132,14 @@ export const command: Behaviour = {
 
     if (line === 'hardware') device.setIntxDisabled((wanted & Command.intxDisable) === 0 ? 'off' : 'on');
 
-    words[OWN] = wanted;
+    words[state.own] = wanted;
     if (device.permissive) {
       const now = at.read();
       if (now !== wanted) at.write((wanted & GUEST_BITS) | (now & ~GUEST_BITS));
-      words[FIXED] = wanted & PERMISSIVE_ONLY;
+      words[state.fixed] = wanted & PERMISSIVE_ONLY;
       return Status.success;
     }
-    const refused = (wanted ^ (words[FIXED] as number)) & PERMISSIVE_ONLY;
+    const refused = (wanted ^ (words[state.fixed] as number)) & PERMISSIVE_ONLY;
     if (refused !== 0) at.deny(refused, NOT_PERMISSIVE);
     return Status.success;
   },

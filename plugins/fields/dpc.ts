@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Downstream port containment, extended id 0x001d (PCI Express 5.0, §7.9.15): of ports, which no guest gets. */
 export const portContainment: FieldSet = extendedCapability(0x001d, 'dpc', [
@@ -10,10 +11,4 @@ export const portContainment: FieldSet = extendedCapability(0x001d, 'dpc', [
   register(0x0a, 16, 'error source').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/dpc',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(portContainment);
-  },
-});
+export default fieldPlugin('fields/dpc', portContainment);

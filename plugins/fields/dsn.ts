@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Device serial number, extended id 0x0003 (PCI Express 5.0, §7.9.3). */
 export const serialNumber: FieldSet = extendedCapability(0x0003, 'serial number', [
@@ -8,10 +9,4 @@ export const serialNumber: FieldSet = extendedCapability(0x0003, 'serial number'
   register(0x08, 32, 'upper').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/dsn',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(serialNumber);
-  },
-});
+export default fieldPlugin('fields/dsn', serialNumber);

@@ -3,7 +3,6 @@
 import {
   type Behaviour,
   bit,
-  definePlugin,
   type FieldSet,
   header,
   type Register,
@@ -12,6 +11,7 @@ import {
 } from '../../core/plugin/index.ts';
 import { baseAddress, romAddress } from './bars.ts';
 import { command } from './command.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 const BIST_START = bit(6);
 
@@ -66,10 +66,4 @@ export const bridgeHeader: FieldSet = header(
   ],
 );
 
-export default definePlugin({
-  name: 'fields/header',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(endpointHeader, bridgeHeader);
-  },
-});
+export default fieldPlugin('fields/header', endpointHeader, bridgeHeader);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { bits, definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { bits, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * L1 substates, extended id 0x001e (PCI Express 5.0, §7.8.3). Both ends of the link have to be set alike and the guest has
@@ -22,10 +23,4 @@ export const l1Substates: FieldSet = extendedCapability(0x001e, 'l1 substates', 
     .reserved(),
 ]);
 
-export default definePlugin({
-  name: 'fields/l1ss',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(l1Substates);
-  },
-});
+export default fieldPlugin('fields/l1ss', l1Substates);

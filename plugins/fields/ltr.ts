@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { bits, definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { bits, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * Latency tolerance reporting, extended id 0x0018 (PCI Express 5.0, §7.8.2). How long the host's memory may sleep is the
@@ -11,10 +12,4 @@ export const latencyTolerance: FieldSet = extendedCapability(0x0018, 'ltr', [
   register(0x06, 16, 'max no-snoop latency').emulated(bits(12, 0)).reserved(),
 ]);
 
-export default definePlugin({
-  name: 'fields/ltr',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(latencyTolerance);
-  },
-});
+export default fieldPlugin('fields/ltr', latencyTolerance);

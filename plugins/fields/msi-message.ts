@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, capability, definePlugin, type FieldSet, type PciFunction, register } from '../../core/plugin/index.ts';
+import { bit, capability, type FieldSet, type PciFunction, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 const WIDE = bit(7);
 const MASKABLE = bit(8);
@@ -19,7 +20,7 @@ export const msiMessage: readonly FieldSet[] = [
     0x05,
     'msi message, 32-bit',
     [register(0x04, 32, 'address').shows(0), register(0x08, 16, 'data').shows(0)],
-    (device, base) => !isWide(device, base),
+    { when: (device, base) => !isWide(device, base) },
   ),
   capability(
     0x05,
@@ -29,26 +30,20 @@ export const msiMessage: readonly FieldSet[] = [
       register(0x08, 32, 'upper address').shows(0),
       register(0x0c, 16, 'data').shows(0),
     ],
-    isWide,
+    { when: isWide },
   ),
   capability(
     0x05,
     'msi masking, 32-bit',
     [register(0x0c, 32, 'mask').readOnly(), register(0x10, 32, 'pending').readOnly()],
-    (device, base) => !isWide(device, base) && isMaskable(device, base),
+    { when: (device, base) => !isWide(device, base) && isMaskable(device, base) },
   ),
   capability(
     0x05,
     'msi masking, 64-bit',
     [register(0x10, 32, 'mask').readOnly(), register(0x14, 32, 'pending').readOnly()],
-    (device, base) => isWide(device, base) && isMaskable(device, base),
+    { when: (device, base) => isWide(device, base) && isMaskable(device, base) },
   ),
 ];
 
-export default definePlugin({
-  name: 'fields/msi-message',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(...msiMessage);
-  },
-});
+export default fieldPlugin('fields/msi-message', ...msiMessage);

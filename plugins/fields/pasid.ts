@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Process address space ids, extended id 0x001b (PCI Express 5.0, §7.8.8): tables of the host's IOMMU. */
 export const processSpaces: FieldSet = extendedCapability(0x001b, 'pasid', [
@@ -8,10 +9,4 @@ export const processSpaces: FieldSet = extendedCapability(0x001b, 'pasid', [
   register(0x06, 16, 'control').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/pasid',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(processSpaces);
-  },
-});
+export default fieldPlugin('fields/pasid', processSpaces);

@@ -1,39 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  type Behaviour,
-  bit,
-  bits,
-  capability,
-  definePlugin,
-  type FieldSet,
-  type PciFunction,
-  register,
-  Status,
-} from '../../core/plugin/index.ts';
+import { bit, bits, capability, type FieldSet, type PciFunction, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
+import { functionReset } from './function-reset.ts';
 
-const DEVICE_CAPABILITIES = 0x04;
-const DEVICE_CONTROL = 0x08;
-
-/** Device capabilities: the function can reset itself. */
-const RESET_CAPABLE = bit(28);
-/** Device control: reset now. */
-const INITIATE_RESET = bit(15);
-
-/** A guest's function-level reset goes to the reset hook, so that the host knows of it and waits as it has to. */
-const functionReset: Behaviour = {
-  about: { read: 'always 0', write: 'a one resets the function, through the reset hook' },
-  read: () => 0,
-  steady: true,
-  described: { kind: 'inert' },
-  write: (at, value) => {
-    if ((value & INITIATE_RESET) === 0) return Status.success;
-    const able = at.device.hardware.readConfig(at.offset - DEVICE_CONTROL + DEVICE_CAPABILITIES, 4) & RESET_CAPABLE;
-    if (able !== 0) return at.device.resetFunction();
-    at.deny(INITIATE_RESET, 'the function has no function-level reset');
-    return Status.success;
-  },
-};
+/** Bit 28 of device capabilities, at 0x04, is about bit 15 of device control, at 0x08. */
+const reset = functionReset({ before: 4, size: 4, mask: bit(28) });
 
 /** Version of the capability, 1 or 2, and type of the function, from the word at +2. */
 const version = (device: PciFunction, base: number): number => device.readConfig(base + 2, 2) & 0xf;
@@ -67,7 +39,7 @@ export const pcie: FieldSet = capability(0x10, 'pcie', [
     .readOnly(bit(10)) //                     auxiliary power (xen_pt too)
     .emulated(bit(11)) //                     no-snoop
     .emulated(bits(14, 12)) //                read-request size
-    .calls(functionReset, INITIATE_RESET),
+    .calls(reset, bit(15)),
   register(0x0a, 16, 'device status')
     .clearedByOne(bits(3, 0)) //              errors seen: latches of this function alone (xen_pt too)
     .readOnly(bits(5, 4)) //                  auxiliary power, transactions pending
@@ -89,7 +61,7 @@ export const pcieLink: FieldSet = capability(
       .readOnly(), //                         disable, retrain and interrupts belong to ports
     register(0x12, 16, 'link status').readOnly(),
   ],
-  hasLink,
+  { when: hasLink },
 );
 
 export const pcie2: FieldSet = capability(
@@ -123,13 +95,7 @@ export const pcie2: FieldSet = capability(
     register(0x38, 16, 'slot control 2').readOnly(),
     register(0x3a, 16, 'slot status 2').readOnly(),
   ],
-  hasVersion2,
+  { when: hasVersion2 },
 );
 
-export default definePlugin({
-  name: 'fields/pcie',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(pcie, pcieLink, pcie2);
-  },
-});
+export default fieldPlugin('fields/pcie', pcie, pcieLink, pcie2);

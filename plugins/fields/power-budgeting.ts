@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Power budgeting, extended id 0x0004 (PCI Express 5.0, §7.8.1). */
 export const powerBudgeting: FieldSet = extendedCapability(0x0004, 'power budgeting', [
@@ -9,10 +10,4 @@ export const powerBudgeting: FieldSet = extendedCapability(0x0004, 'power budget
   register(0x0c, 8, 'capabilities').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/power-budgeting',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(powerBudgeting);
-  },
-});
+export default fieldPlugin('fields/power-budgeting', powerBudgeting);

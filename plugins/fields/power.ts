@@ -5,15 +5,14 @@ import {
   bit,
   bits,
   capability,
-  definePlugin,
   type FieldSet,
   Outcome,
+  type PowerState,
   register,
   Status,
 } from '../../core/plugin/index.ts';
-import type { PowerState } from '../../core/space/behaviour.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
-const STATE = bits(1, 0);
 const PME_ENABLE = bit(8);
 const PME_STATUS = bit(15);
 
@@ -26,9 +25,9 @@ const state: Behaviour = {
     if ((now & PME_ENABLE) !== 0) at.write(now & ~(PME_ENABLE | PME_STATUS));
   },
   write: (at, value) => {
-    const status = at.device.setPowerState((value & STATE) as PowerState);
+    const status = at.device.setPowerState((value & at.mask) as PowerState);
     if (status === Status.success || status === Outcome.later) return status;
-    at.deny(STATE, 'the host refused the power state');
+    at.deny(at.mask, 'the host refused the power state');
     return Status.accessDenied;
   },
 };
@@ -37,7 +36,7 @@ const state: Behaviour = {
 export const powerManagement: FieldSet = capability(0x01, 'power management', [
   register(0x02, 16, 'capabilities').shows(0, bits(15, 11)).readOnly(), //  PME support is hidden
   register(0x04, 16, 'control/status')
-    .calls(state, STATE)
+    .calls(state, bits(1, 0))
     .writable(bits(12, 9)) //                                               data select
     .clearedByOne(PME_STATUS)
     .readOnly(),
@@ -45,10 +44,4 @@ export const powerManagement: FieldSet = capability(0x01, 'power management', [
   register(0x07, 8, 'data').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/power',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(powerManagement);
-  },
-});
+export default fieldPlugin('fields/power', powerManagement);

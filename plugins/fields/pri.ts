@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Page requests, extended id 0x0013 (PCI Express 5.0, §10.5.2): they go to the host's IOMMU driver. */
 export const pageRequests: FieldSet = extendedCapability(0x0013, 'pri', [
@@ -10,10 +11,4 @@ export const pageRequests: FieldSet = extendedCapability(0x0013, 'pri', [
   register(0x0c, 32, 'outstanding allocation').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/pri',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(pageRequests);
-  },
-});
+export default fieldPlugin('fields/pri', pageRequests);

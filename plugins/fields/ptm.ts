@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * Precision time measurement, extended id 0x001f (PCI Express 5.0, §7.9.16). It needs the ports above; a value of the
@@ -11,10 +12,4 @@ export const timeMeasurement: FieldSet = extendedCapability(0x001f, 'ptm', [
   register(0x08, 32, 'control').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/ptm',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(timeMeasurement);
-  },
-});
+export default fieldPlugin('fields/ptm', timeMeasurement);

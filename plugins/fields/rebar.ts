@@ -3,14 +3,13 @@
 import {
   type Behaviour,
   bits,
-  definePlugin,
   extendedCapability,
   type FieldSet,
   type PciFunction,
   register,
 } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
-const SIZES = bits(31, 4);
 const FIRST_CONTROL = 0x08;
 
 /**
@@ -35,22 +34,16 @@ const pair = (index: number): FieldSet =>
     `resizable BAR ${index}`,
     [
       register(0x04 + 8 * index, 32, 'capabilities')
-        .calls(currentSize, SIZES)
+        .calls(currentSize, bits(31, 4))
         .readOnly(),
       register(0x08 + 8 * index, 32, 'control')
         .shows(0, bits(31, 16)) //            sizes from 256 TiB on
         .readOnly(),
     ],
-    (device, base) => index < count(device, base),
+    { when: (device, base) => index < count(device, base) },
   );
 
 /** Resizable BARs, extended id 0x0015 (PCI Express 5.0, §7.8.6). */
 export const resizableBars: readonly FieldSet[] = [0, 1, 2, 3, 4, 5].map(pair);
 
-export default definePlugin({
-  name: 'fields/rebar',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(...resizableBars);
-  },
-});
+export default fieldPlugin('fields/rebar', ...resizableBars);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * Single-root I/O virtualisation, extended id 0x0010 (PCI Express 5.0, §9.3.3).
@@ -30,10 +31,4 @@ export const virtualFunctions: FieldSet = extendedCapability(0x0010, 'sr-iov', [
   register(0x3c, 32, 'migration state').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/sriov',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(virtualFunctions);
-  },
-});
+export default fieldPlugin('fields/sriov', virtualFunctions);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, extendedCapability, type FieldSet, type Register, register } from '../../core/plugin/index.ts';
+import { extendedCapability, type FieldSet, type Register, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Which traffic class takes which channel has to agree along the whole way to memory: hardware keeps the host's. */
 const channels: readonly Register[] = [
@@ -18,10 +19,4 @@ export const virtualChannels: FieldSet = extendedCapability(0x0002, 'virtual cha
 export const multiFunctionChannels: FieldSet = extendedCapability(0x0008, 'multi-function channels', channels);
 export const channelsBesideThose: FieldSet = extendedCapability(0x0009, 'virtual channels beside those', channels);
 
-export default definePlugin({
-  name: 'fields/vc',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(virtualChannels, multiFunctionChannels, channelsBesideThose);
-  },
-});
+export default fieldPlugin('fields/vc', virtualChannels, multiFunctionChannels, channelsBesideThose);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { capability, definePlugin, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { capability, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /**
  * Vendor-specific capability, id 0x09 (PCI Local Bus 3.0, appendix H).
@@ -15,10 +16,4 @@ export const vendorSpecificExtended: FieldSet = extendedCapability(0x000b, 'vend
   register(0x04, 32, 'vendor header').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/vendor',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(vendorSpecific, vendorSpecificExtended);
-  },
-});
+export default fieldPlugin('fields/vendor', vendorSpecific, vendorSpecificExtended);

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  type Behaviour,
-  bit,
-  capability,
-  definePlugin,
-  type FieldSet,
-  register,
-  Status,
-} from '../../core/plugin/index.ts';
+import { type Behaviour, bit, capability, type FieldSet, register, Status } from '../../core/plugin/index.ts';
+import { fieldPlugin } from './field-plugin.ts';
 
 /** Set by the guest: write the data word to the device. Set by the device: a read has finished. */
 const FLAG = bit(15);
@@ -31,10 +24,4 @@ export const vitalProductData: FieldSet = capability(0x03, 'vpd', [
   register(0x04, 32, 'data').readOnly(),
 ]);
 
-export default definePlugin({
-  name: 'fields/vpd',
-  api: '^1.0',
-  apply: (host) => {
-    host.fields.add(vitalProductData);
-  },
-});
+export default fieldPlugin('fields/vpd', vitalProductData);

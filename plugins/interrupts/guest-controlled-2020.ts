@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type InterruptPolicy } from '../../core/plugin/index.ts';
-import { type Decisions, decisionsOf } from './decisions.ts';
-import { allowsControlWord2020, decidesIntx2020 } from './rules.ts';
+import type { InterruptPolicy } from '../../core/plugin/index.ts';
+import { policyPlugin } from './policy-plugin.ts';
+import { allowsControlWord2020, decidesIntx2020, linux61 } from './rules.ts';
 
 /**
  * The rules as they were first written (seed 476878e4b2). Of INTx, MSI and MSI-X one may be on: a device model has to
@@ -11,19 +11,9 @@ import { allowsControlWord2020, decidesIntx2020 } from './rules.ts';
 export const guestControlled2020: InterruptPolicy = {
   about:
     'The rules of 2020, before the kernel relaxed them: MSI and MSI-X come on only while INTx is off, INTx only while both are off, and the function mask stays. Config writes only with `allowInterruptControl`.',
+  ...linux61,
   allowsControlWord: allowsControlWord2020,
-  controlWordsUnlessAllowed: 'refused',
   decidesIntx: decidesIntx2020,
-  intxUnlessAllowed: 'virtual',
 };
 
-/** Every decision, for tests and documents. */
-export const decisionTable = (): Decisions => decisionsOf(guestControlled2020);
-
-export default definePlugin({
-  name: 'interrupts/guest-controlled-2020',
-  api: '^1.0',
-  apply: (host) => {
-    host.interrupts.add('guest-controlled-2020', guestControlled2020);
-  },
-});
+export default policyPlugin('guest-controlled-2020', guestControlled2020);

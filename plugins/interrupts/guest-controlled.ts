@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type InterruptPolicy } from '../../core/plugin/index.ts';
-import { type Decisions, decisionsOf } from './decisions.ts';
-import { allowsControlWord, decidesIntx } from './rules.ts';
+import type { InterruptPolicy } from '../../core/plugin/index.ts';
+import { policyPlugin } from './policy-plugin.ts';
+import { linux61 } from './rules.ts';
 
 const BY_CONFIG = 'the device model switches interrupts of this device by config writes';
 
@@ -15,20 +15,8 @@ const BY_CONFIG = 'the device model switches interrupts of this device by config
 export const guestControlled: InterruptPolicy = {
   about:
     'For device models in stub domains. A device with `allowInterruptControl`: by config writes only, as in `strict`; through the ring nothing, so that two parties never hold one enable bit. Any other device: as `strict`.',
-  allowsControlWord,
-  controlWordsUnlessAllowed: 'refused',
-  decidesIntx,
-  intxUnlessAllowed: 'virtual',
+  ...linux61,
   refusesRequest: ({ allowed }) => (allowed ? BY_CONFIG : undefined),
 };
 
-/** Every decision, for tests and documents. */
-export const decisionTable = (): Decisions => decisionsOf(guestControlled);
-
-export default definePlugin({
-  name: 'interrupts/guest-controlled',
-  api: '^1.0',
-  apply: (host) => {
-    host.interrupts.add('guest-controlled', guestControlled);
-  },
-});
+export default policyPlugin('guest-controlled', guestControlled);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import { definePlugin, type InterruptPolicy, type PolicyFacts } from '../../core/plugin/index.ts';
-import { type Decisions, decisionsOf } from './decisions.ts';
 import { type RateLimits, usualLimits } from './rate-defaults.ts';
 import { switchesOn } from './rules.ts';
 
@@ -56,18 +55,6 @@ export const rateLimited = (
     refusesRequest: (question) =>
       inner.refusesRequest?.(question) ?? (attempts.isTooMany(clock.now()) ? why : undefined),
   };
-};
-
-/** Every decision around a policy for a guest that is calm, and for one that is not. */
-export const decisionTables = (inner: InterruptPolicy): { readonly calm: Decisions; readonly busy: Decisions } => {
-  const fresh = (): InterruptPolicy => rateLimited(inner, { changes: 1, seconds: 1 }, { now: () => 0 });
-  const tired = (): InterruptPolicy => {
-    const policy = fresh();
-    policy.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: true });
-    policy.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: false });
-    return policy;
-  };
-  return { calm: decisionsOf(fresh), busy: decisionsOf(tired) };
 };
 
 const loadSchema = async () => {

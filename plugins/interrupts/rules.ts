@@ -2,6 +2,7 @@
 
 import type {
   ControlWordQuestion,
+  InterruptPolicy,
   InterruptType,
   IntxAnswer,
   IntxQuestion,
@@ -53,7 +54,15 @@ export const allowsControlWord = controlWordRule(({ enable, functionMask }) => e
 export const allowsControlWord2020 = controlWordRule(({ enable }) => enable, ['none']);
 
 /** INTX_DISABLE by the rules of Linux 6.1: as the guest likes, with the permission. */
-export const decidesIntx = ({ allowed }: IntxQuestion): IntxAnswer => (allowed ? 'hardware' : 'virtual');
+const decidesIntx = ({ allowed }: IntxQuestion): IntxAnswer => (allowed ? 'hardware' : 'virtual');
+
+/** The rules of Linux 6.1 for both; what is not allowed is known without asking. */
+export const linux61 = {
+  allowsControlWord,
+  controlWordsUnlessAllowed: 'refused',
+  decidesIntx,
+  intxUnlessAllowed: 'virtual',
+} as const satisfies InterruptPolicy;
 
 /** INTX_DISABLE by the rules of 2020: INTx comes on only while neither MSI nor MSI-X is, and goes off always. */
 export const decidesIntx2020 = ({ current, next, allowed }: IntxQuestion): IntxAnswer => {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { WatchPolicy } from '../../core/platform/watch.ts';
-import { definePlugin } from '../../core/plugin/index.ts';
+import { definePlugin, type WatchPolicy } from '../../core/plugin/index.ts';
 
 /**
  * After an answer the pages are looked at for a few times the gap that guests leave between requests, at most for what

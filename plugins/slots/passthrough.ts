@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, formatBdf, hex } from '../../core/bdf.ts';
 import {
+  type Bdf,
   definePlugin,
   fail,
+  formatBdf,
+  hex,
   type Placeable,
   type Root,
   type SlotMap,

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, bdf, formatBdf, functionOf, hex } from '../../core/bdf.ts';
 import {
+  type Bdf,
+  bdf,
   definePlugin,
   fail,
+  formatBdf,
+  functionOf,
+  hex,
   type Placeable,
   type Root,
   type SlotMap,

@@ -10,8 +10,5 @@ export default defineQuirk({
   name: 'ricoh/mmc',
   source: 'Linux PCI quirks for Ricoh R5C832 and R5CE82x: 0x57 into 0xCA, bit 1 of 0xCB, 0xCA as it was.',
   match: [functionZero(0x0832), functionZero(0xe822), functionZero(0xe823)],
-  fields: [
-    register(0xca, 8, 'key').calls(key.key()),
-    register(0xcb, 8, 'MMC off').calls(key.opens(bit(1), [bit(1)]), bit(1)),
-  ],
+  fields: [register(0xca, 8, 'key').calls(key.key()), register(0xcb, 8, 'MMC off').calls(key.opens([bit(1)]), bit(1))],
 });

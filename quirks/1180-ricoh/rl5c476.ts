@@ -15,6 +15,6 @@ export default defineQuirk({
   fields: [
     register(0x8d, 8, 'target').calls(keys.key(1)),
     register(0x8e, 8, 'key').calls(keys.key(0)),
-    register(0xb7, 8, 'MMC off').calls(keys.opens(bit(1), [bit(1)]), bit(1)),
+    register(0xb7, 8, 'MMC off').calls(keys.opens([bit(1)]), bit(1)),
   ],
 });

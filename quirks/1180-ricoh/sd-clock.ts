@@ -16,8 +16,8 @@ export default defineQuirk({
   match: [functionZero(0xe822), functionZero(0xe823)],
   fields: [
     register(0xf9, 8, 'clock mode key').calls(base.key()),
-    register(0x150, 8, 'clock mode').calls(base.opens(0xff, [0x10])),
+    register(0x150, 8, 'clock mode').calls(base.opens([0x10])),
     register(0xfc, 8, 'base clock key').calls(clock.key()),
-    register(0xe1, 8, 'base clock').calls(clock.opens(0xff, [0x32])),
+    register(0xe1, 8, 'base clock').calls(clock.opens([0x32])),
   ],
 });

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  bit,
-  defineQuirk,
-  header,
-  offCapabilityHeaders,
-  onCapabilityHeader,
-  onlyValues,
-  register,
-} from '../../core/quirk/quirk.ts';
+import { bit, defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { retryTimeout } from '../retry-timeout.ts';
 
 /** Wireless chips with a backplane, 43xx: windows onto it, interrupt registers and pins. */
 export default defineQuirk({
@@ -29,17 +22,6 @@ export default defineQuirk({
     register(0xb0, 32, 'GPIO_IN').readOnly(),
     register(0xb4, 32, 'GPIO_OUT').writable(),
     register(0xb8, 32, 'GPIO_ENABLE').writable(),
-    {
-      ...header(
-        'retry',
-        [0],
-        [register(0x41, 8, 'RETRY_TIMEOUT').calls(onlyValues([0], 'it can only be switched off'))],
-      ),
-      when: offCapabilityHeaders(0x41),
-    },
-    {
-      ...header('no retry', [0], [register(0x41, 8, 'next capability, not RETRY_TIMEOUT').readOnly()]),
-      when: onCapabilityHeader(0x41),
-    },
+    ...retryTimeout,
   ],
 });

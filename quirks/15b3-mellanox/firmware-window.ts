@@ -10,29 +10,29 @@ import {
   onlyWhile,
   register,
   Status,
+  stateOf,
 } from '../../core/quirk/quirk.ts';
 
-/** State word: the ticket that the guest took the semaphore with; 0: it does not hold it. */
-const TICKET = 0;
-const shared = { words: 1 };
+/** The ticket that the guest took the semaphore with; 0: it does not hold it. */
+const state = stateOf('ticket');
 
 /** Hardware takes a ticket only while nobody holds the semaphore: what it reads back tells. */
 const semaphore: Behaviour = {
-  shared,
+  shared: state,
   write: (at, value) => {
     const now = at.read();
-    if (value === 0 && now !== at.words[TICKET]) {
+    if (value === 0 && now !== at.words[state.ticket]) {
       at.deny(now, 'somebody else holds the semaphore');
       return Status.success;
     }
     at.write(value);
-    at.words[TICKET] = value !== 0 && at.read() === value ? value : 0;
+    at.words[state.ticket] = value !== 0 && at.read() === value ? value : 0;
     return Status.success;
   },
 };
 
 const NOT_HELD = 'the guest does not hold the semaphore of the window';
-const held: Behaviour = onlyWhile(({ words }) => words[TICKET] !== 0, NOT_HELD, shared);
+const held: Behaviour = onlyWhile(({ words }) => words[state.ticket] !== 0, NOT_HELD, state);
 
 /** ConnectX network adapters: the window of config space onto the firmware's spaces. */
 export default defineQuirk({
@@ -51,13 +51,8 @@ export default defineQuirk({
       register(0x10, 32, 'address').calls(held),
       register(0x14, 32, 'data').calls(held),
     ]),
-    {
-      ...header(
-        'legacy window',
-        [0],
-        [register(0x58, 32, 'address').writable(), register(0x5c, 32, 'data').writable()],
-      ),
+    header('legacy window', [0], [register(0x58, 32, 'address').writable(), register(0x5c, 32, 'data').writable()], {
       when: (device, base) => !device.identity.virtualFunction && lacksCapability(0x09)(device, base),
-    },
+    }),
   ],
 });

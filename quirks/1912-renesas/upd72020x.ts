@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
 
-import { type Behaviour, bit, bits, defineQuirk, ids, onlyWhile, register, Status } from '../../core/quirk/quirk.ts';
+import {
+  type Behaviour,
+  bit,
+  bits,
+  defineQuirk,
+  ids,
+  onlyWhile,
+  register,
+  Status,
+  stateOf,
+} from '../../core/quirk/quirk.ts';
 
-/** State word: the guest has opened a download to the chip's memory. */
-const OPEN = 0;
-const shared = { words: 1 };
-
-const ENABLE = bit(0);
+/** Whether the guest has opened a download to the chip's memory. */
+const state = stateOf('open');
 
 const enable: Behaviour = {
-  shared,
+  shared: state,
   write: (at, value) => {
-    at.words[OPEN] = value & ENABLE;
-    at.write(((at.read() & ~ENABLE) | (value & ENABLE)) >>> 0);
+    at.words[state.open] = (value & at.mask) === 0 ? 0 : 1;
+    at.write(((at.read() & ~at.mask) | (value & at.mask)) >>> 0);
     return Status.success;
   },
 };
@@ -25,13 +32,15 @@ const ERASE = 0x5a65726f;
 const WRITE = 0x53524f4d;
 
 const CLOSED = 'no firmware download is open';
-const download = (mask: number): Behaviour => onlyWhile(({ words }) => words[OPEN] === 1, CLOSED, shared, mask);
+const download = onlyWhile(({ words }) => words[state.open] === 1, CLOSED, state);
 const data = (magics: readonly number[]): Behaviour =>
   onlyWhile(
     ({ words, device }, value) =>
-      words[OPEN] === 1 || magics.includes(value) || (device.hardware.readConfig(ROM_STATUS, 1) & ROM_ACCESS) !== 0,
+      words[state.open] === 1 ||
+      magics.includes(value) ||
+      (device.hardware.readConfig(ROM_STATUS, 1) & ROM_ACCESS) !== 0,
     CLOSED,
-    shared,
+    state,
   );
 
 /** uPD720201 and uPD720202 USB 3 controllers: the driver loads their firmware through config space. */
@@ -43,8 +52,8 @@ export default defineQuirk({
   match: ids('1912', ['0014', '0015']),
   fields: [
     register(0x6c, 32, 'FW_VERSION').readOnly(),
-    register(0xf4, 8, 'FW_STATUS').calls(enable, ENABLE).readOnly(bit(1)).reserved(bits(7, 2)),
-    register(0xf5, 8, 'FW_STATUS set data').calls(download(bits(1, 0)), bits(1, 0)),
+    register(0xf4, 8, 'FW_STATUS').calls(enable, bit(0)).readOnly(bit(1)).reserved(bits(7, 2)),
+    register(0xf5, 8, 'FW_STATUS set data').calls(download, bits(1, 0)),
     register(0xf8, 32, 'DATA0').calls(data([ERASE, WRITE])),
     register(0xfc, 32, 'DATA1').calls(data([])),
   ],

@@ -17,17 +17,16 @@ const CLEARED = 0x00cff302;
 const PORTS = bit(24);
 
 /** The one split of some chips, as what the driver sets. */
-const split = (name: string, devices: readonly number[], ports: number, second: number): FieldSet => ({
-  ...header(
+const split = (name: string, devices: readonly number[], ports: number, second: number): FieldSet =>
+  header(
     name,
     [0],
     [
-      register(0x40, 32, 'CONF1').calls(onlyValues([ports], OTHER, (CLEARED | ports) >>> 0), (CLEARED | ports) >>> 0),
-      register(0x80, 32, 'CONF5').calls(onlyValues([second], OTHER, PORTS), PORTS),
+      register(0x40, 32, 'CONF1').calls(onlyValues([ports], OTHER), (CLEARED | ports) >>> 0),
+      register(0x80, 32, 'CONF5').calls(onlyValues([second], OTHER), PORTS),
     ],
-  ),
-  when: ({ identity }) => devices.includes(identity.device),
-});
+    { when: ({ identity }) => devices.includes(identity.device) },
+  );
 
 const match: DeviceMatch = { vendor: 0x197b, devices: { from: 0x2360, to: 0x2369 }, function: 0 };
 

@@ -13,18 +13,16 @@ export default defineQuirk({
     '(LEG_EXT_CAP at 0x68). Other vendors have it where a register in memory says.',
   match: [{ vendor: 0x8086, class: { value: 0x0c0320, mask: 0xffffff } }],
   fields: [
-    {
-      ...header(
-        'legacy support',
-        [0],
-        [
-          register(0x6a, 8, 'firmware owns').calls(clearOnly(FIRMWARE, bit(0)), bit(0)),
-          register(0x6b, 8, 'system owns').writable(bit(0)),
-          register(0x6c, 16, 'SMI enables').calls(clearOnly(NO_SMI, 0xe03f), 0xe03f),
-          register(0x6e, 16, 'SMI status').clearedByOne(bits(15, 13)).reserved(bits(5, 0)),
-        ],
-      ),
-      when: (device) => device.readConfig(0x68, 1) === 0x01,
-    },
+    header(
+      'legacy support',
+      [0],
+      [
+        register(0x6a, 8, 'firmware owns').calls(clearOnly(FIRMWARE), bit(0)),
+        register(0x6b, 8, 'system owns').writable(bit(0)),
+        register(0x6c, 16, 'SMI enables').calls(clearOnly(NO_SMI), 0xe03f),
+        register(0x6e, 16, 'SMI status').clearedByOne(bits(15, 13)).reserved(bits(5, 0)),
+      ],
+      { when: (device) => device.readConfig(0x68, 1) === 0x01 },
+    ),
   ],
 });

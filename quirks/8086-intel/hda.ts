@@ -12,10 +12,9 @@ export default defineQuirk({
     '0; on Intel sets or clears NOSNOOP, bit 11 of 0x78.',
   match: [audio(0x8086), audio(0x1106), audio(0x1039), audio(0x10b9)],
   fields: [
-    register(0x44, 8, 'TCSEL').calls(clearOnly('the traffic class can only be set to 0', bits(2, 0)), bits(2, 0)),
-    {
-      ...header('snoop', [0], [register(0x78, 16, 'DEVC').writable(bit(11))]),
+    register(0x44, 8, 'TCSEL').calls(clearOnly('the traffic class can only be set to 0'), bits(2, 0)),
+    header('snoop', [0], [register(0x78, 16, 'DEVC').writable(bit(11))], {
       when: ({ identity }) => identity.vendor === 0x8086,
-    },
+    }),
   ],
 });

@@ -12,7 +12,7 @@ export default defineQuirk({
     'writes 0x8F00, then 0x2000. The enables of traps and SMI (UHCI 1.1, §5.2.1) go one way: off.',
   match: [uhci(0x8086), uhci(0x1106)],
   fields: [
-    register(0xc0, 8, 'USBLEGSUP low').calls(clearOnly('a guest cannot have SMI raised', 0xbf), 0xbf).reserved(0x40),
+    register(0xc0, 8, 'USBLEGSUP low').calls(clearOnly('a guest cannot have SMI raised'), 0xbf).reserved(0x40),
     register(0xc1, 8, 'USBLEGSUP high').clearedByOne(0x8f).writable(0x20).reserved(0x50), // 0x20: USBPIRQDEN
   ],
 });

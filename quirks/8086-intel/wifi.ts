@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  defineQuirk,
-  header,
-  offCapabilityHeaders,
-  onCapabilityHeader,
-  onlyValues,
-  register,
-} from '../../core/quirk/quirk.ts';
+import { defineQuirk } from '../../core/quirk/quirk.ts';
+import { retryTimeout } from '../retry-timeout.ts';
 
 /** Wireless network controllers: RETRY_TIMEOUT can be switched off, where the byte is that register. */
 export default defineQuirk({
@@ -17,18 +11,5 @@ export default defineQuirk({
     'Later chips (Cannon Point-LP CNVi among them) have a capability at 0x40 and its next pointer in this byte: writing ' +
     'it there lost the guest MSI-X (linux-wireless, J. Andryuk, 2022-11-17).',
   match: [{ vendor: 0x8086, class: { value: 0x028000, mask: 0xffff00 } }],
-  fields: [
-    {
-      ...header(
-        'retry',
-        [0],
-        [register(0x41, 8, 'RETRY_TIMEOUT').calls(onlyValues([0], 'it can only be switched off'))],
-      ),
-      when: offCapabilityHeaders(0x41),
-    },
-    {
-      ...header('no retry', [0], [register(0x41, 8, 'next capability, not RETRY_TIMEOUT').readOnly()]),
-      when: onCapabilityHeader(0x41),
-    },
-  ],
+  fields: retryTimeout,
 });

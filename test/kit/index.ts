@@ -11,5 +11,6 @@ export {
 } from './embedded-host.ts';
 export { FakeDevice, FakeFunction, type FakeFunctionSettings } from './fake-function.ts';
 export { type GuestView, guestView, viewOf } from './guest-view.ts';
+export { type Decisions, decisionsOf } from './interrupt-decisions.ts';
 export { createManualClock, type ManualClock } from './manual-clock.ts';
 export { platformContract } from './platform-contract.ts';

@@ -6,8 +6,13 @@ import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { loadByName } from '../../core/plugin/resolve.ts';
 import { bundled } from '../../plugins/bundled.ts';
-import { type Decisions, decisionsOf, interruptTypes, messageKinds } from '../../plugins/interrupts/decisions.ts';
-import { decisionTables } from '../../plugins/interrupts/rate-limited.ts';
+import {
+  type Decisions,
+  decisionsOf,
+  interruptTypes,
+  messageKinds,
+  rateLimitedDecisions,
+} from './interrupt-decisions.ts';
 
 const names: Readonly<Record<string, string>> = {
   none: 'nothing',
@@ -118,7 +123,7 @@ export const interruptPoliciesPage = async (): Promise<string> => {
   const sections = interrupts.names.flatMap((name) => {
     const intro = [`## ${name}`, '', make(name).about ?? '', ''];
     if (name !== 'rate-limited') return [...intro, ...tableOf(decisionsOf(make(name)))];
-    const { calm, busy } = decisionTables(make('strict'));
+    const { calm, busy } = rateLimitedDecisions(make('strict'));
     const same = JSON.stringify(calm) === JSON.stringify(decisionsOf(make('strict')));
     const calmText = same ? ['While the guest is calm: as `strict`, or as the policy inside.', ''] : tableOf(calm);
     return [...intro, ...calmText, 'While it is not:', '', ...tableOf(busy)];
@@ -132,8 +137,8 @@ export const interruptPoliciesPage = async (): Promise<string> => {
     ...sections,
     '## Devices with limits of their own',
     '',
-    'The plugin `interrupts/line-limits` knows them by their ids, under every policy; a vendor adds others with the hook',
-    '[interruptLimits](hooks.md#interruptlimits).',
+    'Said by the quirks of these devices (`interruptLimits`), in force under every policy. Where it takes code to know, a',
+    'plugin answers the hook [interruptLimits](hooks.md#interruptlimits), which is asked first.',
     '',
     '| limit | what it does |',
     '|---|---|',

@@ -12,7 +12,7 @@ import { msi } from '../../plugins/fields/msi.ts';
 import { msix } from '../../plugins/fields/msix.ts';
 import { powerManagement } from '../../plugins/fields/power.ts';
 import { vitalProductData } from '../../plugins/fields/vpd.ts';
-import { allowsControlWord } from '../../plugins/interrupts/strict.ts';
+import { allowsControlWord } from '../../plugins/interrupts/rules.ts';
 import { FakeDevice, FakeFunction, type ImagePart } from '../kit/fake-function.ts';
 import { type GuestView, guestView, viewOf } from '../kit/guest-view.ts';
 

@@ -13,7 +13,7 @@ const view = (registers: readonly Register[], settings: FakeFunctionSettings = {
   guestView([header('set', [0], registers)], settings);
 
 describe('onlyValues', () => {
-  const values = onlyValues([0x20, 0x40], 'no', 0xf0);
+  const values = onlyValues([0x20, 0x40], 'no');
   const make = () => view([register(0x40, 8, 'r').calls(values, 0xf0)], { image: [[0x40, 1, 0x17]] });
 
   it('takes the listed values of its bits, each time they are written', () => {
@@ -51,7 +51,7 @@ describe('onlyValues', () => {
 
 describe('clearOnly', () => {
   it('clears what is written as zero and refuses what would be set, bit by bit', () => {
-    const guest = view([register(0x40, 8, 'r').calls(clearOnly('no', 0x3c), 0x3c)], { image: [[0x40, 1, 0xd8]] });
+    const guest = view([register(0x40, 8, 'r').calls(clearOnly('no'), 0x3c)], { image: [[0x40, 1, 0xd8]] });
     guest.write(0x40, 1, 0xcc);
     expect([guest.hardware.get(0x40, 1), guest.refused.map(({ mask, why }) => [mask, why])]).toEqual([
       0xc8,
@@ -73,7 +73,6 @@ describe('onlyWhile', () => {
       },
       'odd',
       shared,
-      0x0f,
     );
     const guest = view([register(0x40, 8, 'r').calls(even, 0x0f)], { image: [[0x40, 1, 0x51]] });
     for (const value of [0x54, 0x53, 0x54]) guest.write(0x40, 1, value);
@@ -95,7 +94,7 @@ describe('lock', () => {
     const made = lock({ value: 0x57, rests: [0x01] });
     const registers = [
       register(0x40, 8, 'key').calls(made.key()),
-      register(0x60, 8, 'target').calls(made.opens(0x0f), 0x0f),
+      register(0x60, 8, 'target').calls(made.opens(), 0x0f),
     ];
     const device = new FakeDevice(new FakeFunction({ image: [[0x40, 1, 0x11]] }));
     const compile = (previous?: ReturnType<typeof compileSpace>) =>

@@ -43,7 +43,7 @@ describe('overlaps of field sets', () => {
 
   it('are none between the forms of one capability that one plugin tells apart', () => {
     const registers = [register(8, 32, 'upper').writable()];
-    const form = (when: FieldSet['when']) => capability(0x05, 'form', registers, when);
+    const form = (when: FieldSet['when']) => capability(0x05, 'form', registers, when === undefined ? {} : { when });
     const always = () => true;
     expect(findOverlap([owned('a', form(always)), owned('a', form(always))])).toBeUndefined();
     expect(findOverlap([owned('a', form(always)), owned('b', form(always))])).toBeDefined();
@@ -71,6 +71,19 @@ describe('overlaps of field sets', () => {
     ['one for all devices of the vendor', { vendor: 1 }, { vendor: 1, device: 3 }, true],
     ['another subsystem', { vendor: 1, subsystemDevice: 1 }, { vendor: 1, subsystemDevice: 2 }, false],
     ['subsystems of which one is open', { vendor: 1, subsystemDevice: 1 }, { vendor: 1, subsystemVendor: 2 }, true],
+    [
+      'revisions that meet at their ends',
+      { vendor: 1, revisions: { from: 0, to: 0x17 } },
+      { vendor: 1, revisions: { from: 0x17, to: 0xff } },
+      true,
+    ],
+    [
+      'revisions that do not meet',
+      { vendor: 1, revisions: { from: 0, to: 0x16 } },
+      { vendor: 1, revisions: { from: 0x17, to: 0xff } },
+      false,
+    ],
+    ['revisions and every one', { vendor: 1, revisions: { from: 0, to: 1 } }, { vendor: 1 }, true],
     [
       'another class',
       { vendor: 1, class: { value: 0x020000, mask: 0xff0000 } },

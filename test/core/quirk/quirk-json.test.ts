@@ -58,6 +58,12 @@ const same: Readonly<Record<string, Quirk>> = {
       limitConfigSize(0x600),
     ],
   }),
+  'limits.json': defineQuirk({
+    name: 'acme/limits',
+    source: 'ACME 1234 errata 6 and 7',
+    match: [{ vendor: 0x1234, device: 0x567a, revisions: { from: 0, to: 0x17 } }],
+    interruptLimits: { disableStopsMessages: true },
+  }),
 };
 
 describe('a quirk from JSON', () => {
@@ -104,7 +110,18 @@ describe('a quirk from JSON', () => {
     ['with no bit claimed', field({ writable: undefined }), 'register r: it claims no bit'],
     ['with a mask that is too wide', field({ writable: '1ff' }), 'mask 0x1ff is wider than 8 bits'],
     ['with a bit claimed twice', field({ readOnly: '80' }), 'both claim bits'],
-    ['that does nothing', { ...good, fields: [] }, 'fields: declare at least one register, or surgery'],
+    ['that does nothing', { ...good, fields: [] }, 'fields: declare at least one register, surgery, or a limit'],
+    [
+      'with a limit that is false',
+      { ...good, interruptLimits: { maskingBroken: false } },
+      'interruptLimits.maskingBroken',
+    ],
+    ['with a limit that is none', { ...good, interruptLimits: { silent: true } }, 'Unrecognized key: "silent"'],
+    [
+      'with revisions that end before they begin',
+      { ...good, match: [{ vendor: '1', revisions: { from: '18', to: '17' } }] },
+      'match[0].revisions: 24 to 23 is not a range',
+    ],
   ])('%s is refused, naming the place', (_what, data, message) => {
     expect(() => quirkFromJson(data, 'nic.json')).toThrow(message);
   });
@@ -113,7 +130,17 @@ describe('a quirk from JSON', () => {
 describe('the JSON schema of quirks', () => {
   it('says what the keys are', () => {
     const schema = JSON.stringify(quirkSchema());
-    for (const key of ['name', 'source', 'match', 'fields', 'surgery', 'limitConfigSize', 'relink', 'capability']) {
+    for (const key of [
+      'name',
+      'source',
+      'match',
+      'fields',
+      'surgery',
+      'limitConfigSize',
+      'relink',
+      'revisions',
+      'maskingBroken',
+    ]) {
       expect(schema).toContain(`"${key}"`);
     }
     expect(schema).toContain('vendor/family');

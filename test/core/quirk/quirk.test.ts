@@ -32,6 +32,16 @@ describe('a quirk is refused when', () => {
     ['a register claims nothing', { fields: [register(0x40, 8, 'r')] }, 'register r: it claims no bit'],
     ['a limit is no multiple of 4', { surgery: [limitConfigSize(0xa2)] }, 'surgery: a config size of 162'],
     ['a limit is within the header', { surgery: [limitConfigSize(0x3c)] }, 'surgery: a config size of 60'],
+    [
+      'what is special about its line is a typing error',
+      { interruptLimits: { maskingbroken: true } as object },
+      'interruptLimits.maskingbroken: say disableStopsMessages: true, maskingBroken: true, or leave it out',
+    ],
+    [
+      'what is special about its line is false',
+      { interruptLimits: { maskingBroken: false } as object },
+      'interruptLimits.maskingBroken: say',
+    ],
     ['a limit is above config space', { surgery: [limitConfigSize(4100)] }, 'surgery: a config size of 4100'],
   ])('%s', (_what, change, message) => {
     expect(() => define(change)).toThrow(message);
@@ -52,6 +62,9 @@ describe('a quirk is refused when', () => {
     [{ vendor: 1, class: { value: 0x020001, mask: 0xffff00 } }, 'match[0].class: the mask'],
     [{ vendor: 1, function: 8 }, 'match[0].function: 8 is not 0 to 7'],
     [{ vendor: 1, function: -1 }, 'match[0].function'],
+    [{ vendor: 1, revisions: { from: 2, to: 1 } }, 'match[0].revisions: 2 to 1 is not'],
+    [{ vendor: 1, revisions: { from: 0, to: 0x100 } }, 'match[0].revisions: 0 to 256 is not'],
+    [{ vendor: 1, revisions: { from: -1, to: 1 } }, 'match[0].revisions: -1 to 1 is not'],
   ])('its match is %j', (one, message) => {
     expect(() => match(one)).toThrow(message);
   });
@@ -61,6 +74,11 @@ describe('a quirk is accepted with', () => {
   it('surgery alone, and limits at both ends', () => {
     expect(define({ fields: [], surgery: [hide(0x10)] }).surgery).toHaveLength(1);
     expect(define({ surgery: [limitConfigSize(0x40), limitConfigSize(4096)] }).surgery).toHaveLength(2);
+  });
+
+  it('limits of the line interrupt alone', () => {
+    const limits = { maskingBroken: true } as const;
+    expect(define({ fields: [], interruptLimits: limits }).interruptLimits).toEqual(limits);
   });
 
   it('ids as lspci prints them', () => {
@@ -81,6 +99,7 @@ describe('a quirk matches', () => {
       subsystemVendor: 0x9abc,
       subsystemDevice: 0xdef0,
       class: 0x0c0330,
+      revision: 0x17,
     },
   });
 
@@ -101,6 +120,9 @@ describe('a quirk matches', () => {
     [{ vendor: 0x1234, class: { value: 0x0c0320, mask: 0xffffff } }, false],
     [{ vendor: 0x1234, function: 2 }, true],
     [{ vendor: 0x1234, function: 0 }, false],
+    [{ vendor: 0x1234, revisions: { from: 0x17, to: 0x17 } }, true],
+    [{ vendor: 0x1234, revisions: { from: 0x00, to: 0x16 } }, false],
+    [{ vendor: 0x1234, revisions: { from: 0x18, to: 0xff } }, false],
   ])('%j: %s', (one, expected) => {
     expect(matches(match(one), identity)).toBe(expected);
     expect(matches({ match: [{ vendor: 1 }, one] }, identity)).toBe(expected);

@@ -109,6 +109,7 @@ beforeEach(() => {
     interruptPolicy: () => 'strict',
     interruptPolicyNamed: () => strict,
     contributions: () => [],
+    interruptLimits: () => ({}),
   };
   hooks = new Hooks(() => {});
   stub = new Stub(platform, hooks, policy, silent);

@@ -2,13 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import type { InterruptPolicy, InterruptType, IntxAnswer, IntxState, MessageKind } from '../../../core/interrupts.ts';
-import { type Decisions, decisionsOf } from '../../../plugins/interrupts/decisions.ts';
-import * as guestControlled from '../../../plugins/interrupts/guest-controlled.ts';
-import * as guestControlled2020 from '../../../plugins/interrupts/guest-controlled-2020.ts';
-import * as intxOnly from '../../../plugins/interrupts/intx-only.ts';
-import * as msiOnly from '../../../plugins/interrupts/msi-only.ts';
-import { decisionTables, rateLimited } from '../../../plugins/interrupts/rate-limited.ts';
-import * as strict from '../../../plugins/interrupts/strict.ts';
+import { guestControlled } from '../../../plugins/interrupts/guest-controlled.ts';
+import { guestControlled2020 } from '../../../plugins/interrupts/guest-controlled-2020.ts';
+import { intxOnly } from '../../../plugins/interrupts/intx-only.ts';
+import { msiOnly } from '../../../plugins/interrupts/msi-only.ts';
+import { rateLimited } from '../../../plugins/interrupts/rate-limited.ts';
+import { strict } from '../../../plugins/interrupts/strict.ts';
+import { type Decisions, decisionsOf, rateLimitedDecisions } from '../../kit/interrupt-decisions.ts';
 import { bundledPolicies } from './policies.ts';
 
 const kinds = ['msi', 'msix'] as const;
@@ -203,7 +203,7 @@ describe('decision tables of the interrupt policies', () => {
 
   it('rate-limited, around a guest that is not calm', () => {
     const tired = (): InterruptPolicy => {
-      const made = rateLimited(strict.strict, { changes: 1, seconds: 1 }, { now: () => 0 });
+      const made = rateLimited(strict, { changes: 1, seconds: 1 }, { now: () => 0 });
       expect(made.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: false })).toBeUndefined();
       return made;
     };
@@ -226,17 +226,17 @@ describe('decision tables of the interrupt policies', () => {
   it('rate-limited says beforehand what the policy inside says, no more', () => {
     const limited = (inner: InterruptPolicy) => rateLimited(inner, { changes: 1, seconds: 1 }, { now: () => 0 });
     const said = { controlWordsUnlessAllowed: 'asked', intxUnlessAllowed: 'asked' } as const;
-    expect(limited(strict.strict)).toMatchObject({
+    expect(limited(strict)).toMatchObject({
       controlWordsUnlessAllowed: 'refused',
       intxUnlessAllowed: 'virtual',
     });
-    expect(limited({ ...strict.strict, ...said })).toMatchObject(said);
+    expect(limited({ ...strict, ...said })).toMatchObject(said);
     const silent = limited({ allowsControlWord: () => true });
     for (const word of Object.keys(said)) expect(silent).not.toHaveProperty(word);
   });
 
   it('the walk finds a policy that breaks a rule', () => {
-    const lax: InterruptPolicy = { ...strict.strict, allowsControlWord: ({ allowed }) => allowed };
+    const lax: InterruptPolicy = { ...strict, allowsControlWord: ({ allowed }) => allowed };
     expect(disagreements(() => lax, oracle.strict as Rules).length).toBeGreaterThan(100);
     expect(disagreements(policy('strict'), oracle['guest-controlled-2020'] as Rules).length).toBeGreaterThan(10);
   });
@@ -244,13 +244,13 @@ describe('decision tables of the interrupt policies', () => {
 
 describe('the tables that the policies generate', () => {
   const tables: readonly (readonly [string, Decisions, Rules | undefined])[] = [
-    ['strict', strict.decisionTable(), oracle.strict],
-    ['guest-controlled', guestControlled.decisionTable(), oracle['guest-controlled']],
-    ['guest-controlled-2020', guestControlled2020.decisionTable(), oracle['guest-controlled-2020']],
-    ['intx-only', intxOnly.decisionTable(), oracle['intx-only']],
-    ['msi-only', msiOnly.decisionTable(), oracle['msi-only']],
-    ['rate-limited, calm', decisionTables(strict.strict).calm, oracle['rate-limited']],
-    ['rate-limited, busy', decisionTables(strict.strict).busy, busy],
+    ['strict', decisionsOf(strict), oracle.strict],
+    ['guest-controlled', decisionsOf(guestControlled), oracle['guest-controlled']],
+    ['guest-controlled-2020', decisionsOf(guestControlled2020), oracle['guest-controlled-2020']],
+    ['intx-only', decisionsOf(intxOnly), oracle['intx-only']],
+    ['msi-only', decisionsOf(msiOnly), oracle['msi-only']],
+    ['rate-limited, calm', rateLimitedDecisions(strict).calm, oracle['rate-limited']],
+    ['rate-limited, busy', rateLimitedDecisions(strict).busy, busy],
   ];
 
   it.each(tables)('%s: every row once, and as the rules say', (_name, table, rules) => {

@@ -2,10 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import type { ControlWordQuestion, InterruptType } from '../../../core/interrupts.ts';
-import plugin, { allowsControlWord, decisionTable } from '../../../plugins/interrupts/strict.ts';
+import plugin, { strict } from '../../../plugins/interrupts/strict.ts';
+import { decisionsOf } from '../../kit/interrupt-decisions.ts';
 
 const ask = (kind: 'msi' | 'msix', current: InterruptType, old: number, next: number, allowed = true): boolean =>
-  allowsControlWord({ kind, current, old, next, allowed });
+  strict.allowsControlWord({ kind, current, old, next, allowed });
 
 /** The rules once more, bit by bit and in the order of the specification. */
 const model = ({ kind, current, old, next, allowed }: ControlWordQuestion): boolean => {
@@ -50,7 +51,7 @@ describe('interrupt policy strict', () => {
   });
 
   it('the decision table has every row and agrees with the rules', () => {
-    const table = decisionTable();
+    const table = decisionsOf(strict);
     expect(table.controlWords.length).toBe(2 * 5 * 2 * 7 * 7);
     for (const { answer, ...question } of table.controlWords)
       expect({ question, answer }).toEqual({ question, answer: model(question) });
@@ -61,18 +62,18 @@ describe('interrupt policy strict', () => {
       for (const old of [0x0000, 0x0080, 0x0181, 0x8007, 0xc7ff]) {
         for (let next = 0; next <= 0xffff; next++) {
           const question = { kind, current: 'intx', old, next, allowed: true } as const;
-          if (allowsControlWord(question) !== model(question)) expect(question).toBe('decided as the rules say');
+          if (strict.allowsControlWord(question) !== model(question)) expect(question).toBe('decided as the rules say');
         }
       }
     }
   });
 
   it('INTX_DISABLE: with the permission as the guest likes, without it only in its own view', () => {
-    for (const { allowed, answer } of decisionTable().intx) expect(answer).toBe(allowed ? 'hardware' : 'virtual');
+    for (const { allowed, answer } of decisionsOf(strict).intx) expect(answer).toBe(allowed ? 'hardware' : 'virtual');
   });
 
   it('requests through the ring are not refused', () => {
-    expect(decisionTable().requests.filter(({ answer }) => answer !== undefined)).toEqual([]);
+    expect(decisionsOf(strict).requests.filter(({ answer }) => answer !== undefined)).toEqual([]);
   });
 
   it('the plugin is a plugin', () => {

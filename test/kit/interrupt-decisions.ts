@@ -10,6 +10,7 @@ import type {
   MessageKind,
   RequestQuestion,
 } from '../../core/plugin/index.ts';
+import { rateLimited } from '../../plugins/interrupts/rate-limited.ts';
 
 /** Every decision of a policy, with its questions. */
 export interface Decisions {
@@ -58,4 +59,18 @@ export const decisionsOf = (policy: InterruptPolicy | (() => InterruptPolicy)): 
     })),
     requests: requestQuestions.map((one) => ({ ...one, answer: ask().refusesRequest?.(one) })),
   };
+};
+
+/** Every decision around a policy for a guest that is calm, and for one that is not. */
+export const rateLimitedDecisions = (
+  inner: InterruptPolicy,
+): { readonly calm: Decisions; readonly busy: Decisions } => {
+  const fresh = (): InterruptPolicy => rateLimited(inner, { changes: 1, seconds: 1 }, { now: () => 0 });
+  const tired = (): InterruptPolicy => {
+    const policy = fresh();
+    policy.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: true });
+    policy.refusesRequest?.({ kind: 'msi', current: 'none', vectors: 1, allowed: false });
+    return policy;
+  };
+  return { calm: decisionsOf(fresh), busy: decisionsOf(tired) };
 };
