@@ -10,6 +10,7 @@ import type { Watch } from './watch.ts';
 import type { Xenstore } from './xenstore.ts';
 
 export type * from './answerer.ts';
+export type * from './bell.ts';
 export * from './errors.ts';
 export type * from './interrupts.ts';
 export type * from './lines.ts';

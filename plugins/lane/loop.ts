@@ -2,9 +2,8 @@
 
 import { availableParallelism } from 'node:os';
 import { WatchWindow } from '../../core/dispatcher/watch-window.ts';
-import type { PageReference } from '../../core/platform/memory.ts';
-import { USUAL_WAKE, type WatchPolicy } from '../../core/platform/watch.ts';
-import { LaneGuest, type LaneHardware, Look } from './lane-guest.ts';
+import { type Bell, USUAL_WAKE, type WatchPolicy } from '../../core/platform/index.ts';
+import { LaneGuest, Look } from './lane-guest.ts';
 import { Pace } from './pace.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord } from './shared.ts';
 
@@ -15,30 +14,6 @@ const DEAF = 5;
 const DEAF_WAKES = 50;
 /** Milliseconds after which a lane that never sleeps has no precedence any more. */
 const URGENT = 1000;
-
-/** What the lane needs of the platform it runs on, made in the lane's thread. */
-export interface Bell {
-  /** Ports of the events that ended the last {@link sleep}. */
-  readonly ports: Uint32Array;
-  /** Sleeps until events came or somebody rang; how many events there are in {@link ports}, -1: some were lost. */
-  sleep(): number;
-  /** As {@link sleep}, without sleeping: what is there now. */
-  peek(): number;
-  notify(port: number): void;
-  unmask(port: number): void;
-  readonly hardware: LaneHardware;
-  /** Gives this thread precedence over others of the host, or takes it away. @returns whether the host did it */
-  hurry?(pace: 'urgent' | 'usual'): boolean;
-  /** For a rehearsal before the first guest. */
-  readonly rehearsal: {
-    /** An event to it, and its unmask, are harmless. */
-    readonly port: number;
-    /** Can be read and written; -1: there is none. */
-    readonly file: number;
-    /** A page of this process. */
-    readonly page: PageReference;
-  };
-}
 
 export interface LoopTerms {
   readonly bell: Bell;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Bell } from '../../core/platform/index.ts';
 import { Command, Flag, Page } from '../../core/ring/layout.ts';
 import { Refusals } from '../../core/space/refusals.ts';
 import type { DeviceView } from '../../core/space/views.ts';
-import type { Bell, LaneLoop } from './loop.ts';
+import type { LaneLoop } from './loop.ts';
 import { LOOKS } from './pace.ts';
 import { type LaneMessage, Owner, SeatWord, sharedNow } from './shared.ts';
 

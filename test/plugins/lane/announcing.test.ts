@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { expect, it } from 'vitest';
+import type { Bell } from '../../../core/platform/index.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
-import { type Bell, LaneLoop } from '../../../plugins/lane/loop.ts';
+import { LaneLoop } from '../../../plugins/lane/loop.ts';
 import { LaneCount, type LaneMessage, LaneWord, Owner, SeatWord } from '../../../plugins/lane/shared.ts';
 import { deviceView } from './world.ts';
 

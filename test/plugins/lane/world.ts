@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import type { Platform } from '../../../core/platform/index.ts';
+import type { Bell, Platform } from '../../../core/platform/index.ts';
 import type { WatchPolicy } from '../../../core/platform/watch.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
 import type { DeviceView, GuestView } from '../../../core/space/views.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
-import { Seat } from '../../../plugins/lane/index.ts';
-import { type Bell, LaneLoop } from '../../../plugins/lane/loop.ts';
+import { LaneLoop } from '../../../plugins/lane/loop.ts';
+import { Seat } from '../../../plugins/lane/seat.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../plugins/lane/shared.ts';
 import { createManualClock } from '../../kit/index.ts';
 

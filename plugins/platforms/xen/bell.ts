@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { type Bound, Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
-import type { Bell } from '../../lane/index.ts';
-import { runLane } from '../../lane/thread.ts';
+import {
+  type Bell,
+  type BellModule,
+  Errno,
+  HostError,
+  library,
+  type NativeLoader,
+} from '../../../core/platform/index.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
-import type { XenLaneStart } from './lane-reader.ts';
 import { libcNames } from './libraries.ts';
 import { hurryFrom } from './precedence.ts';
 
 const PAGE_BYTES = 4096;
 
-/** What the lane calls directly, because Node has no function for it or one that allocates. */
+/** What the answering thread needs of this platform. */
+export interface XenBellStart {
+  /** The event device; nobody else reads it from now on. */
+  readonly fd: number;
+  /** The port of the channel that ends a sleep. */
+  readonly wakePort: number;
+  /** Module of the foreign-function loader. */
+  readonly loader: string;
+  /** The nice value that the thread falls back to; `undefined`: it has no other. */
+  readonly usualNice: number | undefined;
+}
+
+/** What is called directly, because Node has no function for it or one that allocates. */
 const libc = library({
   names: libcNames,
   package: 'libc6',
@@ -30,27 +46,9 @@ const libc = library({
 const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
 
-/** What the rehearsal got, to be given back when the lane has ended. */
-const borrowed: (() => void)[] = [];
-
-/** A page of this process, and a file that can be read and written. */
-const makeRehearsal = (
-  native: NativeLoader,
-  { calloc, free }: Bound<(typeof libc)['functions']>,
-  port: number,
-): Bell['rehearsal'] => {
-  const spare = calloc(1n, BigInt(PAGE_BYTES));
-  if (spare === null) throw new HostError('calloc', native.errno());
-  borrowed.push(() => free(spare));
-  const file = openSync('/dev/zero', 'r+');
-  borrowed.push(() => closeSync(file));
-  return { port, file, page: native.address(spare) };
-};
-
-/** The lane's bell over the event device. */
-const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStart): Bell => {
-  const functions = native.bind(libc);
-  const { ioctl, poll, pread, pwrite } = functions;
+/** The bell over the event device. */
+const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStart): Bell => {
+  const { calloc, free, ioctl, poll, pread, pwrite } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
   /** The port that a call names. */
@@ -62,6 +60,10 @@ const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStar
   polled.writeInt16LE(1, 4);
   const config = Buffer.alloc(4);
   const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
+  const spare = calloc(1n, BigInt(PAGE_BYTES));
+  if (spare === null) throw new HostError('calloc', native.errno());
+  /** Reads as zeros and takes what is written, as config space of a function that does nothing. */
+  const zeros = openSync('/dev/zero', 'r+');
   const notify = (port: number): void => {
     named[0] = port;
     // A guest that is gone is noticed elsewhere.
@@ -119,15 +121,17 @@ const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStar
       },
     },
     ...(usualNice === undefined ? {} : { hurry: hurryFrom(usualNice) }),
-    rehearsal: makeRehearsal(native, functions, wakePort),
+    rehearsal: { port: wakePort, file: zeros, page: native.address(spare) },
+    close() {
+      closeSync(zeros);
+      free(spare);
+    },
   };
 };
 
-try {
-  await runLane(async (start: XenLaneStart) => {
-    const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
-    return makeBell(await createLoader(), start);
-  });
-} finally {
-  for (const giveBack of borrowed) giveBack();
-}
+/** Makes the bell of the answering thread of this platform, in that thread. */
+export const makeBell: BellModule['makeBell'] = async (own) => {
+  const start = own as XenBellStart;
+  const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
+  return bellOver(await createLoader(), start);
+};
