@@ -1,60 +1,31 @@
 // SPDX-License-Identifier: MIT
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path/posix';
-import ts from 'typescript';
+import { dirname, join } from 'node:path/posix';
 import { describe, expect, it } from 'vitest';
+import { compositionRoots, type Import, importsOf, sourceFiles } from './tools/imports.ts';
 
-const ROOT = resolve(import.meta.dirname, '..');
-/** Composition roots: they name plugins, but load each only when it is wanted. */
-const ROOTS = new Set(['plugins/bundled.ts', 'plugins/commands/main.ts']);
-const QUIRK_HELPERS = 'core/space/quirk.ts';
-
-/** One module name in one file: `import … from`, `export … from`, `import()` or `import type`. */
-interface Import {
-  readonly name: string;
-  readonly dynamic: boolean;
-}
-
-const importsOf = (text: string): readonly Import[] => {
-  const found: Import[] = [];
-  const visit = (node: ts.Node): void => {
-    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier !== undefined) {
-      if (ts.isStringLiteral(node.moduleSpecifier)) found.push({ name: node.moduleSpecifier.text, dynamic: false });
-    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
-      if (ts.isStringLiteral(node.argument.literal)) found.push({ name: node.argument.literal.text, dynamic: false });
-    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      const [name] = node.arguments;
-      if (name !== undefined && ts.isStringLiteral(name)) found.push({ name: name.text, dynamic: true });
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(ts.createSourceFile('module.ts', text, ts.ScriptTarget.Latest));
-  return found;
-};
+const QUIRK_HELPERS = 'core/quirk/quirk.ts';
 
 /** `plugins/slots/vpci.ts` and `plugins/platforms/xen/grants.ts` belong to `slots/vpci` and `platforms/xen`. */
 const unitOf = (path: string): string => path.split('/').slice(1, 3).join('/').replace(/\.ts$/, '');
 
 const reasonAgainst = (files: ReadonlyMap<string, string>, from: string, to: Import): string | undefined => {
-  if (!to.name.startsWith('.')) {
-    return from.startsWith('quirks/') ? 'a quirk imports core/space/quirk.ts only' : undefined;
+  if (!to.module.startsWith('.')) {
+    return from.startsWith('quirks/') ? `a quirk imports ${QUIRK_HELPERS} only` : undefined;
   }
-  const target = join(dirname(from), to.name);
+  const target = join(dirname(from), to.module);
   const [top] = target.split('/');
   if (!files.has(target)) return 'there is no such file';
   if (from.startsWith('core/')) return top === 'core' ? undefined : 'core imports nothing above it';
-  if (from.startsWith('quirks/'))
-    return target === QUIRK_HELPERS ? undefined : 'a quirk imports core/space/quirk.ts only';
+  if (from.startsWith('quirks/')) return target === QUIRK_HELPERS ? undefined : `a quirk imports ${QUIRK_HELPERS} only`;
   if (top === 'core') return undefined;
   if (top === 'test') return 'plugins never import the tests';
-  if (ROOTS.has(from) && to.dynamic) return undefined;
+  if (compositionRoots.has(from)) return undefined;
   if (top === 'quirks') return 'quirks are loaded, not imported';
   if (unitOf(from) === unitOf(target)) return undefined;
-  // Commands put the house together: they know platforms, by their public face only.
-  if (from.startsWith('plugins/commands/') && /^plugins\/platforms\/[^/]+\/index\.ts$/.test(target)) return undefined;
   const [, group, ...rest] = target.split('/');
-  if (rest.length === 0) return undefined; // plugins/bundled.ts and the like
+  // A small module beside the folders, which several plugins share.
+  if (rest.length === 0) return undefined;
   if (group !== from.split('/')[1]) return 'a plugin of another kind';
   if (rest.length > 1 || (files.get(target) ?? '').includes('definePlugin(')) return 'another plugin';
   return undefined;
@@ -65,40 +36,30 @@ const wrongImports = (files: ReadonlyMap<string, string>): readonly string[] =>
   [...files].flatMap(([path, text]) =>
     importsOf(text).flatMap((each) => {
       const reason = reasonAgainst(files, path, each);
-      return reason === undefined ? [] : [`${path} → ${each.name}: ${reason}`];
+      return reason === undefined ? [] : [`${path} → ${each.module}: ${reason}`];
     }),
   );
 
-const sources = (): ReadonlyMap<string, string> => {
-  const files = new Map<string, string>();
-  for (const folder of ['core', 'plugins', 'quirks']) {
-    for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })) {
-      if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
-      const path = join(entry.parentPath, entry.name);
-      files.set(path.slice(ROOT.length + 1), readFileSync(path, 'utf8'));
-    }
-  }
-  return files;
-};
-
 describe('imports point one way', () => {
   it('in core, plugins and quirks', () => {
-    const files = sources();
+    const files = sourceFiles();
     expect(files.size).toBeGreaterThan(50);
     expect(wrongImports(files)).toEqual([]);
   });
 
   const house: Readonly<Record<string, string>> = {
     'core/bdf.ts': 'export const a = 1;',
-    'core/space/quirk.ts': 'export const b = 1;',
+    'core/quirk/quirk.ts': 'export const b = 1;',
+    'plugins/columns.ts': 'export const g = 1;',
     'plugins/bundled.ts': 'export const load = () => import("./slots/vpci.ts");',
     'plugins/slots/vpci.ts': 'export default definePlugin({});',
     'plugins/slots/order.ts': 'export const c = 1;',
     'plugins/native/loader.ts': 'export const d = 1;',
     'plugins/native/koffi/index.ts': 'export default definePlugin({});',
+    'plugins/platforms/steps.ts': 'export const h = 1;',
     'plugins/platforms/xen/index.ts': 'export const e = 1;',
     'plugins/platforms/xen/bus.ts': 'export const f = 1;',
-    'quirks/acme/card.ts': 'import { b } from "../../core/space/quirk.ts";',
+    'quirks/acme/card.ts': 'import { b } from "../../core/quirk/quirk.ts";',
   };
   const judge = (path: string, text: string): readonly string[] =>
     wrongImports(new Map(Object.entries({ ...house, [path]: text })));
@@ -109,7 +70,10 @@ describe('imports point one way', () => {
     ['plugins/native/koffi/call.ts', 'import { d } from "../loader.ts"; export * from "./index.ts";'],
     ['plugins/commands/main.ts', 'const one = await import("../slots/vpci.ts");'],
     ['plugins/commands/serve.ts', 'import { load } from "../bundled.ts"; // import "../slots/vpci.ts"'],
-    ['plugins/commands/demo.ts', 'import { e } from "../platforms/xen/index.ts";'],
+    ['plugins/commands/main.ts', 'import vpci from "../slots/vpci.ts";'],
+    ['plugins/commands/setup.ts', 'import { e } from "../platforms/xen/index.ts";'],
+    ['plugins/start.ts', 'import { f } from "./platforms/xen/bus.ts";'],
+    ['plugins/platforms/xen/grants.ts', 'import { h } from "../steps.ts"; import { g } from "../../columns.ts";'],
   ])('allows %s: %s', (path, text) => {
     expect(judge(path, text)).toEqual([]);
   });
@@ -122,11 +86,12 @@ describe('imports point one way', () => {
     ['plugins/slots/passthrough.ts', 'const vpci = await import("./vpci.ts");', 'another plugin'],
     ['plugins/native/ffi-napi/index.ts', 'export * from "../koffi/index.ts";', 'another plugin'],
     ['plugins/slots/passthrough.ts', 'import { d } from "../native/loader.ts";', 'a plugin of another kind'],
-    ['plugins/commands/main.ts', 'import vpci from "../slots/vpci.ts";', 'a plugin of another kind'],
+    ['plugins/commands/demo.ts', 'import { e } from "../platforms/xen/index.ts";', 'a plugin of another kind'],
+    ['plugins/platforms/xen/bus.ts', 'import { d } from "../../native/loader.ts";', 'a plugin of another kind'],
     ['plugins/commands/demo.ts', 'import { f } from "../platforms/xen/bus.ts";', 'a plugin of another kind'],
     ['plugins/slots/passthrough.ts', 'import "../../quirks/acme/card.ts";', 'quirks are loaded, not imported'],
-    ['quirks/acme/other.ts', 'import { a } from "../../core/bdf.ts";', 'a quirk imports core/space/quirk.ts only'],
-    ['quirks/acme/other.ts', 'import fs from "node:fs";', 'a quirk imports core/space/quirk.ts only'],
+    ['quirks/acme/other.ts', 'import { a } from "../../core/bdf.ts";', `a quirk imports ${QUIRK_HELPERS} only`],
+    ['quirks/acme/other.ts', 'import fs from "node:fs";', `a quirk imports ${QUIRK_HELPERS} only`],
   ])('refuses %s: %s', (path, text, reason) => {
     expect(judge(path, text)).toEqual([expect.stringContaining(reason)]);
   });
