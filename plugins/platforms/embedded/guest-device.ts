@@ -78,7 +78,7 @@ export interface GuestRefusal {
 }
 
 /** Most refusals that are kept. */
-const refusalLimit = 1000;
+const REFUSAL_LIMIT = 1000;
 
 type Size = 1 | 2 | 4;
 
@@ -114,7 +114,7 @@ export class GuestConfig {
   }
 
   #note(at: Place, cmd: number, offset: number, size: number, value: number, { err, timedOut }: GuestAnswer): void {
-    if (this.refusals.length >= refusalLimit) return;
+    if (this.refusals.length >= REFUSAL_LIMIT) return;
     const status = timedOut ? 'no answer' : statusName(err);
     this.refusals.push({ vdev: vdevOf(at), cmd, offset, size, value: value >>> 0, err, status });
   }

@@ -10,7 +10,7 @@ import {
   type InterruptMapper,
 } from '../../../core/platform/index.ts';
 import { Channels, type DomainPorts, type LedgerChannel, type PirqPort } from './channels.ts';
-import { Grants, type LedgerMapping, pageBytes } from './grants.ts';
+import { Grants, type LedgerMapping, PAGE_BYTES } from './grants.ts';
 import { type Duties, Journal } from './journal.ts';
 import { type LineSharing, Lines } from './lines.ts';
 import { type HostFunction, type LedgerPirq, Pirqs } from './pirqs.ts';
@@ -210,7 +210,7 @@ export class Hypervisor {
       grants,
       ports,
       events: { bindInterdomain: (remote, port, listener) => ports.bindInterdomain(remote, port, listener) },
-      allocatePage: () => new SharedArrayBuffer(pageBytes),
+      allocatePage: () => new SharedArrayBuffer(PAGE_BYTES),
       grantAccess: (to, page) => this.#grants.grant(domain, to, page),
       endAccess: (reference) => this.#grants.end(domain, reference),
       bindPirq: (pirq, sharing, listener) => this.#bindPirq(ports, domain, pirq, sharing, listener),
