@@ -11,7 +11,7 @@ import type {
   WatchPolicy,
 } from '../../core/platform/index.ts';
 import { Seat } from './seat.ts';
-import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './shared.ts';
+import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './thread-protocol.ts';
 
 /** How often a wake-up is measured at start. */
 const MEASUREMENTS = 8;

@@ -3,9 +3,9 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { BellModule } from '../../core/platform/index.ts';
 import type { LaneStart } from './lane.ts';
-import { LaneLoop } from './loop.ts';
+import { LaneLoop } from './lane-loop.ts';
 import { rehearse, type Surroundings } from './rehearsal.ts';
-import { type LaneMessage, LaneWord, sharedNow } from './shared.ts';
+import { type LaneMessage, LaneWord, sharedNow } from './thread-protocol.ts';
 
 /** Runs the lane in this thread, until it is told to stop. */
 const runLane = async (): Promise<void> => {

@@ -7,7 +7,7 @@ import { Refusals } from '../../core/space/refusals.ts';
 import type { GuestView } from '../../core/space/views.ts';
 import { DeviceAccess, type Hardware, NEEDS_CODE } from '../../plugins/lane/device-access.ts';
 import { Seat } from '../../plugins/lane/seat.ts';
-import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../plugins/lane/shared.ts';
+import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../plugins/lane/thread-protocol.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 
 const FILE = 9;

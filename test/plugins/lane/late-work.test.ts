@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { Lane } from '../../../plugins/lane/lane.ts';
-import { LaneWord, LEFT_WORK, Owner, SeatWord } from '../../../plugins/lane/shared.ts';
+import { LaneWord, LEFT_WORK, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';
 import { laneWorld, writableView } from './world.ts';
 
 const WATCHES = { longest: 100, wakeUps: 1e6, shortest: 50, patience: 3 };

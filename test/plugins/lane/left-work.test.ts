@@ -7,7 +7,7 @@ import { definePlugin } from '../../../core/plugin/index.ts';
 import { defineQuirk, register } from '../../../core/quirk/quirk.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { Seat } from '../../../plugins/lane/seat.ts';
-import { LaneWord } from '../../../plugins/lane/shared.ts';
+import { LaneWord } from '../../../plugins/lane/thread-protocol.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';

@@ -7,9 +7,9 @@ import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
 import type { DeviceView, GuestView } from '../../../core/space/views.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
-import { LaneLoop } from '../../../plugins/lane/loop.ts';
+import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
 import { Seat } from '../../../plugins/lane/seat.ts';
-import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../plugins/lane/shared.ts';
+import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../plugins/lane/thread-protocol.ts';
 import { createManualClock } from '../../kit/index.ts';
 
 const PORT = 5;
