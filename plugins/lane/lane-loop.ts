@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { WatchWindow } from '../../core/dispatcher/watch-window.ts';
-import { type Bell, USUAL_WAKE, type WatchPolicy } from '../../core/platform/index.ts';
+import { type Bell, USUAL_WAKE_MS, type WatchPolicy } from '../../core/platform/index.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneGuest, Look } from './lane-guest.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord } from './thread-protocol.ts';
@@ -127,7 +127,7 @@ export class LaneLoop {
   }
 
   get #wakeMs(): number {
-    return this.#counts[LaneCount.wakeMs] || USUAL_WAKE;
+    return this.#counts[LaneCount.wakeMs] || USUAL_WAKE_MS;
   }
 
   #measureWake(): void {

@@ -183,7 +183,12 @@ export class Hypervisor {
     this.#journal.add(line);
   }
 
-  #bindPirq(ports: DomainPorts, domain: number, pirq: number, sharing: LineSharing, listener: () => void) {
+  #bindPirq(
+    { ports, domain }: Pick<DomainHandle, 'ports' | 'domain'>,
+    pirq: number,
+    sharing: LineSharing,
+    listener: () => void,
+  ) {
     if (!this.#pirqs.hasLine(domain, pirq)) {
       throw new HostError('bind_pirq', Errno.EINVAL, `PIRQ ${pirq} is no line of domain ${domain}`);
     }
@@ -213,7 +218,7 @@ export class Hypervisor {
       allocatePage: () => new SharedArrayBuffer(PAGE_BYTES),
       grantAccess: (to, page) => this.#grants.grant(domain, to, page),
       endAccess: (reference) => this.#grants.end(domain, reference),
-      bindPirq: (pirq, sharing, listener) => this.#bindPirq(ports, domain, pirq, sharing, listener),
+      bindPirq: (pirq, sharing, listener) => this.#bindPirq({ ports, domain }, pirq, sharing, listener),
       release: () => {
         ports.closeAll();
         grants.unmapAll();

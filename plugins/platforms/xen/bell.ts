@@ -27,7 +27,7 @@ export interface XenBellStart {
   readonly usualNice: number | undefined;
 }
 
-/** What is called directly, because Node has no function for it or one that allocates. */
+/** C functions that are called directly: Node has none for the same, or one that allocates memory at each call. */
 const libc = library({
   names: libcNames,
   package: 'libc6',
@@ -42,7 +42,7 @@ const libc = library({
   },
 });
 
-/** Values that calls take as bigint, made once: none is made for a request. */
+/** Numbers that these functions take as bigint. They are made once, because each new one allocates memory. */
 const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
 
@@ -51,7 +51,7 @@ const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStar
   const { calloc, free, ioctl, poll, pread, pwrite } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
-  /** The port that a call names. */
+  /** The port of a call, in the memory that the call reads. */
   const named = new Uint32Array(1);
   const namedBytes = Buffer.from(named.buffer);
   /** struct pollfd: the descriptor, POLLIN, and room for the answer. */
@@ -66,7 +66,7 @@ const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStar
   const zeros = openSync('/dev/zero', 'r+');
   const notify = (port: number): void => {
     named[0] = port;
-    // A guest that is gone is noticed elsewhere.
+    // ENOTCONN: the guest is gone. The control thread finds that out by itself.
     if (ioctl(fd, NOTIFY_REQUEST, namedBytes) < 0 && native.errno() !== Errno.ENOTCONN) {
       throw new HostError('notify', native.errno(), `port ${port}`);
     }
@@ -75,7 +75,7 @@ const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStar
     named[0] = port;
     writeSync(fd, namedBytes, 0, 4, null);
   };
-  /** Takes the port of the bell itself out of what was read. */
+  /** Takes out the port that only ends sleeps. @returns how many ports are left */
   const withoutOwn = (count: number): number => {
     let kept = 0;
     for (let i = 0; i < count; i++) {

@@ -11,7 +11,7 @@ import {
   type NativeLoader,
   type PciListing,
   type Platform,
-  USUAL_WAKE,
+  USUAL_WAKE_MS,
   type WatchPolicy,
 } from '../../../core/platform/index.ts';
 import { startAnsweringReader } from './answering-reader.ts';
@@ -110,7 +110,7 @@ const askDomain = async (device: string): Promise<number> => {
 const never: WatchPolicy = { longest: 0, wakeUps: 0, shortest: 0, patience: 0 };
 
 /** What a wake-up costs here, as the answering thread has measured it. */
-const wakeMsOf = (answerer: Answerer | undefined) => (): number => answerer?.report().wakeMs || USUAL_WAKE;
+const wakeMsOf = (answerer: Answerer | undefined) => (): number => answerer?.report().wakeMs || USUAL_WAKE_MS;
 
 /** A look changes nothing. */
 const refuseToWrite = async (path: string): Promise<never> => {

@@ -65,8 +65,13 @@ export const startLane = async (mode) => {
     answerer: lane,
   };
   const refusals = new Refusals().memory;
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
-    if (new Refusals(refusals).any) unexpected('a refused write');
+  const connection = new Connection(platform, {
+    domain: 1,
+    keys: { grantReference: 1, eventChannel: 1 },
+    dispatcher,
+    leftWork: () => {
+      if (new Refusals(refusals).any) unexpected('a refused write');
+    },
   });
   connection.show(() => ({
     addresses: Int32Array.of(0),

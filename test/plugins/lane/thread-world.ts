@@ -127,7 +127,8 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     });
     space.closeGates();
   };
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, catchUp);
+  const keys = { grantReference: 1, eventChannel: 1 };
+  const connection = new Connection(platform, { domain: 1, keys, dispatcher, leftWork: catchUp });
   const show = (): void => {
     counts.shown++;
     connection.show(() => ({
