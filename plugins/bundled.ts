@@ -42,6 +42,7 @@ export const bundled = {
   'interrupts/rate-limited': { byDefault: true, load: () => import('./interrupts/rate-limited.ts') },
   'policies/watch': { byDefault: true, load: () => import('./policies/watch.ts') },
   'observe/recorder': { byDefault: false, load: () => import('./observe/recorder.ts') },
+  'lane/answerer': { byDefault: true, load: () => import('./lane/answerer.ts') },
   'platforms/embedded': { byDefault: true, load: () => import('./platforms/embedded/plugin.ts') },
   'platforms/xen': { byDefault: true, load: () => import('./platforms/xen/plugin.ts') },
   'native/koffi': { byDefault: true, load: () => import('./native/koffi/plugin.ts') },

@@ -2,18 +2,7 @@
 
 import { type Clock, HostError } from '../platform/index.ts';
 import type { GuestVerdict } from '../ring/layout.ts';
-import type { Ring } from '../ring/ring.ts';
-
-/** One question about an error, to the guest: its command and the virtual address of the device. */
-export interface AerRequest {
-  /** `aerDetected`, `aerMmio`, `aerSlotReset` or `aerResume` of the commands. */
-  readonly command: number;
-  /** The channel state for aerDetected, 1 for the others. */
-  readonly state: number;
-  readonly segment: number;
-  readonly bus: number;
-  readonly devfn: number;
-}
+import type { AerRequest, Ring } from '../ring/ring.ts';
 
 /**
  * What became of a question: the guest's verdict; `no handler`, the guest never said that it understands such
@@ -28,8 +17,9 @@ interface Question {
 }
 
 /**
- * The AER half of one guest's ring: one question at a time, the others queue. Whatever ends a wait (an answer, the
- * deadline, the ring's end) leaves nothing behind (D-P2), and nothing touches the page after {@link close} (D-P4).
+ * Questions to one guest about errors of its devices: one at a time is in its page, the others queue. Whatever ends a wait
+ * (an answer, the deadline, the end of the connection) leaves nothing behind (D-P2), and nothing touches the page after
+ * {@link close} (D-P4).
  */
 export class ErrorRequests {
   readonly #ring: Ring;
@@ -42,7 +32,7 @@ export class ErrorRequests {
 
   /**
    * @param sent a question lies in the page: wakes the guest and lets its answer come in
-   * @param waits told when an answer is waited for, before the question is in the page, and when it is not any more
+   * @param waits told `yes` before a question is in the page, and `no` when nothing is waited for any more
    */
   constructor(ring: Ring, clock: Clock, sent: () => void, waits: (state: 'yes' | 'no') => void) {
     this.#ring = ring;
@@ -87,14 +77,13 @@ export class ErrorRequests {
     if (this.#current !== undefined || this.#closed) return;
     const question = this.#queue.shift();
     if (question === undefined) return;
-    const { command, state, segment, bus, devfn } = question.request;
     this.#waits('yes');
-    this.#ring.requestAer(command, state, segment, bus, devfn);
+    this.#ring.requestAer(question.request);
     this.#current = { ...question, cancel: this.#clock.after(question.patience, () => this.#expired()) };
     try {
       this.#sent();
     } catch (error) {
-      // A guest that cannot be woken is gone; what was thrown by anything else is a defect.
+      // The host cannot wake a guest that is gone. Anything else that is thrown is a defect of this program.
       this.#ring.withdrawAer();
       this.#end('closed');
       if (!(error instanceof HostError)) throw error;
@@ -103,11 +92,11 @@ export class ErrorRequests {
 
   #expired(): void {
     if (!this.#ring.withdrawAer()) {
-      // The answer is there although its event is not.
+      // The answer came just now, and its event is still on the way.
       this.#end(this.#ring.aerVerdict());
       return;
     }
-    // A guest works on one question at a time: while it hangs in this one, the others would wait in vain.
+    // A guest works on one question at a time. While it hangs in this one it answers no other.
     for (const question of this.#queue.splice(0)) question.resolve('time-out');
     this.#end('time-out');
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
 
 export { Dispatcher, type Target, type TargetLookup } from './dispatcher.ts';
-export type { AerOutcome, AerRequest } from './error-requests.ts';
+export type { AerOutcome } from './error-requests.ts';
 export { Worker } from './worker.ts';

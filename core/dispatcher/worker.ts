@@ -2,9 +2,9 @@
 
 import type { Clock, EventChannel } from '../platform/index.ts';
 import type { Watch } from '../platform/watch.ts';
-import type { Ring } from '../ring/ring.ts';
+import type { AerRequest, Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { type AerOutcome, type AerRequest, ErrorRequests } from './error-requests.ts';
+import { type AerOutcome, ErrorRequests } from './error-requests.ts';
 import { WatchWindow } from './watch-window.ts';
 
 /** Requests of one guest that are answered in a row before the others get a turn. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { EventChannel, PageReference } from './memory.ts';
+import type { WatchPolicy } from './watch.ts';
 
 /** What an answering thread has done so far. */
 export interface AnswererReport {
@@ -18,8 +19,8 @@ export interface AnswererReport {
 }
 
 /**
- * The control thread's side of a guest that an answering thread serves, and the channel that the guest's worker is given:
- * an event reaches the worker only with the guest's page, and the worker's `unmask` gives the page back.
+ * The control thread's side of a guest that an answering thread serves. It is the event channel of whoever serves the
+ * guest on the control thread: an event is delivered only together with the guest's page, and `unmask` gives the page back.
  */
 export interface Seat extends EventChannel {
   /** Whether the thread has answered requests since this was asked last. */
@@ -29,19 +30,51 @@ export interface Seat extends EventChannel {
   /** Does `work` while the thread keeps off the page and everything it answers from. */
   hold(work: () => void): void;
   /**
-   * From the next request on the thread answers from this view, a `GuestView` of core/space. When it returns the old one
-   * is not used any more.
+   * From the next request on the thread answers from this view. When it returns the old one is not used any more.
+   *
+   * @param view a `GuestView` of core/space, which lies above the platforms and is therefore not named here
    */
   show(view: object): void;
 }
 
-/** A thread beside the control thread that answers what needs no code. */
+/** A thread beside the control thread that answers requests that need no code of a plugin. */
 export interface Answerer {
   /**
    * From now on the thread looks after this channel and this page. It answers nothing before it is shown a view.
    *
-   * @param leftWork does what writes that the thread answered have left; called while it keeps off
+   * @param leftWork does what writes that the thread answered have left; called while the thread keeps off the page
    */
   seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat;
   report(): AnswererReport;
 }
+
+/** What a platform gives to whoever starts an answering thread on it. All functions are called on the control thread. */
+export interface AnswererTerms {
+  /** A {@link BellModule}, imported by the thread. */
+  readonly bell: URL;
+  /** What `makeBell` is called with; can be cloned between threads. */
+  readonly own: unknown;
+  /** How long pages are looked at for a next request after an answer. */
+  readonly policy: WatchPolicy;
+  /** Ends the sleep of the thread: its bell's `sleep` returns. */
+  readonly ring: () => void;
+  /** An event of this port that the thread has no use for: the platform calls the channel's listener. */
+  readonly deliver: (port: number) => void;
+  /** Events were lost, and nobody knows of which ports. */
+  readonly lost: () => void;
+  /** The thread has ended although nobody told it to. No guest can be heard any more. */
+  readonly failed: (error: Error) => void;
+}
+
+/** An answering thread that runs. From its start on it hears all events of its platform, and nobody else does. */
+export interface StartedAnswerer extends Answerer {
+  /** Resolves when the thread hears events; those that came before are kept by the platform. */
+  readonly ready: Promise<void>;
+  /** Tells the thread to end, without waiting for it. */
+  halt(): void;
+  /** Ends the thread; resolves when it has ended. No seat may be taken any more. */
+  close(): Promise<void>;
+}
+
+/** Starts an answering thread. A plugin brings one with `host.answerers.add(name, factory)`. */
+export type AnswererFactory = (terms: AnswererTerms) => StartedAnswerer;

@@ -47,7 +47,7 @@ export interface HostErrors {
   /** A guest has the function from now on; the result is called when it goes back. Missing: the source sees all. */
   watch?(address: Bdf): () => void;
   /**
-   * Makes a function raise an error, for rehearsals. Missing: the platform cannot.
+   * Makes a function raise an error, so that a recovery can be practised. Missing: the platform cannot.
    *
    * @throws PcibackError `DEVICE_NOT_FOUND`, `ERRORS_NOT_INJECTED` for a function that cannot report errors
    */

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+// Interfaces, written for those who implement them, and the few values without which an interface says too little: the
+// error that every platform throws and its numbers (HostError, Errno), bits that a member holds (ResourceFlag), what a
+// declaration is made with (library), what an answer means before there is one (initialVerdicts, USUAL_WAKE_MS).
+
 import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
 import type { InterruptMapper } from './interrupts.ts';
@@ -10,6 +14,7 @@ import type { Watch } from './watch.ts';
 import type { Xenstore } from './xenstore.ts';
 
 export type * from './answerer.ts';
+export type * from './bell.ts';
 export * from './errors.ts';
 export type * from './interrupts.ts';
 export type * from './lines.ts';
@@ -36,11 +41,11 @@ export interface Platform {
   /** What can be done with a guest as a whole. Missing: nothing. */
   readonly domains?: DomainControl;
   /**
-   * How long a page is looked at for the next request after an answer. Missing: not at all, guests go on only in the
-   * pauses of this thread.
+   * How long the control thread looks at a page for the next request after an answer. Missing: not at all, because a guest
+   * runs on this very thread and can only go on when it has nothing else to do.
    */
   readonly watch?: Watch;
-  /** The thread that answers what needs no code. Missing: this thread answers everything. */
+  /** The thread that answers requests that need no code of a plugin. Missing: the control thread answers everything. */
   readonly answerer?: Answerer;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
   readonly failed?: Promise<Error>;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-/** How long pages are looked at for a next request after an answer. */
+/** How long pages are looked at for a next request after an answer. Times are in milliseconds. */
 export interface WatchPolicy {
-  /** Longest watch in milliseconds; 0: never. */
+  /** Longest watch; 0: never. */
   readonly longest: number;
-  /** Longest watch in wake-ups: what the host takes from an event to the thread that it wakes, as measured at start. */
+  /** Longest watch in wake-ups of this host, whichever is shorter. A wake-up: from an event until the thread that it wakes runs. */
   readonly wakeUps: number;
-  /** A watch after several in vain, in milliseconds. */
+  /** A watch after several in vain. */
   readonly shortest: number;
   /** Watches in vain after which they are cut short. */
   readonly patience: number;
@@ -20,4 +20,4 @@ export interface Watch {
 }
 
 /** Milliseconds of a wake-up on a host that was not measured. */
-export const USUAL_WAKE = 0.05;
+export const USUAL_WAKE_MS = 0.05;

@@ -5,7 +5,7 @@ import { fail } from '../errors/index.ts';
 import type { HookName, Tap, TapOptions } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
-import type { NativeLoader, Platform } from '../platform/index.ts';
+import type { AnswererFactory, NativeLoader, Platform } from '../platform/index.ts';
 import type { WatchPolicy } from '../platform/watch.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { SlotMapper } from '../slots.ts';
@@ -21,8 +21,10 @@ export interface PlatformSettings {
   /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
   readonly native: () => Promise<NativeLoader>;
   readonly log: Logger;
-  /** How long a lane watches guests' pages, where the platform has one. */
+  /** How long an answering thread watches guests' pages, where the platform has one. */
   readonly watch: WatchPolicy;
+  /** Starts an answering thread, for a platform that can have one. Missing: no plugin brings one. */
+  readonly answerer?: AnswererFactory;
   /** The platform's own section of the rc file, checked by the platform. */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -55,6 +57,8 @@ export interface Host {
   readonly interrupts: Choices<InterruptPolicySource>;
   /** How long a thread that answers guests looks at their pages for the next request. */
   readonly watches: Choices<WatchPolicy>;
+  /** Threads that answer guests beside the control thread. The first is used where a platform can have one. */
+  readonly answerers: Choices<AnswererFactory>;
   readonly platforms: Choices<PlatformFactory>;
   readonly natives: Choices<NativeFactory>;
   readonly commands: { add(command: CommandDefinition): Undo };

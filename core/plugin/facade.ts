@@ -86,6 +86,7 @@ export const makeFacade = (parts: FacadeParts): Host => {
     slots: choices(registries.slots),
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
+    answerers: choices(registries.answerers),
     platforms: choices(registries.platforms),
     natives: choices(registries.natives),
     commands: { add: (command) => scope.register(() => registries.commands.add(plugin, command.name, command)) },

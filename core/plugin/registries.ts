@@ -3,6 +3,7 @@
 import { fail } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
+import type { AnswererFactory } from '../platform/answerer.ts';
 import type { WatchPolicy } from '../platform/watch.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { SlotMapper } from '../slots.ts';
@@ -74,6 +75,7 @@ export class Registries {
   readonly slots = new Registry<SlotMapper>('slot mapper');
   readonly interrupts = new Registry<InterruptPolicySource>('interrupt policy');
   readonly watches = new Registry<WatchPolicy>('watch policy');
+  readonly answerers = new Registry<AnswererFactory>('answerer');
   readonly platforms = new Registry<PlatformFactory>('platform');
   readonly natives = new Registry<NativeFactory>('foreign-function loader');
   readonly commands = new Registry<CommandDefinition>('command');

@@ -2,4 +2,4 @@
 
 export * from './layout.ts';
 export { Request } from './request.ts';
-export { Ring } from './ring.ts';
+export { type AerRequest, Ring } from './ring.ts';

@@ -28,14 +28,14 @@ export class Request {
   readonly #words = new Int32Array(this.bytes.buffer);
   readonly #halves = new Uint16Array(this.bytes.buffer);
   /**
-   * `value` as sent, or one more than the list holds. Kept because the answer replaces `value`: it bounds the vectors that
-   * are copied back.
+   * `value` as sent: for enable_msix how many vectors are asked for. It is kept because the answer replaces `value`, and
+   * the vectors that are copied back are counted by it. One more than the list can hold if it was anything else.
    */
   count = 0;
 
   /**
-   * Copies a request out of the shared page, each word once; of the MSI-X list nothing unless the copied command has
-   * one. A loop, because a block copy out of memory that others write to takes several times as long.
+   * Copies a request out of the shared page, each word once, the MSI-X list only if the copied command has one. In a loop:
+   * a block copy out of shared memory takes the engine several times as long.
    *
    * @param page the words of the shared page
    */
@@ -48,9 +48,9 @@ export class Request {
     this.sealed();
   }
 
-  /** Called after the copy. */
+  /** Has to be called after words were copied in. */
   sealed(): void {
-    // Never above 32 bits with a sign, which would be an object on the heap: more than the list holds is enough.
+    // Not as an unsigned number, which may be an object on the heap. Of those too large for the list one is as good as another.
     const { bits } = this;
     this.count = bits < 0 || bits > MAX_VECTORS ? MAX_VECTORS + 1 : bits;
   }
@@ -76,7 +76,7 @@ export class Request {
   get size(): number {
     return this.#words[SIZE] as number;
   }
-  /** `value` as a signed bit pattern: unlike an unsigned number it is never an object on the heap. */
+  /** `value` as 32 signed bits, which the engine keeps without an object on the heap, unlike 32 unsigned ones. */
   get bits(): number {
     return this.#words[VALUE] as number;
   }

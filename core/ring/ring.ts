@@ -13,6 +13,17 @@ const AER_DOMAIN = Page.aerDomain >> 2;
 const AER_BUS = Page.aerBus >> 2;
 const AER_DEVFN = Page.aerDevfn >> 2;
 
+/** One question about an error, to the guest: its command and the virtual address of the device. */
+export interface AerRequest {
+  /** `aerDetected`, `aerMmio`, `aerSlotReset` or `aerResume` of the commands. */
+  readonly command: number;
+  /** The channel state for aerDetected, 1 for the others. */
+  readonly state: number;
+  readonly segment: number;
+  readonly bus: number;
+  readonly devfn: number;
+}
+
 /**
  * The back end's side of one shared page.
  *
@@ -47,9 +58,9 @@ export class Ring {
   /**
    * Puts the answer that {@link request} holds into the page and clears the request flag.
    *
-   * Only `err`, `value` and, after a successful enable_msix, the vectors of the entries asked for are written. When
-   * the front end has given up meanwhile and cleared the flag itself, nothing is written: the page may already hold its
-   * next request.
+   * Only `err`, `value` and, after a successful enable_msix, the vectors of the entries asked for are written. If the
+   * front end has cleared the flag itself, it has given up waiting and may be writing its next request: then nothing is
+   * written (D-P1).
    *
    * @returns whether the answer was delivered
    */
@@ -77,13 +88,8 @@ export class Ring {
     return (Atomics.load(this.#words, FLAGS) & Flag.backActive) !== 0;
   }
 
-  /**
-   * Puts an AER request into the page and sets its flag. The caller notifies.
-   *
-   * @param command one of the aer commands
-   * @param state the channel state for aer_detected, 1 for the others
-   */
-  requestAer(command: number, state: number, segment: number, bus: number, devfn: number): void {
+  /** Puts an AER request into the page and sets its flag. The caller notifies. */
+  requestAer({ command, state, segment, bus, devfn }: AerRequest): void {
     this.#words[AER_CMD] = command;
     this.#words[AER_ERR] = state;
     this.#words[AER_DOMAIN] = segment;

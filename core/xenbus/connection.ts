@@ -37,20 +37,28 @@ export const readFrontendKeys = async (view: StoreView, frontend: string): Promi
   return { grantReference, eventChannel };
 };
 
+/** What a guest is connected with, beside its platform. */
+export interface ConnectionTerms {
+  readonly domain: number;
+  readonly keys: FrontendKeys;
+  readonly dispatcher: Dispatcher;
+  /**
+   * Does what an answering thread has left after writes of the guest: called before the next request that needs code, when
+   * that thread says so, and at the end.
+   */
+  readonly leftWork: () => void;
+}
+
 /** The mapped page and bound channel of one connected guest, with the worker that serves them. */
 export class Connection {
   readonly worker: Worker;
   readonly #page: MappedPage;
   readonly #channel: EventChannel;
-  /** The lane's part of this guest, where there is a lane. */
+  /** The guest's seat at the answering thread, where there is one. */
   readonly #seat: Seat | undefined;
 
-  /**
-   * @param leftWork does what the lane has left after answering writes: before the next request that needs code, and at
-   * the end
-   * @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6).
-   */
-  constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher, leftWork: () => void) {
+  /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
+  constructor(platform: Platform, { domain, keys, dispatcher, leftWork }: ConnectionTerms) {
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
       const { answerer } = platform;
@@ -78,7 +86,7 @@ export class Connection {
     else this.#seat.hold(work);
   }
 
-  /** What the lane may answer from. When it returns nothing older is used any more. */
+  /** What an answering thread may answer from. When it returns nothing older is used any more. */
   show(view: () => GuestView): void {
     this.#seat?.show(view());
   }

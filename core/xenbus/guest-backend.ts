@@ -279,7 +279,13 @@ export class GuestBackend {
     const { platform, frontend, guest, hooks, log } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
-    this.#connection = new Connection(platform, guest.domain, keys, this.#dispatcher, this.#catchUp);
+    const { domain } = guest;
+    this.#connection = new Connection(platform, {
+      domain,
+      keys,
+      dispatcher: this.#dispatcher,
+      leftWork: this.#catchUp,
+    });
     this.#showView();
     await this.#switch(connected);
     log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');

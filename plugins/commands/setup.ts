@@ -120,6 +120,7 @@ export const openNative = async (host: PluginHost, name: string | undefined): Pr
 /** Makes the configured platform. @throws PcibackError `CHOICE_UNKNOWN` and what the platform throws. */
 export const openPlatform = async (host: PluginHost, config: Config, log: Logger): Promise<Platform> => {
   const create = host.registries.platforms.get(config.platform);
+  const [answerer] = host.registries.answerers.things;
   const sections: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     embedded: config.embedded,
     xen: config.xen,
@@ -129,5 +130,6 @@ export const openPlatform = async (host: PluginHost, config: Config, log: Logger
     log,
     watch: host.registries.watches.get(config.watch),
     options: sections[config.platform] ?? {},
+    ...(answerer === undefined ? {} : { answerer }),
   });
 };

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: MIT
 
-/** A guest that may have waited for this many of the gaps that it leaves between an answer and its next request may sleep. */
-const SILENT = 3;
-/** Weight of the newest gap in the average, and how far it may be from it: a thread that lost its processor is no habit. */
+/** A guest that has had this many times its usual gap between an answer and its next request may be asleep. */
+const GAPS_UNTIL_SLEEP = 3;
+/** Weight of the newest gap in the average. */
 const WEIGHT = 1 / 8;
-const FAR = 2;
+/** A gap counts as at most this many averages: a thread that lost its processor for once says nothing about its habits. */
+const MOST_AVERAGES = 2;
 
 /**
- * Whether one guest has to be told of an answer. A guest that sleeps must be woken; one that is awake sees the answer
- * itself, and an event would only interrupt it. Nobody can see which of the two it is, but a guest that asks again was
- * awake, and one that has asked nothing for longer than usual may sleep. All times in milliseconds.
+ * Decides whether a guest is sent an event for an answer. A guest that sleeps must be woken. One that is awake looks at
+ * the page itself, and an event would only interrupt it. Nobody can see which of the two a guest is. But a guest that
+ * asks again was awake, and one that has asked nothing for longer than it usually takes may sleep.
+ *
+ * All times in milliseconds.
  */
 export class Announcement {
-  /** The last answer was not announced: the guest may not be asleep. */
+  /** The last answer was not announced. It has to be, unless the guest asks again. */
   isOpen = false;
   /** When the lane answered last. */
   answeredAt = Number.NEGATIVE_INFINITY;
-  /** Since when the guest may wait. */
-  #since = 0;
-  /** What the guest leaves between an answer and its next request when nothing keeps it; 0: not known yet. */
+  /** Since when the guest may be waiting for its answer. */
+  #waitsSince = 0;
+  /** The usual gap between an answer and the guest's next request, while nothing delays the guest; 0: not known yet. */
   #gap = 0;
-  /** The next gap is the guest's own. */
-  #isOwn = false;
+  /** Whether the next gap says something about the guest: nothing has delayed it since the last answer. */
+  #isTypical = false;
 
   /** The guest asks again: it has seen its last answer. */
   asked(): void {
@@ -32,41 +35,41 @@ export class Announcement {
    * A request that was found by looking is answered.
    *
    * @param now when
-   * @param lost how long the lane had not looked before: as long may the guest have waited. Negative, and nothing, where
-   * the lane took the time to be later than it is
-   * @param longest a gap that is longer is a pause, and no habit
-   * @returns whether it has to be announced at once
+   * @param away how long the lane had not looked before: for so long the guest may have waited already. Below zero where
+   * the lane's estimate of the time was ahead of the clock; that counts as zero
+   * @param longest a gap that is longer is a pause of the guest, and not learnt from
+   * @returns whether the answer has to be announced at once
    */
-  seen(now: number, lost: number, longest: number): boolean {
+  seen(now: number, away: number, longest: number): boolean {
     const gap = now - this.answeredAt;
-    // Another guest may have kept the lane awake for hours meanwhile: three of such gaps would be for ever.
-    if (this.#isOwn && gap <= longest) this.#learn(gap);
-    this.#isOwn = true;
+    // A pause may be hours long if another guest kept the lane awake: this guest would then be announced to hours late.
+    if (this.#isTypical && gap <= longest) this.#learn(gap);
+    this.#isTypical = true;
     this.answeredAt = now;
-    this.#since = now - Math.max(0, lost);
+    this.#waitsSince = now - Math.max(0, away);
     this.isOpen = !this.isLate(now);
     return !this.isOpen;
   }
 
-  /** A request that an event brought is answered: its guest sleeps. */
+  /** A request that came with an event is answered. Its guest may sleep, so the caller announces that at once. */
   heard(now: number): void {
-    this.#isOwn = true;
+    this.#isTypical = true;
     this.answeredAt = now;
   }
 
-  /** Whether the guest may have waited for longer than it stays awake. */
+  /** Whether the guest may have waited for so long by this time that it may be asleep. */
   isLate(time: number): boolean {
-    return time - this.#since >= this.#gap * SILENT;
+    return time - this.#waitsSince >= this.#gap * GAPS_UNTIL_SLEEP;
   }
 
-  /** The guest is told late, or answered by somebody else: what follows says nothing about its habits. */
+  /** The guest is announced to late, or the control thread answers it: its next gap says nothing about its habits. */
   interrupt(): void {
     this.isOpen = false;
-    this.#isOwn = false;
+    this.#isTypical = false;
   }
 
   #learn(gap: number): void {
     if (this.#gap === 0) this.#gap = gap;
-    else this.#gap += (Math.min(gap, FAR * this.#gap) - this.#gap) * WEIGHT;
+    else this.#gap += (Math.min(gap, MOST_AVERAGES * this.#gap) - this.#gap) * WEIGHT;
   }
 }

@@ -9,7 +9,7 @@ import { Refusals } from '../../core/space/refusals.ts';
 import type { GuestView } from '../../core/space/views.ts';
 import { Announcement } from './announcement.ts';
 import { type Hardware, LaneDevice } from './lane-device.ts';
-import { Owner, SeatWord } from './shared.ts';
+import { Owner, SeatWord } from './thread-protocol.ts';
 
 /** What a lane reaches of devices, made by the platform in the lane's thread. */
 export interface LaneHardware extends Hardware {

@@ -1,48 +1,46 @@
 // SPDX-License-Identifier: MIT
 
+import { extname } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
-import type { Answerer, AnswererReport, EventChannel } from '../../core/platform/index.ts';
-import type { PageReference } from '../../core/platform/memory.ts';
-import type { WatchPolicy } from '../../core/platform/watch.ts';
+import type {
+  AnswererReport,
+  AnswererTerms,
+  EventChannel,
+  PageReference,
+  StartedAnswerer,
+  WatchPolicy,
+} from '../../core/platform/index.ts';
 import { Seat } from './seat.ts';
-import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './shared.ts';
+import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './thread-protocol.ts';
 
-/** How often a wake-up is measured at start, and milliseconds between, in which the thread falls asleep again. */
-const MEASURES = 8;
-const PAUSE = 25;
+/** How often a wake-up is measured at start. */
+const MEASUREMENTS = 8;
+/** Milliseconds between two measurements, in which the thread falls asleep again. */
+const MEASUREMENT_PAUSE = 25;
 
-/** What the thread of a lane is started with; `own` is what its platform adds. */
-export interface LaneStart<Own = unknown> {
+/** What the lane's thread is started with. */
+export interface LaneStart {
+  /** `LaneWord`s. */
   readonly words: SharedArrayBuffer;
+  /** `LaneCount`s. */
   readonly counts: SharedArrayBuffer;
   readonly policy: WatchPolicy;
   readonly inbox: MessagePort;
-  readonly own: Own;
+  /** Address of the platform's `BellModule`, and what its `makeBell` is called with. */
+  readonly bell: string;
+  readonly own: unknown;
 }
 
-export interface LaneTerms<Own> {
-  /** The module that the thread runs: it makes a bell and calls `runLane`. */
-  readonly module: URL;
-  readonly own: Own;
-  readonly policy: WatchPolicy;
-  /** Ends the lane's sleep. */
-  readonly ring: () => void;
-  /** An event for the listener of this port: the control thread has the seat, or there is none. */
-  readonly deliver: (port: number) => void;
-  /** Events were lost; nobody knows whose. */
-  readonly lost: () => void;
-  /** The thread has ended although nobody told it to. */
-  readonly failed: (error: Error) => void;
-}
+/** Sources and the compiled project differ in the ending of their files. */
+const threadModule = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
 
 /**
- * The thread that answers what needs no code, seen from the control thread. It hears all events of its platform; those
- * it has no answer to come back through {@link LaneTerms.deliver}.
+ * The lane, the thread that answers what needs no code of a plugin, seen from the control thread. The thread hears all
+ * events of its platform; those that it has no answer to come back through `AnswererTerms.deliver`.
  */
-export class Lane<Own = unknown> implements Answerer {
-  /** Resolves when the thread hears events; those that came before are kept by the platform. */
+export class Lane implements StartedAnswerer {
   readonly ready: Promise<void>;
-  readonly #terms: LaneTerms<Own>;
+  readonly #terms: AnswererTerms;
   readonly #words = new Int32Array(new SharedArrayBuffer(4 * LaneWord.words));
   readonly #counts = new Float64Array(new SharedArrayBuffer(8 * LaneCount.counts));
   readonly #seats = new Map<number, Seat>();
@@ -51,23 +49,25 @@ export class Lane<Own = unknown> implements Answerer {
   readonly #ended: Promise<void>;
   #stopping = false;
 
-  constructor(terms: LaneTerms<Own>) {
+  /** @param module what the thread runs, `thread.ts` if not given */
+  constructor(terms: AnswererTerms, module = threadModule) {
     this.#terms = terms;
     const { port1, port2 } = new MessageChannel();
     this.#outbox = port1;
-    const start: LaneStart<Own> = {
+    const start: LaneStart = {
       words: this.#words.buffer as SharedArrayBuffer,
       counts: this.#counts.buffer as SharedArrayBuffer,
       policy: terms.policy,
       inbox: port2,
+      bell: terms.bell.href,
       own: terms.own,
     };
-    this.#thread = new Worker(terms.module, { workerData: start, transferList: [port2], name: 'lane' });
+    this.#thread = new Worker(module, { workerData: start, transferList: [port2], name: 'lane' });
     this.ready = new Promise((resolve) => {
       this.#thread.on('message', (message: number | 'ready') => {
         if (message === 'ready') {
           resolve();
-          this.#measure(MEASURES);
+          this.#measure(MEASUREMENTS);
         } else this.#told(message);
       });
     });
@@ -79,6 +79,7 @@ export class Lane<Own = unknown> implements Answerer {
     });
   }
 
+  /** @param port what the thread says, see `LoopTerms.tell` */
   #told(port: number): void {
     if (port > LEFT_WORK) {
       this.#seats.get(port - LEFT_WORK)?.catchUp();
@@ -87,7 +88,7 @@ export class Lane<Own = unknown> implements Answerer {
     const seat = this.#seats.get(Math.abs(port));
     if (port === 0) this.#terms.lost();
     else if (port > 0) {
-      // A seat that was left meanwhile has no worker any more.
+      // Without a seat nobody serves this guest any more.
       if (seat !== undefined) this.#terms.deliver(port);
     } else if (seat === undefined) this.#terms.deliver(-port);
     else seat.missed();
@@ -97,21 +98,16 @@ export class Lane<Own = unknown> implements Answerer {
   #measure(times: number): void {
     if (this.#stopping || times === 0) return;
     this.#counts[LaneCount.rung] = sharedNow();
-    this.ring();
-    setTimeout(() => this.#measure(times - 1), PAUSE).unref();
+    this.#ring();
+    setTimeout(() => this.#measure(times - 1), MEASUREMENT_PAUSE).unref();
   }
 
-  /**
-   * From now on the lane looks after this channel and this page. It answers nothing before it is shown a view.
-   *
-   * @param leftWork does what writes that the lane answered have left; called while the lane keeps off
-   */
   seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat {
     const seat = new Seat({
       channel,
       lane: this.#words,
       send: (message) => this.#send(message),
-      ring: () => this.ring(),
+      ring: () => this.#ring(),
       leftWork,
       left: () => this.#seats.delete(channel.port),
     });
@@ -125,8 +121,7 @@ export class Lane<Own = unknown> implements Answerer {
     Atomics.add(this.#words, LaneWord.inbox, 1);
   }
 
-  /** Ends the lane's sleep. */
-  ring(): void {
+  #ring(): void {
     if (!this.#stopping) this.#terms.ring();
   }
 
@@ -143,7 +138,7 @@ export class Lane<Own = unknown> implements Answerer {
     };
   }
 
-  /** Tells the thread to end, without waiting: for the end of the process, which would wait for it for ever. */
+  /** As its interface says; at the end of the process, which would wait for the thread for ever, there is no more time. */
   halt(): void {
     if (this.#stopping) return;
     this.#stopping = true;
@@ -151,7 +146,6 @@ export class Lane<Own = unknown> implements Answerer {
     this.#terms.ring();
   }
 
-  /** Ends the thread. Every seat must have been left. */
   async close(): Promise<void> {
     this.halt();
     await this.#ended;

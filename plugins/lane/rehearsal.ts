@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: MIT
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Bell } from '../../core/platform/index.ts';
 import { Command, Flag, Page } from '../../core/ring/layout.ts';
 import { Refusals } from '../../core/space/refusals.ts';
 import type { DeviceView } from '../../core/space/views.ts';
-import type { Bell, LaneLoop } from './loop.ts';
-import { LOOKS } from './pace.ts';
-import { type LaneMessage, Owner, SeatWord, sharedNow } from './shared.ts';
+import { USUAL_LOOKS_PER_SYNC } from './lane-clock.ts';
+import type { LaneLoop } from './lane-loop.ts';
+import { type LaneMessage, Owner, SeatWord, sharedNow } from './thread-protocol.ts';
 
-/** Parts of a rehearsal: in each, time is first one that only this keeps, then that of the host. */
+/** Parts of a rehearsal. Each runs first by a clock of its own, then by that of the host. */
 const PARTS = 4;
-/** Requests of a part by either: enough for the engine to compile what it runs over and over. */
-const PLAYED = 3000;
-const TIMED = 100;
+/** Requests of a part by its own clock: enough for the engine to compile what it runs over and over. */
+const PLAYED_REQUESTS = 3000;
+/** Requests of a part by the clock of the host. */
+const TIMED_REQUESTS = 100;
 /** Requests of a burst. */
 const BURST = 100;
-/** Milliseconds between two looks, and those of a lane that had lost its processor, as after one of so many requests. */
-const TICK = 0.001;
-const STALL = 10;
-const STALLS = 300;
-/** Bytes of the config space of the device that is not there. */
+/** What each look at its own clock adds, in milliseconds. */
+const TICK_MS = 0.001;
+/** One look in so many is as late as if the lane had lost its processor: by so many milliseconds. */
+const STALL_EVERY = 300;
+const STALL_MS = 10;
+/** Bytes of config space of the device, which is not there. */
 const SIZE = 36;
-/**
- * Its dwords: constants, hardware, the guest's own, one of two values, a gate, what nobody may write, hardware in part, a
- * register with code that refuses every change; and one that nobody has.
- */
+/** Its dwords, one for each thing that a table can say of one; of the last of `count` the table says nothing. */
 const Dword = {
   constant: 0,
   hardware: 1,
@@ -96,9 +96,9 @@ const rehearsalDevice = (file: number): DeviceView => {
   };
 };
 
-/** What a lane has around it besides its bell. */
+/** What of a lane's surroundings differs between a rehearsal and the time with guests. */
 export interface Surroundings {
-  /** Milliseconds; undefined: the usual ones. */
+  /** Milliseconds; undefined: those of the host. */
   readonly clock: (() => number) | undefined;
   /** Messages of the control thread. */
   readonly inbox: MessagePort;
@@ -110,11 +110,11 @@ export interface Rehearsal {
   readonly bell: Bell;
   /** Tells the lane that there is a message. */
   readonly announce: () => void;
-  /** Puts other surroundings around the lane: guests must not wait by a clock that is not theirs. */
+  /** Has the lane use another clock and another inbox. */
   readonly surround: (other: Surroundings) => void;
 }
 
-/** Numbers that look random, the same each time, so that a rehearsal is as good as the last one. */
+/** Numbers that look random and are the same in each rehearsal. @returns a whole number from 0, below `sides` */
 const dice = (seed: number): ((sides: number) => number) => {
   let state = seed;
   return (sides) => {
@@ -126,13 +126,13 @@ const dice = (seed: number): ((sides: number) => number) => {
 };
 
 /**
- * Has the lane serve a guest that is not there: in its own loop and through the platform's own calls. A scan is the first
- * thing that a guest does, hundreds of requests long. It should not find code that the engine still interprets, nor code
- * that was compiled for something else, so what is rehearsed takes every turn that guests take.
+ * Has the lane serve a guest that is not there, in its own loop and through the platform's own calls. The first thing that
+ * a guest does is a scan, hundreds of requests long. By then the engine should have compiled the lane's code, for the kinds
+ * of numbers and turns that guests bring: so this guest brings all of them.
  *
- * The guest asks when the lane looks at the clock, which it does at every look here. Time goes on by as much each time,
- * so that a rehearsal does not depend on how busy the host is. What the lane tells the control thread is about a seat that
- * this does not know.
+ * The guest asks when the lane looks at the clock, which the lane does at every look here. That clock goes on by the same
+ * time at each look, so a rehearsal has the same requests however busy the host is. What the lane tells the control thread
+ * meanwhile names a port without a seat, which that thread leaves alone.
  */
 export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void => {
   const { port, file, page } = bell.rehearsal;
@@ -160,14 +160,14 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
   const ask = (): void => {
     asked++;
     put(Page.cmd, roll(100) === 0 ? Command.enableMsix : roll(3) === 0 ? Command.confWrite : Command.confRead);
-    // Now and then a device that is not there, more often than not in a scan.
+    // Now and then a device that is not there, as most are in a scan.
     put(Page.devfn, roll(4) === 0 ? 8 : 0);
     put(Page.offset, (roll(3) === 0 ? (roll(2) === 0 ? Dword.hardware : Dword.partly) : roll(Dword.count)) << 2);
     put(Page.size, [4, 4, 4, 2, 1][roll(5)] as number);
     put(Page.value, values[roll(values.length)] as number);
     Atomics.or(words, Page.flags >> 2, Flag.frontActive);
   };
-  /** Gives the seat back, as the control thread does when it has answered. */
+  /** What the control thread does with a request that was handed over: answers it and gives the seat back. */
   const answerElsewhere = (): void => {
     Atomics.and(words, Page.flags >> 2, ~Flag.frontActive);
     Atomics.store(seatWords, SeatWord.owner, Owner.nobody);
@@ -183,16 +183,16 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
       return;
     }
     if (left === 0 || (Atomics.load(words, Page.flags >> 2) & Flag.frontActive) !== 0) return;
-    // Now and then longer than guests usually take, and now and then so long that the lane has to hear others.
+    // Now and then the guest takes longer than usual, and now and then so long that the lane has to look for events.
     pause = roll(4) === 0 ? roll(10) : 0;
-    if (roll(STALLS) === 0) time += STALL;
+    if (roll(STALL_EVERY) === 0) time += STALL_MS;
     left--;
     ask();
   };
   const played: Surroundings = {
     clock: () => {
       step();
-      time += TICK;
+      time += TICK_MS;
       return time;
     },
     inbox,
@@ -209,7 +209,8 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
       left = BURST;
       ask();
       bell.ports[0] = port;
-      // Of some events nobody knows whose they are, and some come with a newer view than the lane has.
+      // Sometimes a newer view is announced that the lane does not have yet, so it hands the request over. Sometimes the
+      // wake-up brings no event, and the lane has to find the request.
       const renewed = roll(20) === 0;
       if (renewed) Atomics.add(seatWords, SeatWord.version, 1);
       loop.wake(roll(20) === 0 ? 0 : 1);
@@ -224,11 +225,11 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
   Atomics.store(seatWords, SeatWord.version, 1);
   for (let part = 0; part < PARTS; part++) {
     surround(played);
-    loop.pace.looks = 1;
-    bursts(PLAYED);
+    loop.clock.looksPerSync = 1;
+    bursts(PLAYED_REQUESTS);
     surround(timed);
-    loop.pace.looks = LOOKS;
-    bursts(TIMED);
+    loop.clock.looksPerSync = USUAL_LOOKS_PER_SYNC;
+    bursts(TIMED_REQUESTS);
   }
   say({ what: 'leave', port });
   loop.wake(0);

@@ -2,29 +2,30 @@
 
 import type { Seat as AnswererSeat, EventChannel } from '../../core/platform/index.ts';
 import type { GuestView } from '../../core/space/views.ts';
-import { type LaneMessage, LaneWord, Owner, SeatWord } from './shared.ts';
+import { type LaneMessage, LaneWord, Owner, SeatWord } from './thread-protocol.ts';
 
-/** Tries for a seat before the thread goes to sleep for it. The lane has one for microseconds, unless it lost its CPU. */
-const TRIES = 1000;
-/** Milliseconds between two tries then. */
-const PAUSE = 1;
+/** How often the control thread tries to take a seat before it sleeps between tries: the lane has one for microseconds. */
+const BUSY_TRIES = 1000;
+/** Milliseconds of sleep between two tries afterwards: the lane may have lost its processor while it has the seat. */
+const TRY_PAUSE_MS = 1;
 
 /** What a seat needs of its lane. */
 export interface SeatTerms {
   readonly channel: EventChannel;
-  /** Words of the lane as a whole. */
+  /** `LaneWord`s of the lane as a whole. */
   readonly lane: Int32Array;
   readonly send: (message: LaneMessage) => void;
   /** Wakes the lane. */
   readonly ring: () => void;
+  /** The seat is given up for good. */
   readonly left: () => void;
   /** Does what writes that the lane answered have left. */
   readonly leftWork: () => void;
 }
 
 /**
- * The control thread's side of a guest that the lane serves, and the channel that the guest's worker is given: an event
- * reaches the worker only with the seat, and the worker's `unmask` gives the seat back.
+ * The control thread's side of a guest that the lane serves. The control thread uses it as the guest's event channel: it
+ * hears an event only when it has the seat, and its `unmask` gives the seat back.
  */
 export class Seat implements AnswererSeat {
   readonly port: number;
@@ -44,18 +45,19 @@ export class Seat implements AnswererSeat {
     this.#terms.channel.notify();
   }
 
-  /** Gives the seat back to the lane; what it leaves undone because it sleeps is done here. */
+  /** Gives the seat back to the lane. If the lane sleeps, which then ends no delivery, that is done here. */
   unmask(): void {
     if (this.#left) return;
     Atomics.store(this.#words, SeatWord.owner, Owner.nobody);
     Atomics.notify(this.#words, SeatWord.owner);
     if (Atomics.load(this.#terms.lane, LaneWord.awake) === 1) return;
-    // The word stays: the lane looks for more than a request when it is set.
+    // An event was missed, so the lane has to look at the page; it also ends the delivery. It clears `missed` itself,
+    // because it must know then that the event may be one for the control thread.
     if (Atomics.load(this.#words, SeatWord.missed) === 1) this.#terms.ring();
     else if (Atomics.exchange(this.#words, SeatWord.owed, 0) === 1) this.#terms.channel.unmask();
   }
 
-  /** An event that came before the lane knew the seat: the lane looks, and ends the delivery. */
+  /** An event came before the lane knew the seat. The lane is woken to look at the page and to end the delivery. */
   missed(): void {
     Atomics.store(this.#words, SeatWord.owed, 1);
     Atomics.store(this.#words, SeatWord.missed, 1);
@@ -70,7 +72,7 @@ export class Seat implements AnswererSeat {
     return more;
   }
 
-  /** While the guest's answer to an error report is awaited every event goes to the worker. */
+  /** While the guest's answer to an error report is awaited every event goes to the control thread. */
   awaitsAnswer(state: 'yes' | 'no'): void {
     Atomics.store(this.#words, SeatWord.awaits, state === 'yes' ? 1 : 0);
   }
@@ -99,7 +101,7 @@ export class Seat implements AnswererSeat {
     });
   }
 
-  /** After it returns the lane never looks at the page again, nor at a device. The channel stays as it is. */
+  /** After it returns the lane never looks at the page again, nor at a device of the guest. The channel stays open. */
   leave(): void {
     if (this.#left) return;
     this.#take();
@@ -120,17 +122,21 @@ export class Seat implements AnswererSeat {
     }
   }
 
-  /** Has the seat when it returns. @returns whether it has to be given back: the control thread may have had it before */
+  /**
+   * Takes the seat, and waits for it if the lane has it.
+   *
+   * @returns whether it has to be given back; not if the control thread had it before
+   */
   #take(): boolean {
     for (let tries = 1; ; tries++) {
       const owner = Atomics.compareExchange(this.#words, SeatWord.owner, Owner.nobody, Owner.control);
       if (owner !== Owner.lane) return owner === Owner.nobody;
-      // Nobody gives back what a lane that died has: waiting for it would never end.
+      // A lane that has ended with the seat in its hands never gives it back.
       if (Atomics.load(this.#terms.lane, LaneWord.ended) === 1) {
         Atomics.store(this.#words, SeatWord.owner, Owner.control);
         return true;
       }
-      if (tries > TRIES) Atomics.wait(this.#words, SeatWord.owner, Owner.lane, PAUSE);
+      if (tries > BUSY_TRIES) Atomics.wait(this.#words, SeatWord.owner, Owner.lane, TRY_PAUSE_MS);
     }
   }
 }

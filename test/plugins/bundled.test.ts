@@ -40,6 +40,7 @@ describe('the bundled plugins', () => {
       'inject-error',
       'irq',
     ]);
+    expect(host.registries.answerers.names).toEqual(['lane']);
     expect(host.registries.platforms.names).toEqual(['embedded', 'xen']);
     expect(host.registries.natives.names).toEqual(['koffi', 'ffi-napi']);
     expect(host.registries.slots.names).toEqual(['vpci', 'passthrough']);

@@ -15,7 +15,12 @@ const CHUNKS = 'chunks';
 const MAIN = 'plugins/commands/main.js';
 
 /** Loaded by their own means, or too seldom to be carried along. */
-const APART = [/^(koffi|ffi-napi|jiti|pino|typescript)$/, /(platforms\/xen|native\/[a-z-]+)\/index\.js$/];
+const APART = [
+  /^(koffi|ffi-napi|jiti|pino|typescript)$/,
+  /(platforms\/xen|native\/[a-z-]+)\/index\.js$/,
+  // It finds the module of its thread beside it.
+  /plugins\/lane\/lane\.js$/,
+];
 
 /** Modules that make zod's schemas; a start does without where it can, and so does the answering thread. */
 const SCHEMAS = /^core\/(config\/(keys|schema)|quirk\/quirk-json)\.js$/;

@@ -69,13 +69,13 @@ const or = (bytes: Uint8Array, offset: number, size: number, mask: number): void
 };
 
 /** Bits of status and secondary status that report errors. */
-const statusErrors = 0xf900;
+const STATUS_ERRORS = 0xf900;
 
 const header = (masks: Masks, image: DeviceImage, express: boolean): void => {
   const { config, resources } = image;
   const bridge = ((config[0x0e] ?? 0) & 0x7f) === 1;
   const pin = config[0x3d] ?? 0;
-  masks.writeOneClear(0x06, 2, statusErrors);
+  masks.writeOneClear(0x06, 2, STATUS_ERRORS);
   if (image.virtualFunction) {
     masks.allow(0x04, 2, CommandBit.master);
     return;
@@ -118,7 +118,7 @@ const bridgeHeader = (masks: Masks, config: Uint8Array): void => {
   masks.allow(0x18, 4, 0x00ffffff);
   masks.allow(0x1b, 1, 0xff);
   masks.allow(0x1c, 2, 0xf0f0);
-  masks.writeOneClear(0x1e, 2, statusErrors);
+  masks.writeOneClear(0x1e, 2, STATUS_ERRORS);
   masks.allow(0x20, 4, 0xfff0fff0);
   masks.allow(0x24, 4, 0xfff0fff0);
   if (((config[0x24] ?? 0) & 0xf) === 1) masks.allow(0x28, 4, 0xffffffff);
@@ -178,16 +178,16 @@ const standard: Record<number, (masks: Masks, at: number, image: DeviceImage) =>
 };
 
 /** Error bits of the uncorrectable and the correctable registers. */
-const uncorrectable = 0x07fff030;
-const correctable = 0x0000f1c1;
+const UNCORRECTABLE = 0x07fff030;
+const CORRECTABLE = 0x0000f1c1;
 
 const beyond: Record<number, (masks: Masks, at: number, image: DeviceImage) => void> = {
   [ExtendedId.aer]: (masks, at, { config }) => {
-    masks.writeOneClear(at + 0x4, 4, uncorrectable);
-    masks.allow(at + 0x8, 4, uncorrectable);
-    masks.allow(at + 0xc, 4, uncorrectable);
-    masks.writeOneClear(at + 0x10, 4, correctable);
-    masks.allow(at + 0x14, 4, correctable);
+    masks.writeOneClear(at + 0x4, 4, UNCORRECTABLE);
+    masks.allow(at + 0x8, 4, UNCORRECTABLE);
+    masks.allow(at + 0xc, 4, UNCORRECTABLE);
+    masks.writeOneClear(at + 0x10, 4, CORRECTABLE);
+    masks.allow(at + 0x14, 4, CORRECTABLE);
     const control = u32(config, at + 0x18);
     masks.allow(at + 0x18, 4, (control & 0x20 ? 0x40 : 0) | (control & 0x80 ? 0x100 : 0));
     // All of AER survives a reset, so that the cause of an error can be read afterwards.

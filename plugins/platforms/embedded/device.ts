@@ -33,7 +33,7 @@ export interface ModelEvents {
 }
 
 /** Status register: Interrupt Status, which tells of a request for service even where INTX_DISABLE keeps the line free. */
-const interruptStatus = 0x08;
+const INTERRUPT_STATUS = 0x08;
 
 const silent: ModelEvents = { illegal: () => undefined, note: () => undefined };
 
@@ -228,17 +228,17 @@ export class PciModel implements HostFunction, LineSource {
 
   /** The device asks for service, by its line if it may. */
   raiseLine(): void {
-    this.poke(0x06, 1, this.peek(0x06, 1) | interruptStatus);
+    this.poke(0x06, 1, this.peek(0x06, 1) | INTERRUPT_STATUS);
     this.#events.line?.(this);
   }
 
   /** The device has been served. */
   lowerLine(): void {
-    this.poke(0x06, 1, this.peek(0x06, 1) & ~interruptStatus);
+    this.poke(0x06, 1, this.peek(0x06, 1) & ~INTERRUPT_STATUS);
   }
 
   get drivesLine(): boolean {
-    const asks = (this.peek(0x06, 1) & interruptStatus) !== 0 && this.peek(0x3d, 1) !== 0;
+    const asks = (this.peek(0x06, 1) & INTERRUPT_STATUS) !== 0 && this.peek(0x3d, 1) !== 0;
     return asks && (this.peek(0x04, 2) & CommandBit.intxDisable) === 0 && !this.#sendsMessages;
   }
 

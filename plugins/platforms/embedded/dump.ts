@@ -7,15 +7,15 @@ import { dumpResources, type MentionedRegion } from './dump-resources.ts';
 import { completeConfig } from './host.ts';
 import { type DeviceImage, u16 } from './image.ts';
 
-const headLine = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])(?:\s(.*))?$/i;
-const rowLine = /^([0-9a-f]{2,3}):((?:\s[0-9a-f]{2})*)\s*$/i;
+const HEAD_LINE = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])(?:\s(.*))?$/i;
+const ROW_LINE = /^([0-9a-f]{2,3}):((?:\s[0-9a-f]{2})*)\s*$/i;
 /** What a row looks like before its bytes are checked. */
-const rowStart = /^[0-9a-f]{2,3}:/i;
-const pairOfIds = /\[([0-9a-f]{4}):([0-9a-f]{4})\]/i;
-const numericIds = /^(?:class )?[0-9a-f]{4}: ([0-9a-f]{4}):([0-9a-f]{4})/i;
+const ROW_START = /^[0-9a-f]{2,3}:/i;
+const PAIR_OF_IDS = /\[([0-9a-f]{4}):([0-9a-f]{4})\]/i;
+const NUMERIC_IDS = /^(?:class )?[0-9a-f]{4}: ([0-9a-f]{4}):([0-9a-f]{4})/i;
 const region =
   /^\s+(?:Region (\d): |\[virtual\] |Expansion )?.*?(Memory|I\/O ports|ROM) at (<\w+>|[0-9a-f]+)?.*\[size=(\d+)([KMGT]?)\]/;
-const irqMention = /\b(?:IRQ|routed to IRQ) (\d+)/;
+const IRQ_MENTION = /\b(?:IRQ|routed to IRQ) (\d+)/;
 
 /** Lengths of config space that `lspci -x`, `-xxx` and `-xxxx` print; 128 is `-x` of a CardBus bridge. */
 const wholeLengths = new Set([64, 128, 256, 4096]);
@@ -52,11 +52,11 @@ export const parseDump = (text: string, file: string): DeviceImage[] => {
   let line = 0;
   for (const content of lines) {
     line += 1;
-    const head = headLine.exec(content);
+    const head = HEAD_LINE.exec(content);
     if (head) {
       current = startDraft(head, line);
       drafts.push(current);
-    } else if (rowStart.test(content)) {
+    } else if (ROW_START.test(content)) {
       addRow(current ?? invalid(line, 'a row of bytes before the first device'), content, line, invalid);
     } else if (current && /^\s+\S/.test(content)) mention(current, content);
     else if (content.trim() !== '')
@@ -105,7 +105,7 @@ const hexOf = (value: number): string => value.toString(16).padStart(2, '0');
 
 const addRow = (draft: Draft, content: string, line: number, invalid: Invalid): void => {
   const row =
-    rowLine.exec(content) ?? invalid(line, `"${content.slice(0, 40)}" is not a row of 16 bytes in hexadecimal`);
+    ROW_LINE.exec(content) ?? invalid(line, `"${content.slice(0, 40)}" is not a row of 16 bytes in hexadecimal`);
   const offset = Number.parseInt(row[1] ?? '', 16);
   if (offset !== draft.bytes.length) {
     invalid(line, `row ${hexOf(offset)} where row ${hexOf(draft.bytes.length)} is due`);
@@ -130,7 +130,7 @@ const mention = (draft: Draft, content: string): void => {
     });
     return;
   }
-  const irq = irqMention.exec(content);
+  const irq = IRQ_MENTION.exec(content);
   if (irq && draft.irq === undefined) draft.irq = Number(irq[1]);
 };
 
@@ -151,7 +151,7 @@ const checkWhole = (draft: Draft, longest: number, invalid: Invalid): void => {
 
 const imageOf = (draft: Draft, file: string, invalid: Invalid): DeviceImage => {
   const bytes = Uint8Array.from(draft.bytes);
-  const named = pairOfIds.exec(draft.title) ?? numericIds.exec(draft.title);
+  const named = PAIR_OF_IDS.exec(draft.title) ?? NUMERIC_IDS.exec(draft.title);
   const virtual = u16(bytes, 0) === 0xffff;
   if (virtual && !named) {
     invalid(draft.line, `${draft.address} reads vendor id ffff and its line has no ids (make the dump with -nn)`);

@@ -21,7 +21,7 @@ const deviceStatus = { offset: 0x0a, correctable: 0x1, nonfatal: 0x2, fatal: 0x4
 /** Registers of the AER capability (PCI Express base specification, Advanced Error Reporting). */
 const Aer = { uncorrectable: 0x04, mask: 0x08, severity: 0x0c, correctable: 0x10 } as const;
 /** Receiver error. */
-const correctableBit = 0x1;
+const CORRECTABLE = 0x1;
 /** Completion timeout, poisoned packet, unsupported request, malformed packet, receiver overflow, data link protocol. */
 const uncorrectableBits = [0x4000, 0x1000, 0x100000, 0x40000, 0x20000, 0x10] as const;
 
@@ -33,7 +33,7 @@ export const raiseError = (model: PciModel, severity: ErrorSeverity): void => {
   const refuse = (why: string): never => fail('ERRORS_NOT_INJECTED', { bdf: formatBdf(model.bdf), why });
   const express = model.capability(CapabilityId.express) ?? refuse('it is no PCI Express function');
   const aer = model.extendedCapability(ExtendedId.aer);
-  if (aer !== undefined && severity === 'correctable') or(model, aer + Aer.correctable, 4, correctableBit);
+  if (aer !== undefined && severity === 'correctable') or(model, aer + Aer.correctable, 4, CORRECTABLE);
   else if (aer !== undefined) {
     const fatal = model.peek(aer + Aer.severity, 4);
     const masked = model.peek(aer + Aer.mask, 4);

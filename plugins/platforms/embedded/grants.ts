@@ -4,7 +4,7 @@ import { Errno, type GrantTable, HostError, type MappedPage } from '../../../cor
 import type { Journal } from './journal.ts';
 
 /** Bytes of a page. */
-export const pageBytes = 4096;
+export const PAGE_BYTES = 4096;
 
 /** A page that one domain let another one map. */
 interface Grant {
@@ -27,7 +27,7 @@ export interface LedgerMapping {
 }
 
 /** First reference a domain gets: the lower ones are reserved. */
-const firstReference = 8;
+const FIRST_REFERENCE = 8;
 
 /** Grant tables of all domains. */
 export class Grants {
@@ -42,10 +42,10 @@ export class Grants {
 
   /** Lets domain `to` map `memory` of domain `owner`; returns the reference. */
   grant(owner: number, to: number, memory: SharedArrayBuffer): number {
-    if (memory.byteLength !== pageBytes) throw new HostError('grant access', Errno.EINVAL, 'not one page');
+    if (memory.byteLength !== PAGE_BYTES) throw new HostError('grant access', Errno.EINVAL, 'not one page');
     const table = this.#byDomain.get(owner) ?? new Map<number, Grant>();
     this.#byDomain.set(owner, table);
-    const reference = this.#nextReference.get(owner) ?? firstReference;
+    const reference = this.#nextReference.get(owner) ?? FIRST_REFERENCE;
     this.#nextReference.set(owner, reference + 1);
     table.set(reference, { owner, reference, to, memory, mappings: 0, ended: false });
     this.#journal.add(`grant access d${owner} ref ${reference} to d${to}`);

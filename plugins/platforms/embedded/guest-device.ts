@@ -78,7 +78,7 @@ export interface GuestRefusal {
 }
 
 /** Most refusals that are kept. */
-const refusalLimit = 1000;
+const REFUSAL_LIMIT = 1000;
 
 type Size = 1 | 2 | 4;
 
@@ -95,29 +95,35 @@ export class GuestConfig {
   async read(at: Place, offset: number, size: Size): Promise<number | undefined> {
     const answer = await this.#ring.request({ ...place(at), cmd: Command.confRead, offset, size });
     if (answer.err === Status.success) return answer.value;
-    if (answer.err !== Status.devNotFound || answer.timedOut) this.#note(at, Command.confRead, offset, size, 0, answer);
+    if (answer.err !== Status.devNotFound || answer.timedOut)
+      this.#note({ at, cmd: Command.confRead, offset, size, value: 0 }, answer);
     return undefined;
   }
 
   /** The error code of the answer. */
   async write(at: Place, offset: number, size: Size, value: number): Promise<number> {
     const answer = await this.#ring.request({ ...place(at), cmd: Command.confWrite, offset, size, value });
-    if (answer.err !== Status.success) this.#note(at, Command.confWrite, offset, size, value, answer);
+    if (answer.err !== Status.success) this.#note({ at, cmd: Command.confWrite, offset, size, value }, answer);
     return answer.err;
   }
 
   /** One of the interrupt commands. */
   async command(at: Place, cmd: number, entries: readonly number[] = []): Promise<GuestAnswer> {
     const answer = await this.#ring.request({ ...place(at), cmd, value: entries.length, entries });
-    if (answer.err !== Status.success) this.#note(at, cmd, 0, 0, entries.length, answer);
+    if (answer.err !== Status.success) this.#note({ at, cmd, offset: 0, size: 0, value: entries.length }, answer);
     return answer;
   }
 
-  #note(at: Place, cmd: number, offset: number, size: number, value: number, { err, timedOut }: GuestAnswer): void {
-    if (this.refusals.length >= refusalLimit) return;
+  #note({ at, ...asked }: Asked, { err, timedOut }: GuestAnswer): void {
+    if (this.refusals.length >= REFUSAL_LIMIT) return;
     const status = timedOut ? 'no answer' : statusName(err);
-    this.refusals.push({ vdev: vdevOf(at), cmd, offset, size, value: value >>> 0, err, status });
+    this.refusals.push({ vdev: vdevOf(at), ...asked, value: asked.value >>> 0, err, status });
   }
+}
+
+/** A request of the guest, as it is remembered. */
+interface Asked extends Pick<GuestRefusal, 'cmd' | 'offset' | 'size' | 'value'> {
+  readonly at: Place;
 }
 
 /** A virtual address. */

@@ -7,7 +7,7 @@ import type { GuestLines } from './guest-lines.ts';
 import { CapabilityId, ExtendedId } from './image.ts';
 
 /** MSI-X vectors that the driver asks for, where the function has as many. */
-const vectorsWanted = 3;
+const VECTORS_WANTED = 3;
 
 /** Broadcom network controllers: miscellaneous host control, window base address, window data. */
 const tg3Registers = [0x68, 0x78, 0x80] as const;
@@ -88,7 +88,7 @@ export class GuestDriver {
     const at = this.#find(CapabilityId.msix);
     if (at === undefined) return false;
     const control = (await this.#config.read(this.#device, at + 2, 2)) ?? 0;
-    const count = Math.min(vectorsWanted, (control & 0x7ff) + 1);
+    const count = Math.min(VECTORS_WANTED, (control & 0x7ff) + 1);
     // The guest's PCI core tries this itself, before and after the request; a back end need not let it.
     await this.#write('MSI-X control', at + 2, 2, control | 0xc000);
     const entries = Array.from({ length: count }, (_, index) => index);

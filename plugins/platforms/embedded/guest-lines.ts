@@ -4,7 +4,7 @@ import { type EventChannel, HostError } from '../../../core/platform/index.ts';
 import type { Hypervisor } from './hypervisor.ts';
 
 /** Lines below this number are the guest kernel's legacy interrupts, which it does not share. */
-const legacyLines = 16;
+const LEGACY_LINES = 16;
 
 interface Bound {
   readonly channel: EventChannel;
@@ -42,7 +42,7 @@ export class GuestLines {
     }
     const kernel = this.#hypervisor.domain(this.#domain);
     try {
-      const sharing = line < legacyLines ? 'exclusive' : 'shared';
+      const sharing = line < LEGACY_LINES ? 'exclusive' : 'shared';
       const channel = kernel.bindPirq(line, sharing, () => this.#interrupt(line));
       this.#bound.set(line, { channel, users: 1 });
       return undefined;

@@ -41,8 +41,8 @@ export interface AerRequest {
 export type AerHandler = (request: AerRequest) => number | 'silent';
 
 /** The front end tests its deadline only when a poll returns, and a poll lasts this long without an event. */
-const pollMilliseconds = 3000;
-const deadlineMilliseconds = 2000;
+const POLL_MS = 3000;
+const DEADLINE_MS = 2000;
 
 const FLAGS = Page.flags >> 2;
 /** The MSI-X list in the private copy, in halves. */
@@ -159,7 +159,7 @@ export class FrontRing {
     Atomics.or(this.#words, FLAGS, Flag.frontActive);
     this.#waiting = {
       entries: count,
-      deadline: this.#clock.now() + deadlineMilliseconds,
+      deadline: this.#clock.now() + DEADLINE_MS,
       resolve,
       reject,
     };
@@ -182,7 +182,7 @@ export class FrontRing {
 
   #armPoll(): void {
     this.#cancelPoll();
-    this.#cancelPoll = this.#clock.after(pollMilliseconds, () => {
+    this.#cancelPoll = this.#clock.after(POLL_MS, () => {
       if (this.#waiting) this.#poll(this.#waiting);
     });
   }

@@ -15,7 +15,7 @@ import { CapabilityId } from './image.ts';
 const nobody = new Set([0xffffffff, 0x00000000, 0x0000ffff, 0xffff0000]);
 
 /**
- * Looks for functions on one root bus: all 256 numbers are asked, as the stock front end does, or the first `numbers`.
+ * Looks for functions on one root bus: all 256 numbers are asked, as the stock front end does.
  *
  * @param known tells the functions that are there already; they are not touched
  */
@@ -23,10 +23,9 @@ export const scanRoot = async (
   config: GuestConfig,
   root: { readonly segment: number; readonly bus: number },
   known: (at: Place) => boolean,
-  numbers = 256,
 ): Promise<GuestDevice[]> => {
   const found: GuestDevice[] = [];
-  for (let devfn = 0; devfn < numbers; devfn += 1) {
+  for (let devfn = 0; devfn < 256; devfn += 1) {
     const at = { ...root, devfn };
     if (known(at)) continue;
     const ids = await config.read(at, 0x00, 4);

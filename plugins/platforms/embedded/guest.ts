@@ -17,8 +17,6 @@ export interface GuestOptions {
   readonly domain: number;
   /** `none`: the kernel finds the devices, no driver binds to them. Default `exercise`. */
   readonly driver?: 'exercise' | 'none';
-  /** How many function numbers of each bus the kernel asks, from 0; default 256, all, as the stock front end does. */
-  readonly numbers?: number;
   /** Answers error requests for devices that are there; default: can recover, recovered. */
   readonly aer?: AerHandler;
 }
@@ -241,7 +239,7 @@ class Guest implements IncludedGuest {
     this.#roots = await this.#readRoots();
     const found: GuestDevice[] = [];
     for (const root of this.#roots) {
-      found.push(...(await scanRoot(config, root, (at) => this.#devices.has(keyOf(at)), this.#options.numbers)));
+      found.push(...(await scanRoot(config, root, (at) => this.#devices.has(keyOf(at)))));
     }
     for (const device of found) this.#devices.set(keyOf(device), device);
     await this.#switch(XenbusState.connected);

@@ -9,7 +9,7 @@ import { CommandBit } from './behaviour.ts';
 import { CapabilityId, capabilitiesOf, type DeviceImage, noResources, put, u16, u32 } from './image.ts';
 
 /** The directory the host's functions are read from. */
-export const hostDirectory = '/sys/bus/pci/devices';
+export const HOST_DIRECTORY = '/sys/bus/pci/devices';
 
 const code = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
@@ -22,7 +22,7 @@ const code = (error: unknown): string | undefined => (error as NodeJS.ErrnoExcep
  * @returns an empty list on a host without PCI
  * @throws PcibackError `FILE_UNREADABLE`
  */
-export const hostDevices = async (directory: string = hostDirectory): Promise<DeviceImage[]> => {
+export const hostDevices = async (directory: string = HOST_DIRECTORY): Promise<DeviceImage[]> => {
   let names: string[];
   try {
     names = await readdir(directory);

@@ -10,7 +10,7 @@ import {
   type InterruptMapper,
 } from '../../../core/platform/index.ts';
 import { Channels, type DomainPorts, type LedgerChannel, type PirqPort } from './channels.ts';
-import { Grants, type LedgerMapping, pageBytes } from './grants.ts';
+import { Grants, type LedgerMapping, PAGE_BYTES } from './grants.ts';
 import { type Duties, Journal } from './journal.ts';
 import { type LineSharing, Lines } from './lines.ts';
 import { type HostFunction, type LedgerPirq, Pirqs } from './pirqs.ts';
@@ -183,7 +183,12 @@ export class Hypervisor {
     this.#journal.add(line);
   }
 
-  #bindPirq(ports: DomainPorts, domain: number, pirq: number, sharing: LineSharing, listener: () => void) {
+  #bindPirq(
+    { ports, domain }: Pick<DomainHandle, 'ports' | 'domain'>,
+    pirq: number,
+    sharing: LineSharing,
+    listener: () => void,
+  ) {
     if (!this.#pirqs.hasLine(domain, pirq)) {
       throw new HostError('bind_pirq', Errno.EINVAL, `PIRQ ${pirq} is no line of domain ${domain}`);
     }
@@ -210,10 +215,10 @@ export class Hypervisor {
       grants,
       ports,
       events: { bindInterdomain: (remote, port, listener) => ports.bindInterdomain(remote, port, listener) },
-      allocatePage: () => new SharedArrayBuffer(pageBytes),
+      allocatePage: () => new SharedArrayBuffer(PAGE_BYTES),
       grantAccess: (to, page) => this.#grants.grant(domain, to, page),
       endAccess: (reference) => this.#grants.end(domain, reference),
-      bindPirq: (pirq, sharing, listener) => this.#bindPirq(ports, domain, pirq, sharing, listener),
+      bindPirq: (pirq, sharing, listener) => this.#bindPirq({ ports, domain }, pirq, sharing, listener),
       release: () => {
         ports.closeAll();
         grants.unmapAll();

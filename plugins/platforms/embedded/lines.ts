@@ -64,7 +64,7 @@ export interface LineReport {
 }
 
 /** Interrupts after which a host looks how many of them nobody claimed; Linux has this number. */
-export const nobodyCaresAfter = 100_000;
+export const NOBODY_CARES_AFTER = 100_000;
 
 /**
  * Level-triggered lines: the interrupt controller, the hypervisor's delivery to domains, and the part of the host's
@@ -79,7 +79,7 @@ export class Lines implements LineInterrupts {
   readonly #lines = new Map<number, Line>();
 
   /** @param judgeAfter interrupts after which the host shuts a line off if hardly any was claimed */
-  constructor(journal: Journal, judgeAfter: number = nobodyCaresAfter) {
+  constructor(journal: Journal, judgeAfter: number = NOBODY_CARES_AFTER) {
     this.#journal = journal;
     this.#nobodyCaresAfter = judgeAfter;
   }

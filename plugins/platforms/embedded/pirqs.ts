@@ -33,7 +33,7 @@ interface Mapping extends LedgerPirq {
 }
 
 /** First PIRQ number for message-signalled interrupts: below are the lines. */
-const firstMessage = 256;
+const FIRST_MESSAGE = 256;
 
 /** PIRQ tables of all domains, assignment of functions, and the MSI rules. */
 export class Pirqs {
@@ -204,7 +204,7 @@ export class Pirqs {
 
   #map(call: string, domain: number, what: { kind: 'msi' | 'msix'; address: Bdf; entry?: number }): number {
     const table = this.#tableOf(domain);
-    let pirq = firstMessage;
+    let pirq = FIRST_MESSAGE;
     while (table.has(pirq)) pirq += 1;
     table.set(pirq, { domain, pirq, bdf: formatBdf(what.address), ...what });
     this.#journal.add(`${call} = ${pirq}`);

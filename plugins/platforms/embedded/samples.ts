@@ -54,7 +54,7 @@ const express = (at: number, spec: ExpressSpec) => (to: ImageBuilder) => {
 };
 
 /** FLReset in the device capabilities. */
-const functionReset = 0x10000000;
+const FUNCTION_RESET = 0x10000000;
 
 /** Advanced error reporting with the usual masks and severities. */
 const aer = (at: number) => (to: ImageBuilder) =>
@@ -145,7 +145,7 @@ const nvme = (address: Bdf): DeviceImage =>
     msi(0x50, 0x8a),
     express(0x70, {
       flags: 0x0002,
-      deviceCapabilities: 0x00008fc1 | functionReset,
+      deviceCapabilities: 0x00008fc1 | FUNCTION_RESET,
       deviceControl: 0x2810,
       linkCapabilities: 0x00437843,
       linkStatus: 0x1043,
@@ -220,7 +220,7 @@ const igb = (address: Bdf): DeviceImage =>
     msix(0x70, { vectors: 10, table: [3, 0], pending: [3, 0x2000] }),
     express(0xa0, {
       flags: 0x0002,
-      deviceCapabilities: 0x00008cc2 | functionReset,
+      deviceCapabilities: 0x00008cc2 | FUNCTION_RESET,
       deviceControl: 0x2810,
       linkCapabilities: 0x00436c41,
       linkStatus: 0x1041,
@@ -258,7 +258,7 @@ const igbVf = (address: Bdf, parent: Bdf): DeviceImage =>
     msix(0x70, { vectors: 3, table: [3, 0], pending: [3, 0x2000] }),
     express(0xa0, {
       flags: 0x0002,
-      deviceCapabilities: 0x00008cc2 | functionReset,
+      deviceCapabilities: 0x00008cc2 | FUNCTION_RESET,
       deviceControl: 0,
       linkCapabilities: 0x00436c41,
       linkStatus: 0,

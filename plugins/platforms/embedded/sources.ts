@@ -2,5 +2,5 @@
 
 /** Where devices come from: this host, a dump, the bundled samples. */
 export { parseDump, readDump } from './dump.ts';
-export { hostDevices, hostDirectory } from './host.ts';
+export { HOST_DIRECTORY, hostDevices } from './host.ts';
 export { type SampleName, sample, sampleNames, samples } from './samples.ts';

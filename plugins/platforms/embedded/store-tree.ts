@@ -11,10 +11,10 @@ export interface StoreNode {
   readonly children: Map<string, StoreNode>;
 }
 
-const pathLimit = 3072;
+const PATH_LIMIT = 3072;
 /** Most bytes of path and value that one message of the store's wire protocol carries. */
-const payloadLimit = 4096;
-const syntax = /^(?:\/|(?:\/[A-Za-z0-9\-_@:.]+)+)$/;
+const PAYLOAD_LIMIT = 4096;
+const SYNTAX = /^(?:\/|(?:\/[A-Za-z0-9\-_@:.]+)+)$/;
 
 /** Refuses an operation the way the store does, by error name. */
 export const refuse = (operation: string, path: string, error: string): never =>
@@ -22,11 +22,11 @@ export const refuse = (operation: string, path: string, error: string): never =>
 
 /** Checks an absolute path. */
 export const checkPath = (operation: string, path: string): void => {
-  if (path.length > pathLimit || !syntax.test(path)) refuse(operation, path, 'EINVAL');
+  if (path.length > PATH_LIMIT || !SYNTAX.test(path)) refuse(operation, path, 'EINVAL');
 };
 
 export const checkValue = (path: string, value: string): void => {
-  if (path.length + 1 + Buffer.byteLength(value) > payloadLimit) refuse('write', path, 'E2BIG');
+  if (path.length + 1 + Buffer.byteLength(value) > PAYLOAD_LIMIT) refuse('write', path, 'E2BIG');
 };
 
 const namesOf = (path: string): string[] => (path === '/' ? [] : path.slice(1).split('/'));

@@ -39,7 +39,7 @@ interface Watch {
 }
 
 /** Retries of one transaction before it is taken for a live lock. */
-const retryLimit = 1000;
+const RETRY_LIMIT = 1000;
 
 /** The watches of the store; delivery is one macrotask for all that is due. */
 class Watches {
@@ -198,7 +198,7 @@ class Connection implements StoreConnection {
   }
 
   async transaction<T>(work: (view: StoreView) => Promise<T>): Promise<T> {
-    for (let attempt = 0; attempt < retryLimit; attempt += 1) {
+    for (let attempt = 0; attempt < RETRY_LIMIT; attempt += 1) {
       this.#alive();
       const view = new TransactionView(
         this.#tree,

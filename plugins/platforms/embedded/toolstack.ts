@@ -30,7 +30,7 @@ export interface Toolstack {
 }
 
 /** How long libxl waits for the back end, milliseconds. */
-const patience = 10_000;
+const PATIENCE_MS = 10_000;
 
 const backOf = (domain: number): string => `/local/domain/0/backend/pci/${domain}/0`;
 const frontOf = (domain: number): string => `/local/domain/${domain}/device/pci/0`;
@@ -237,7 +237,7 @@ class EmbeddedToolstack implements Toolstack {
         done();
       }
     };
-    const cancel = this.#parties.clock.after(patience, done);
+    const cancel = this.#parties.clock.after(PATIENCE_MS, done);
     const watch = await this.#store.watch(path, () => void look());
     await over;
     cancel();

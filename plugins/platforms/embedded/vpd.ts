@@ -11,7 +11,7 @@ export interface Vpd {
 }
 
 /** Flag F: 1 after a read transfer, 0 after a write transfer. */
-const flag = 0x8000;
+const FLAG = 0x8000;
 
 /**
  * Makes the window.
@@ -29,7 +29,7 @@ export const createVpd = (config: Uint8Array, at: number, content: Uint8Array): 
       const register = u16(config, at + 2);
       const address = register & 0x7ffc;
       const inside = address + 4 <= memory.length;
-      if (register & flag) {
+      if (register & FLAG) {
         if (inside) put(memory, address, 4, u32(config, at + 4));
       } else put(config, at + 4, 4, inside ? u32(memory, address) : 0);
       flips = true;
@@ -37,7 +37,7 @@ export const createVpd = (config: Uint8Array, at: number, content: Uint8Array): 
     afterRead: (offset, size) => {
       if (!flips || offset > at + 3 || offset + size <= at + 2) return;
       flips = false;
-      put(config, at + 2, 2, u16(config, at + 2) ^ flag);
+      put(config, at + 2, 2, u16(config, at + 2) ^ FLAG);
     },
   };
 };

@@ -17,7 +17,7 @@ export interface XenDomains extends DomainControl {
 }
 
 /** SHUTDOWN_crash. Source: Xen public header sched.h. */
-const crash = 3;
+const SHUTDOWN_CRASH = 3;
 
 /**
  * Pausing and ending of guests over libxenctrl. These calls belong to one release of Xen: a library that lacks them
@@ -46,7 +46,7 @@ export const createDomains = (native: NativeLoader, controlNames: readonly strin
     // As after a crash of its kernel: the toolstack does what `on_crash` in the guest's configuration says.
     destroy(domain) {
       const call = 'xc_domain_shutdown';
-      checked(native, call, control.xc_domain_shutdown(open(call), domain, crash), `domain ${domain}`);
+      checked(native, call, control.xc_domain_shutdown(open(call), domain, SHUTDOWN_CRASH), `domain ${domain}`);
     },
     close() {
       closed = true;

@@ -25,7 +25,7 @@ export interface ReaderTerms {
   readonly wakePort: number;
   /** An event of this port was read. The channel is masked now. */
   readonly deliver: (port: number) => void;
-  /** The device's queue had overflowed: empties it, and finds out whose events were lost. */
+  /** The device's queue had overflowed: empties it, and has every channel looked at, because events of any may be lost. */
   readonly overflowed: () => void;
   /** The reader has ended although nobody told it to. */
   readonly failed: (error: Error) => void;
@@ -43,7 +43,7 @@ export interface EventReader {
 
 const readDevice: ReadEvents = (fd, into, done) => read(fd, into, 0, into.length, null, done);
 
-/** Waits inside a system call on a thread of the pool and delivers on this one. */
+/** Waits for events inside a system call, on a thread of Node's pool, and delivers them on this thread. */
 export const poolReader = (
   { fd, deliver, overflowed, failed, wake }: ReaderTerms,
   read: ReadEvents = readDevice,

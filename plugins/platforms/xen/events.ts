@@ -35,9 +35,9 @@ const libc = library({
 /**
  * Event channels over libxenevtchn: one handle, one reader for all channels.
  *
- * The reader waits inside a system call on a pool thread. Only an event ends that, so the handle is bound to itself by
- * a channel that is notified when the reader has to stop: at `close`, and at the end of the process, which would hang
- * otherwise.
+ * The reader waits inside a system call, on a thread of the pool or of its own. Only an event ends that. So the handle has
+ * a channel to itself, which is notified when the reader has to stop: at `close`, and at the end of the process, which would
+ * wait for the reader for ever otherwise.
  *
  * A port number is used again after a channel is closed. An event of the old channel that was read but not yet
  * delivered can then reach the new one as one event too many; that is harmless, a lost one would not be.
@@ -68,7 +68,7 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
   };
 
   const deliver = (channel: Bound): void => {
-    // In a turn of its own: what one guest's listener throws must not keep the events of the others from them.
+    // Each listener runs by itself: if one throws, the events of other guests are delivered all the same.
     queueMicrotask(() => {
       if (channel.open) channel.listener();
     });
@@ -94,7 +94,7 @@ export const createEvents = (native: NativeLoader, options: EventOptions): XenEv
     },
     wake,
   });
-  // The end of the process would wait for the read that waits.
+  // The end of the process waits for the reader, which waits for an event.
   const endReader = (): void => reader.stop();
 
   process.on('exit', endReader);

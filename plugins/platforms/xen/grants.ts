@@ -10,9 +10,9 @@ export interface XenGrants extends GrantTable {
   close(): void;
 }
 
-const pageSize = 4096;
+const PAGE_BYTES = 4096;
 /** PROT_READ | PROT_WRITE of mmap. */
-const readWrite = 3;
+const READ_WRITE = 3;
 
 /**
  * Takes the memory away from every view of it, where the engine can (Node 22 and later): a late access then fails as an
@@ -40,14 +40,14 @@ export const createGrants = (native: NativeLoader): XenGrants => {
     map(domain, reference) {
       if (closed) throw new HostError('map of a grant', Errno.ENODEV, 'the platform is closed');
       const detail = `domain ${domain}, reference ${reference}`;
-      const address = library.xengnttab_map_grant_ref(handle, domain, reference, readWrite);
+      const address = library.xengnttab_map_grant_ref(handle, domain, reference, READ_WRITE);
       if (address === null) throw new HostError('xengnttab_map_grant_ref', native.errno(), detail);
       const unmap = (): void => {
         checked(native, 'xengnttab_unmap', library.xengnttab_unmap(handle, address, 1), detail);
       };
       let memory: ArrayBuffer;
       try {
-        memory = native.view(address, pageSize);
+        memory = native.view(address, PAGE_BYTES);
       } catch (error) {
         unmap();
         throw error;

@@ -18,7 +18,7 @@ export interface Holder {
   take(address: Bdf): Promise<() => Promise<void>>;
 }
 
-const stubModule = 'pciback';
+const STUB_MODULE = 'pciback';
 const nothing = async (): Promise<void> => undefined;
 const isBridge = (code: number): boolean => code >>> 16 === 0x06;
 
@@ -28,10 +28,10 @@ const isBridge = (code: number): boolean => code >>> 16 === 0x06;
  */
 export const kernelStubHolder = (sysfs: string): Holder => ({
   describe: (driver) =>
-    driver === stubModule ? { holder: 'seizable', seizable: true } : { holder: driver ?? 'free', seizable: false },
+    driver === STUB_MODULE ? { holder: 'seizable', seizable: true } : { holder: driver ?? 'free', seizable: false },
   async take(address) {
     const bdf = formatBdf(address);
-    if ((await linkName(`${sysfs}/bus/pci/drivers/${stubModule}/${bdf}`)) !== undefined) return nothing;
+    if ((await linkName(`${sysfs}/bus/pci/drivers/${STUB_MODULE}/${bdf}`)) !== undefined) return nothing;
     const driver = await linkName(`${functionFolder(sysfs, address)}/driver`);
     return fail('DEVICE_NOT_SEIZABLE', {
       bdf,
@@ -93,14 +93,14 @@ export const pciStubHolder = (sysfs: string, write: WriteAttribute): Holder => {
   return {
     describe(driver, code) {
       if (driver === stub) return { holder: 'seizable', seizable: true };
-      return { holder: driver ?? 'free', seizable: driver !== stubModule && !isBridge(code) };
+      return { holder: driver ?? 'free', seizable: driver !== STUB_MODULE && !isBridge(code) };
     },
     async take(address) {
       const bdf = formatBdf(address);
       const driver = await linkName(`${functionFolder(sysfs, address)}/driver`);
       // Held like this when it was found, for example by a process before this one: left like this too.
       if (driver === stub) return nothing;
-      if (driver === stubModule) {
+      if (driver === STUB_MODULE) {
         return fail('DEVICE_NOT_SEIZABLE', {
           bdf,
           holder: 'the kernel module xen-pciback',

@@ -33,30 +33,30 @@ export interface InterruptOptions {
 }
 
 /** `physdev_op`, and its commands that no library function makes. Source: Xen public header physdev.h. */
-const physdevOp = 33;
-const irqStatusQuery = 5n;
-const prepareMsix = 30n;
-const releaseMsix = 31n;
+const PHYSDEV_OP = 33;
+const IRQ_STATUS_QUERY = 5n;
+const PREPARE_MSIX = 30n;
+const RELEASE_MSIX = 31n;
 
 /** `flags` of irq_status_query: bound by several domains (1: needs an EOI). */
-const sharedFlag = 2;
+const SHARED = 2;
 
-const statusRegister = 0x06;
-const hasCapabilities = 0x10;
-const firstCapability = 0x34;
-const msixCapability = 0x11;
+const STATUS = 0x06;
+const HAS_CAPABILITIES = 0x10;
+const FIRST_CAPABILITY = 0x34;
+const MSIX_CAPABILITY = 0x11;
 /** As many as fit between the header and the end of 256 bytes; a longer list is a loop. */
-const mostCapabilities = 48;
+const MOST_CAPABILITIES = 48;
 
 /** Looks in config space itself, because a mistake here costs the whole host. */
 export const hasMsix = (device: PciFunction): boolean => {
-  if ((device.readConfig(statusRegister, 2) & hasCapabilities) === 0) return false;
-  let offset = device.readConfig(firstCapability, 1) & 0xfc;
-  for (let hops = 0; hops < mostCapabilities && offset >= 0x40; hops++) {
+  if ((device.readConfig(STATUS, 2) & HAS_CAPABILITIES) === 0) return false;
+  let offset = device.readConfig(FIRST_CAPABILITY, 1) & 0xfc;
+  for (let hops = 0; hops < MOST_CAPABILITIES && offset >= 0x40; hops++) {
     const id = device.readConfig(offset, 1);
     // A function that does not answer reads as ones.
     if (id === 0xff) return false;
-    if (id === msixCapability) return true;
+    if (id === MSIX_CAPABILITY) return true;
     offset = device.readConfig(offset + 1, 1) & 0xfc;
   }
   return false;
@@ -127,12 +127,12 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
     memory.setUint16(0, segmentOf(bdf), true);
     memory.setUint8(2, busOf(bdf));
     memory.setUint8(3, devfnOf(bdf));
-    checked(native, name, calls.xencall2(handle, physdevOp, command, argument), formatBdf(bdf));
+    checked(native, name, calls.xencall2(handle, PHYSDEV_OP, command, argument), formatBdf(bdf));
   };
 
   return {
-    prepareMsix: (device) => tellOfTable('PHYSDEVOP_prepare_msix', prepareMsix, device),
-    releaseMsix: (device) => tellOfTable('PHYSDEVOP_release_msix', releaseMsix, device),
+    prepareMsix: (device) => tellOfTable('PHYSDEVOP_prepare_msix', PREPARE_MSIX, device),
+    releaseMsix: (device) => tellOfTable('PHYSDEVOP_release_msix', RELEASE_MSIX, device),
     mapMsi: (domain, device) => map(domain, device, 0, 0n),
     mapMsix(domain, device, entry, tableBase) {
       // A base of 0 would be taken for MSI.
@@ -156,8 +156,8 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
       // In: 0: u32 irq; out: 4: u32 flags.
       memory.setUint32(0, asked, true);
       memory.setUint32(4, 0, true);
-      checked(native, call, calls.xencall2(handle, physdevOp, irqStatusQuery, argument), `PIRQ ${asked}`);
-      return (memory.getUint32(4, true) & sharedFlag) !== 0;
+      checked(native, call, calls.xencall2(handle, PHYSDEV_OP, IRQ_STATUS_QUERY, argument), `PIRQ ${asked}`);
+      return (memory.getUint32(4, true) & SHARED) !== 0;
     },
     close() {
       if (closed) return;

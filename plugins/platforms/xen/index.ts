@@ -4,9 +4,17 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { fail } from '../../../core/errors/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
-import type { Clock, NativeLoader, PciListing, Platform } from '../../../core/platform/index.ts';
-import { USUAL_WAKE, type WatchPolicy } from '../../../core/platform/watch.ts';
-import type { Lane } from '../../lane/index.ts';
+import {
+  type Answerer,
+  type AnswererFactory,
+  type Clock,
+  type NativeLoader,
+  type PciListing,
+  type Platform,
+  USUAL_WAKE_MS,
+  type WatchPolicy,
+} from '../../../core/platform/index.ts';
+import { startAnsweringReader } from './answering-reader.ts';
 import { createConfigPages } from './config-pages.ts';
 import { createDomains } from './domains.ts';
 import { createErrors } from './errors.ts';
@@ -15,7 +23,6 @@ import { createEvents } from './events.ts';
 import { createGrants } from './grants.ts';
 import { kernelStubHolder, pciStubHolder } from './holders.ts';
 import { createInterrupts } from './hypercalls.ts';
-import { startLane } from './lane-reader.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
@@ -46,8 +53,8 @@ export interface XenPlatformOptions {
   readonly store?: StoreAddresses;
   /** How long pages are looked at for the next request; never if not given. */
   readonly watch?: WatchPolicy;
-  /** Whether a thread of its own answers what needs no code. */
-  readonly lane?: boolean;
+  /** Starts a thread of its own that answers what needs no code of a plugin. Missing: the control thread answers everything. */
+  readonly answerer?: AnswererFactory;
   /** Whether the threads that guests wait for go before other programs of the host. */
   readonly precedence?: boolean;
   /** Whether config space is read from its page where it can be mapped. */
@@ -99,8 +106,11 @@ const askDomain = async (device: string): Promise<number> => {
   }
 };
 
-/** What a wake-up costs here, as the lane has measured it. */
-const wakeMsOf = (lane: Lane | undefined) => (): number => lane?.report().wakeMs || USUAL_WAKE;
+/** Every answer is followed by sleep. */
+const never: WatchPolicy = { longest: 0, wakeUps: 0, shortest: 0, patience: 0 };
+
+/** What a wake-up costs here, as the answering thread has measured it. */
+const wakeMsOf = (answerer: Answerer | undefined) => (): number => answerer?.report().wakeMs || USUAL_WAKE_MS;
 
 /** A look changes nothing. */
 const refuseToWrite = async (path: string): Promise<never> => {
@@ -169,22 +179,22 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
     const pageOptions = { sysfsRoot, log, ...(options.iomem === undefined ? {} : { iomem: options.iomem }) };
     const pages = options.configPages === true ? keep(createConfigPages(native, pageOptions)) : undefined;
-    // Before the events, so that it is closed after them: the lane reads files and pages until it has ended.
+    // Before the events, so that it is closed after them: the answering thread reads files and pages until it has ended.
     const pci = keep(createSysfsBus(sysfsRoot, holder, write, pages));
     let deaf: (error: Error) => void = () => undefined;
     const failed = new Promise<Error>((resolve) => {
       deaf = resolve;
     });
-    let lane: Lane | undefined;
+    let answerer: Answerer | undefined;
     const events = keep(
       createEvents(native, {
         domain,
         onFailure: (error) => deaf(error),
         reader: (terms) => {
-          const never: WatchPolicy = { longest: 0, wakeUps: 0, shortest: 0, patience: 0 };
-          const laneOptions = { policy: options.watch ?? never, usualNice: precedence?.usual };
-          const started = options.lane === true ? startLane(terms, native, laneOptions) : undefined;
-          lane = started?.lane;
+          const usualNice = precedence?.usual;
+          const { answerer: start, watch: policy = never } = options;
+          const started = start && startAnsweringReader(terms, native, { start, policy, usualNice });
+          answerer = started?.answerer;
           return started ?? poolReader(terms);
         },
       }),
@@ -203,8 +213,8 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       clock,
       errors,
       domains,
-      ...(options.watch === undefined ? {} : { watch: { policy: options.watch, wakeMs: wakeMsOf(lane) } }),
-      ...(lane === undefined ? {} : { answerer: lane }),
+      ...(options.watch === undefined ? {} : { watch: { policy: options.watch, wakeMs: wakeMsOf(answerer) } }),
+      ...(answerer === undefined ? {} : { answerer }),
       failed,
       close: closeAll,
     };

@@ -124,7 +124,7 @@ export const controlNames = (running?: string, folders: readonly string[] = libr
   return [...new Set([...preferred, ...found, 'libxenctrl.so'])];
 };
 
-const controlPackage = 'libxenmisc4.17 (or the one of your Xen release)';
+const CONTROL_PACKAGE = 'libxenmisc4.17 (or the one of your Xen release)';
 const controlHandle = {
   xc_interface_open: ['pointer', ['pointer', 'pointer', 'uint32']],
   xc_interface_close: ['int', ['pointer']],
@@ -134,7 +134,7 @@ const controlHandle = {
 export const libxenctrl = (names: readonly string[]) =>
   library({
     names,
-    package: controlPackage,
+    package: CONTROL_PACKAGE,
     functions: {
       ...controlHandle,
       /** handle, domain, index, PIRQ (int, in and out), devfn, segment << 16 | bus, entry, table base (0: MSI). */
@@ -150,7 +150,7 @@ export const libxenctrl = (names: readonly string[]) =>
 export const libxenctrlToolstack = (names: readonly string[]) =>
   library({
     names,
-    package: controlPackage,
+    package: CONTROL_PACKAGE,
     functions: {
       ...controlHandle,
       /** handle, domain, GSI, PIRQ (int, in and out; negative on entry: the GSI's number is used). */
@@ -171,7 +171,7 @@ export const libxenctrlToolstack = (names: readonly string[]) =>
 export const libxenctrlDomains = (names: readonly string[]) =>
   library({
     names,
-    package: controlPackage,
+    package: CONTROL_PACKAGE,
     functions: {
       ...controlHandle,
       xc_domain_pause: ['int', ['pointer', 'uint32']],

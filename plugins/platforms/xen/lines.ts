@@ -7,7 +7,7 @@ import { functionFolder, hostError, isMissing, readNumber } from './sysfs-files.
 import { usableLine } from './sysfs-function.ts';
 
 /** Names under which pass-through itself takes a line, in the kernel's back end: those acknowledge what a guest causes. */
-const passThrough = /^xen-pciback\[/;
+const PASS_THROUGH = /^xen-pciback\[/;
 
 /**
  * Names of the drivers that have a handler on a line, from `/sys/kernel/irq/<n>/actions`: names with commas between.
@@ -29,7 +29,7 @@ export const lineUsers = (sysfs: string, line: number): string[] => {
   return text
     .split(',')
     .map((name) => name.trim())
-    .filter((name) => name !== '' && name !== '(null)' && !passThrough.test(name));
+    .filter((name) => name !== '' && name !== '(null)' && !PASS_THROUGH.test(name));
 };
 
 /** Without the folder, a line that is not listed says nothing. */

@@ -3,7 +3,7 @@
 import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.ts';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
-const create: PlatformFactory = async ({ native, watch, log, options }) => {
+const create: PlatformFactory = async ({ native, answerer, watch, log, options }) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
   const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
   const { lane, configPages, precedence } = options;
@@ -12,7 +12,7 @@ const create: PlatformFactory = async ({ native, watch, log, options }) => {
     mode,
     log,
     watch,
-    lane: lane !== false,
+    ...(lane === false || answerer === undefined ? {} : { answerer }),
     configPages: configPages !== false,
     precedence: precedence !== false,
   });

@@ -47,9 +47,9 @@ export const takePrecedence = (log: Logger, nice: NiceValues = ofThisThread): Pr
 };
 
 /**
- * What the lane's thread does to go first and to stop that.
+ * How an answering thread takes precedence over other programs, and gives it up.
  *
- * @param usual the nice value without precedence: not this thread's own, which it has from the control thread
+ * @param usual the nice value without precedence. Not that of the thread when it starts: it began with the control thread's
  */
 export const hurryFrom =
   (usual: number, nice: NiceValues = ofThisThread) =>
@@ -58,7 +58,7 @@ export const hurryFrom =
       nice.set(pace === 'urgent' ? PRIORITY_HIGHEST : usual);
       return true;
     } catch {
-      // Not allowed here, which the lane reports: guests wait as long as other programs do.
+      // The host does not allow it. The thread reports that; guests wait as long as other programs do.
       return false;
     }
   };

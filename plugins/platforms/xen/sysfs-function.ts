@@ -25,13 +25,13 @@ import {
 } from './sysfs-files.ts';
 
 /** BARs 0..5 and the ROM: the first lines of `resource`; what follows are bridge windows or BARs of virtual functions. */
-const resourceCount = 7;
+const RESOURCES = 7;
 const none: PciResource = { start: 0n, size: 0n, flags: 0 };
 
 /** Reads the text of a `resource` file: one line `start end flags` in hexadecimal, end inclusive. */
 export const parseResources = (text: string): PciResource[] => {
-  const lines = text.split('\n').slice(0, resourceCount);
-  return Array.from({ length: resourceCount }, (_, index) => {
+  const lines = text.split('\n').slice(0, RESOURCES);
+  return Array.from({ length: RESOURCES }, (_, index) => {
     const match = /^(0x[0-9a-f]+) (0x[0-9a-f]+) (0x[0-9a-f]+)$/i.exec(lines[index]?.trim() ?? '');
     if (match === null) return none;
     const [start, end, flags] = match.slice(1).map(BigInt);

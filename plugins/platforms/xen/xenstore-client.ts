@@ -11,8 +11,8 @@ import {
   type Frame,
   FrameDecoder,
   isStoreError,
+  MAX_PATH,
   MessageType,
-  maxPath,
   splitStrings,
   strings,
 } from './xenstore-wire.ts';
@@ -50,7 +50,7 @@ interface Request {
 }
 
 /** A transaction is started again this often before its caller is told. */
-const maxAttempts = 64;
+const MAX_ATTEMPTS = 64;
 const letters = { none: 'n', read: 'r', write: 'w', both: 'b' } as const;
 
 const refused = (request: Pick<Request, 'operation' | 'path'>, error: string): PcibackError =>
@@ -115,7 +115,7 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
 
   const request = (asked: Request): Promise<Uint8Array> => {
     if (asked.path.includes('\0') || asked.path === '') return Promise.reject(refused(asked, 'EINVAL'));
-    if (Buffer.byteLength(asked.path) > maxPath || asked.payload.length > transport.maxPayload) {
+    if (Buffer.byteLength(asked.path) > MAX_PATH || asked.payload.length > transport.maxPayload) {
       return Promise.reject(refused(asked, 'E2BIG'));
     }
     if (!transport.oneAtATime) return exchange(asked);
@@ -186,7 +186,7 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
   });
 
   const listInParts = async (path: string, transaction: number): Promise<string[]> => {
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let generation: string | undefined;
       let offset = 0;
       const names: string[] = [];
@@ -204,7 +204,7 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
         if (found.length === 0 || part.length > found.length) return names;
       }
     }
-    throw refused({ operation: 'list', path }, `changing all the time, given up after ${maxAttempts} attempts`);
+    throw refused({ operation: 'list', path }, `changing all the time, given up after ${MAX_ATTEMPTS} attempts`);
   };
 
   const viewOf = (transaction: number, check: () => void): StoreView => {
@@ -284,8 +284,8 @@ export const createXenstoreClient = (transport: StoreTransport): XenstoreClient 
           return await attempt(work);
         } catch (error) {
           if (!isRefusal(error, 'EAGAIN')) throw error;
-          if (attempts === maxAttempts) {
-            throw refused({ operation: 'transaction', path: '/' }, `EAGAIN, ${maxAttempts} times in a row`);
+          if (attempts === MAX_ATTEMPTS) {
+            throw refused({ operation: 'transaction', path: '/' }, `EAGAIN, ${MAX_ATTEMPTS} times in a row`);
           }
           // Two writers that collided must not collide again in step.
           await pause(Math.random() * Math.min(2 ** attempts, 64));

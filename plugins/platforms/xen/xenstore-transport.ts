@@ -3,7 +3,7 @@
 import { close as closeFd, open as openFd, read as readFd, write as writeFd, writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describeError } from '../../../core/errors/index.ts';
-import { encodeFrame, headerSize, MessageType, maxPayload, strings } from './xenstore-wire.ts';
+import { encodeFrame, HEADER_BYTES, MAX_PAYLOAD, MessageType, strings } from './xenstore-wire.ts';
 
 /** Who wants to hear of what arrives. */
 export interface TransportListener {
@@ -32,7 +32,7 @@ const socketTransport = (address: string, socket: Socket): StoreTransport => {
   let closed = false;
   return {
     address,
-    maxPayload,
+    maxPayload: MAX_PAYLOAD,
     oneAtATime: false,
     listen(listener) {
       let failure: string | undefined;
@@ -121,7 +121,7 @@ export const deviceTransport = (address: string, file: DeviceFile): StoreTranspo
   let writing: Promise<void> = Promise.resolve();
 
   const readAll = async (listener: TransportListener): Promise<void> => {
-    const chunk = Buffer.alloc(headerSize + maxPayload);
+    const chunk = Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD);
     try {
       while (!closed) {
         const count = await file.read(chunk);
@@ -138,7 +138,7 @@ export const deviceTransport = (address: string, file: DeviceFile): StoreTranspo
   return {
     address,
     // The device takes a message of 4096 bytes with its header.
-    maxPayload: maxPayload - headerSize,
+    maxPayload: MAX_PAYLOAD - HEADER_BYTES,
     oneAtATime: true,
     listen(listener) {
       process.on('exit', wakeAtExit);

@@ -17,13 +17,13 @@ export const MessageType = {
 } as const;
 
 /** Highest type that a server may send; a larger number means that the stream is out of step. */
-export const maxMessageType = 26;
+export const MAX_MESSAGE_TYPE = 26;
 /** Bytes in front of every payload: type, request id, transaction id, length; each a u32 in native order (little-endian wherever Xen and Node run). */
-export const headerSize = 16;
+export const HEADER_BYTES = 16;
 /** Largest payload in both directions. The server ends the connection of a sender that exceeds it. */
-export const maxPayload = 4096;
+export const MAX_PAYLOAD = 4096;
 /** Longest absolute path, in bytes. */
-export const maxPath = 3072;
+export const MAX_PATH = 3072;
 
 /** One message. */
 export interface Frame {
@@ -35,12 +35,12 @@ export interface Frame {
 
 /** Turns a message into the bytes on the wire. */
 export const encodeFrame = (frame: Frame): Buffer => {
-  const bytes = Buffer.alloc(headerSize + frame.payload.length);
+  const bytes = Buffer.alloc(HEADER_BYTES + frame.payload.length);
   bytes.writeUInt32LE(frame.type, 0);
   bytes.writeUInt32LE(frame.request, 4);
   bytes.writeUInt32LE(frame.transaction, 8);
   bytes.writeUInt32LE(frame.payload.length, 12);
-  bytes.set(frame.payload, headerSize);
+  bytes.set(frame.payload, HEADER_BYTES);
   return bytes;
 };
 
@@ -61,19 +61,19 @@ export class FrameDecoder {
   push(chunk: Uint8Array): Frame[] {
     let bytes = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
     const frames: Frame[] = [];
-    while (bytes.length >= headerSize) {
+    while (bytes.length >= HEADER_BYTES) {
       const type = bytes.readUInt32LE(0);
       const length = bytes.readUInt32LE(12);
-      if (type > maxMessageType) throw new WireError(`message type ${type}`);
-      if (length > maxPayload) throw new WireError(`payload of ${length} bytes, at most ${maxPayload} are allowed`);
-      if (bytes.length < headerSize + length) break;
+      if (type > MAX_MESSAGE_TYPE) throw new WireError(`message type ${type}`);
+      if (length > MAX_PAYLOAD) throw new WireError(`payload of ${length} bytes, at most ${MAX_PAYLOAD} are allowed`);
+      if (bytes.length < HEADER_BYTES + length) break;
       frames.push({
         type,
         request: bytes.readUInt32LE(4),
         transaction: bytes.readUInt32LE(8),
-        payload: bytes.subarray(headerSize, headerSize + length),
+        payload: bytes.subarray(HEADER_BYTES, HEADER_BYTES + length),
       });
-      bytes = bytes.subarray(headerSize + length);
+      bytes = bytes.subarray(HEADER_BYTES + length);
     }
     this.#rest = bytes;
     return frames;

@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { built, DIST } from '../package-under-test.mjs';
 import { percentiles } from './round-trips.mjs';
 
-const { Lane, Refusals } = await built('plugins/lane/index.js');
+const { Lane } = await built('plugins/lane/lane.js');
+const { Refusals } = await built('core/space/refusals.js');
 const { Connection } = await built('core/xenbus/connection.js');
 const { Dispatcher } = await built('core/dispatcher/index.js');
 const { compileSpace } = await built('core/space/compile.js');
@@ -48,7 +49,7 @@ export const startLane = async (mode) => {
   const space = deviceSpace();
   const dispatcher = new Dispatcher({ lookup: () => unexpected('a request') }, unexpected);
   const lane = new Lane({
-    module: pathToFileURL(join(DIST, 'test/kit/threads/lane-thread.js')),
+    bell: pathToFileURL(join(DIST, 'test/kit/threads/shared-bell.js')),
     own: events.memory,
     policy: policies[mode],
     ring: () => events.ring(),
@@ -61,11 +62,16 @@ export const startLane = async (mode) => {
     clock: createManualClock(),
     grants: { map: () => ({ memory: page, reference: page, unmap: () => undefined }) },
     events: { bindInterdomain: () => events.channel(PORT) },
-    lane,
+    answerer: lane,
   };
   const refusals = new Refusals().memory;
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
-    if (new Refusals(refusals).any) unexpected('a refused write');
+  const connection = new Connection(platform, {
+    domain: 1,
+    keys: { grantReference: 1, eventChannel: 1 },
+    dispatcher,
+    leftWork: () => {
+      if (new Refusals(refusals).any) unexpected('a refused write');
+    },
   });
   connection.show(() => ({
     addresses: Int32Array.of(0),

@@ -212,7 +212,7 @@ describe('the AER half', () => {
     expect(ring.understandsAer).toBe(false);
     Atomics.or(front.flags, 0, Flag.aerHandler);
     expect(ring.understandsAer).toBe(true);
-    ring.requestAer(Command.aerDetected, 2, 0, 1, 8);
+    ring.requestAer({ command: Command.aerDetected, state: 2, segment: 0, bus: 1, devfn: 8 });
     expect(ring.aerPending).toBe(true);
     const read = (offset: number) => front.view.getInt32(offset, true);
     expect([552, 556, 560, 564, 568].map(read)).toEqual([6, 2, 0, 1, 8]);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { EventChannel } from '../../../core/platform/index.ts';
-import type { PageReference } from '../../../core/platform/memory.ts';
-import type { Bell } from '../../../plugins/lane/index.ts';
+import type { Bell, BellModule, EventChannel, PageReference } from '../../../core/platform/index.ts';
 
 /** Word 0 counts rings and events; then four words for each port. */
 const RUNG = 0;
@@ -112,3 +110,6 @@ export class SharedEvents {
     };
   }
 }
+
+/** Makes the bell of a lane whose guests are threads of this process. @param own the memory of the events */
+export const makeBell: BellModule['makeBell'] = (own) => new SharedEvents(own as SharedArrayBuffer).bell();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { expect, it } from 'vitest';
+import type { Bell } from '../../../core/platform/index.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
-import { type Bell, LaneLoop } from '../../../plugins/lane/loop.ts';
-import { LaneCount, type LaneMessage, LaneWord, Owner, SeatWord } from '../../../plugins/lane/shared.ts';
+import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
+import { LaneCount, type LaneMessage, LaneWord, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';
 import { deviceView } from './world.ts';
 
 /** Milliseconds that a look at the clock takes here, and the longest watch. */
@@ -45,7 +46,7 @@ const guests = (count: number, shortest = 0) => {
       return state.now;
     },
   });
-  loop.pace.looks = 1;
+  loop.clock.looksPerSync = 1;
   const say = (message: LaneMessage): void => {
     messages.push(message);
     Atomics.add(new Int32Array(words), LaneWord.inbox, 1);

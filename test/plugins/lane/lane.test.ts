@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LaneWord, Owner, SeatWord } from '../../../plugins/lane/shared.ts';
+import { LaneWord, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';
 import { deviceView, laneWorld } from './world.ts';
 
 const events = (trace: readonly string[], what: string): number => trace.filter((line) => line === what).length;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { Lane } from '../../../plugins/lane/index.ts';
-import { LaneWord, LEFT_WORK, Owner, SeatWord } from '../../../plugins/lane/shared.ts';
+import { Lane } from '../../../plugins/lane/lane.ts';
+import { LaneWord, LEFT_WORK, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';
 import { laneWorld, writableView } from './world.ts';
 
 const WATCHES = { longest: 100, wakeUps: 1e6, shortest: 50, patience: 3 };
@@ -152,17 +152,19 @@ describe('what a lane tells', () => {
 for (const one of ${JSON.stringify(messages)}) parentPort.postMessage(one);
 parentPort.postMessage('ready');`;
     const heard: string[] = [];
-    const lane = new Lane({
-      module: new URL(`data:text/javascript,${encodeURIComponent(text)}`),
+    const module = new URL(`data:text/javascript,${encodeURIComponent(text)}`);
+    const terms = {
+      bell: module,
       own: undefined,
       policy: WATCHES,
       ring: () => undefined,
-      deliver: (port) => heard.push(`deliver ${port}`),
+      deliver: (port: number) => heard.push(`deliver ${port}`),
       lost: () => heard.push('lost'),
-      failed: (error) => {
+      failed: (error: Error) => {
         throw error;
       },
-    });
+    };
+    const lane = new Lane(terms, module);
     lanes.push(lane);
     const channel = { port: PORT, notify: () => undefined, unmask: () => undefined, close: () => undefined };
     const seat = lane.seat(channel, new SharedArrayBuffer(4096), () => {

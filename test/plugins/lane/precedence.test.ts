@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { LaneWord } from '../../../plugins/lane/shared.ts';
+import { LaneWord } from '../../../plugins/lane/thread-protocol.ts';
 import { deviceView, laneWorld } from './world.ts';
 
 /** Watches through every gap that these guests leave. */

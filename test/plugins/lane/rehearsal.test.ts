@@ -2,10 +2,18 @@
 
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { describe, expect, it, vi } from 'vitest';
+import type { Bell } from '../../../core/platform/index.ts';
 import { Flag, Page, Status } from '../../../core/ring/layout.ts';
-import { type Bell, LaneLoop } from '../../../plugins/lane/loop.ts';
+import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
 import { rehearse, type Surroundings } from '../../../plugins/lane/rehearsal.ts';
-import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord, sharedNow } from '../../../plugins/lane/shared.ts';
+import {
+  LaneCount,
+  type LaneMessage,
+  LaneWord,
+  LEFT_WORK,
+  SeatWord,
+  sharedNow,
+} from '../../../plugins/lane/thread-protocol.ts';
 
 const PORT = 40;
 const FILE = 9;

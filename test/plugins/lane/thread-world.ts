@@ -10,21 +10,13 @@ import type { Refusal } from '../../../core/space/refusal.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
 import { endpointHeader } from '../../../plugins/fields/header.ts';
-import { Lane } from '../../../plugins/lane/index.ts';
+import { Lane } from '../../../plugins/lane/lane.ts';
 import { realClock } from '../../../plugins/platforms/embedded/clock.ts';
 import { FakeDevice, FakeFunction } from '../../kit/index.ts';
 import { SharedEvents } from '../../kit/threads/shared-bell.ts';
+import { sourceModule } from '../../kit/threads/source-module.ts';
 
 const PORT = 3;
-
-/** A thread that runs a source file: Node 20 itself runs no TypeScript. */
-export const source = (file: string): URL => {
-  const jiti = import.meta.resolve('jiti');
-  const path = new URL(file, import.meta.url).pathname;
-  const code = `import { createJiti } from ${JSON.stringify(jiti)};
-await createJiti(${JSON.stringify(import.meta.url)}).import(${JSON.stringify(path)});`;
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
-};
 
 export const policies: Readonly<Record<'adaptive' | 'never', WatchPolicy>> = {
   adaptive: { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
@@ -80,8 +72,8 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
   const page = new SharedArrayBuffer(4096);
   const events = new SharedEvents();
   let listener: () => void = () => undefined;
-  const lane = new Lane({
-    module: source('../../kit/threads/lane-thread.ts'),
+  const terms = {
+    bell: new URL('../../kit/threads/shared-bell.ts', import.meta.url),
     own: events.memory,
     policy,
     ring: () => ring(events),
@@ -90,10 +82,11 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
       listener();
     },
     lost: () => undefined,
-    failed: (error) => {
+    failed: (error: Error) => {
       throw error;
     },
-  });
+  };
+  const lane = new Lane(terms, sourceModule(new URL('../../../plugins/lane/thread.ts', import.meta.url)));
   onTestFinished(() => {
     lane.halt();
     events.ring();
@@ -122,7 +115,8 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     refusals.take((_address, write) => space.refusedElsewhere(write));
     space.closeGates();
   };
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, catchUp);
+  const keys = { grantReference: 1, eventChannel: 1 };
+  const connection = new Connection(platform, { domain: 1, keys, dispatcher, leftWork: catchUp });
   const show = (): void => {
     counts.shown++;
     connection.show(() => ({

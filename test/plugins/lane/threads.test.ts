@@ -3,9 +3,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
+import { sourceModule } from '../../kit/threads/source-module.ts';
 import { ThreadGuest } from '../../kit/threads/thread-guest.ts';
 import type { GuestReport } from './guest-thread.ts';
-import { policies, source, threadWorld } from './thread-world.ts';
+import { policies, threadWorld } from './thread-world.ts';
 
 const TURNS = 5000;
 
@@ -18,7 +19,7 @@ it.each(['adaptive', 'never'] as const)('a guest, a lane and a control thread, e
   const world = threadWorld(policies[watch]);
   const { counts, connection, device, dispatcher, lane, space } = world;
   const workerData = { page: world.page, events: world.events.memory, port: world.port, turns: TURNS };
-  const guest = new Worker(source('./guest-thread.ts'), { workerData });
+  const guest = new Worker(sourceModule(new URL('./guest-thread.ts', import.meta.url)), { workerData });
   // Meanwhile the view is shown again and again, as hot loads do.
   const shows = setInterval(world.show, 2);
   const report = await new Promise<GuestReport>((resolve, reject) => {
@@ -69,7 +70,7 @@ it.each(first)('a guest that asked before the lane rehearsed, something that %s'
   expect(world.counts.dispatched).toBe(dispatched);
   // The event came during the rehearsal. Its delivery ends all the same, or no other would follow.
   rings = true;
-  world.lane.ring();
+  world.events.ring();
   await until(() => !world.events.isMasked(world.port));
 
   await world.lane.ready;

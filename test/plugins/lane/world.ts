@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import type { Platform } from '../../../core/platform/index.ts';
+import type { Bell, Platform } from '../../../core/platform/index.ts';
 import type { WatchPolicy } from '../../../core/platform/watch.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
 import type { DeviceView, GuestView } from '../../../core/space/views.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
-import { Seat } from '../../../plugins/lane/index.ts';
-import { type Bell, LaneLoop } from '../../../plugins/lane/loop.ts';
-import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../plugins/lane/shared.ts';
+import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
+import { Seat } from '../../../plugins/lane/seat.ts';
+import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../plugins/lane/thread-protocol.ts';
 import { createManualClock } from '../../kit/index.ts';
 
 const PORT = 5;
@@ -182,12 +182,14 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
       report: () => ({ guests: 1, watchedMs: 0, found: 0, inVain: 0, wakes: 0 }),
     },
   } as unknown as Platform;
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
+  const leftWork = (): void => {
     trace.push('left work');
     refusals.take((_address, { offset, value, times }) => {
       recorded.push({ offset, value: value >>> 0, times, dispatched: dispatched.length });
     });
-  });
+  };
+  const keys = { grantReference: 1, eventChannel: 1 };
+  const connection = new Connection(platform, { domain: 1, keys, dispatcher, leftWork });
   if (seat === undefined) throw new Error('the connection took no seat');
   const taken: Seat = seat;
 

@@ -2,43 +2,21 @@
 
 import { availableParallelism } from 'node:os';
 import { WatchWindow } from '../../core/dispatcher/watch-window.ts';
-import type { PageReference } from '../../core/platform/memory.ts';
-import { USUAL_WAKE, type WatchPolicy } from '../../core/platform/watch.ts';
-import { LaneGuest, type LaneHardware, Look } from './lane-guest.ts';
-import { Pace } from './pace.ts';
-import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord } from './shared.ts';
+import { type Bell, USUAL_WAKE_MS, type WatchPolicy } from '../../core/platform/index.ts';
+import { LaneClock } from './lane-clock.ts';
+import { LaneGuest, Look } from './lane-guest.ts';
+import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord } from './thread-protocol.ts';
 
-/** Whether there is a processor for the control thread while the lane watches. */
-const ROOM = availableParallelism() > 1;
-/** Milliseconds, and wake-ups, after which the lane hears events, however busy those keep it whom it looks at. */
-const DEAF = 5;
-const DEAF_WAKES = 50;
-/** Milliseconds after which a lane that never sleeps has no precedence any more. */
-const URGENT = 1000;
-
-/** What the lane needs of the platform it runs on, made in the lane's thread. */
-export interface Bell {
-  /** Ports of the events that ended the last {@link sleep}. */
-  readonly ports: Uint32Array;
-  /** Sleeps until events came or somebody rang; how many events there are in {@link ports}, -1: some were lost. */
-  sleep(): number;
-  /** As {@link sleep}, without sleeping: what is there now. */
-  peek(): number;
-  notify(port: number): void;
-  unmask(port: number): void;
-  readonly hardware: LaneHardware;
-  /** Gives this thread precedence over others of the host, or takes it away. @returns whether the host did it */
-  hurry?(pace: 'urgent' | 'usual'): boolean;
-  /** For a rehearsal before the first guest. */
-  readonly rehearsal: {
-    /** An event to it, and its unmask, are harmless. */
-    readonly port: number;
-    /** Can be read and written; -1: there is none. */
-    readonly file: number;
-    /** A page of this process. */
-    readonly page: PageReference;
-  };
-}
+/** Whether there is another processor for the control thread while the lane watches. */
+const CAN_WATCH_BESIDE = availableParallelism() > 1;
+/**
+ * Longest time between two looks for events while the lane watches pages: in milliseconds, and in wake-ups of this host,
+ * whichever is longer.
+ */
+const LONGEST_DEAF_MS = 5;
+const LONGEST_DEAF_WAKES = 50;
+/** Milliseconds after which a lane that has not slept gives its precedence up. */
+const LONGEST_URGENT_MS = 1000;
 
 export interface LoopTerms {
   readonly bell: Bell;
@@ -57,31 +35,32 @@ export interface LoopTerms {
 }
 
 /**
- * The lane: sleeps until a guest sends an event, answers what needs no code, hands the rest to the control thread, and
- * looks at all pages for a while after an answer, so that the requests of a burst cost one wake-up together.
+ * What the lane's thread does: it sleeps until a guest sends an event, answers what needs no code of a plugin, and hands
+ * the rest to the control thread. After an answer it watches: it looks at the pages of all guests for a while, so that a
+ * burst of requests costs one wake-up, not one each.
  */
 export class LaneLoop {
-  readonly pace: Pace;
+  readonly clock: LaneClock;
   readonly #terms: LoopTerms;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
   readonly #window: WatchWindow;
   readonly #byPort = new Map<number, LaneGuest>();
   #guests: LaneGuest[] = [];
-  #drained = 0;
+  /** The value of `LaneWord.inbox` up to which messages were read. */
+  #readUpTo = 0;
   #urgent = false;
-  /** When a request was there last. */
-  #last = 0;
-  /** When it woke last. */
-  #woke = 0;
-  /** The control thread has given a page back that was handed over to it. */
+  /** When the lane found a request last, or got a page back. */
+  #busyAt = 0;
+  #wokeAt = 0;
+  /** The control thread has answered a request that was handed over, so a page is the lane's again. */
   #returned = false;
 
   constructor(terms: LoopTerms) {
     this.#terms = terms;
     this.#words = new Int32Array(terms.words);
     this.#counts = new Float64Array(terms.counts);
-    this.pace = new Pace(terms.now);
+    this.clock = new LaneClock(terms.now);
     this.#window = new WatchWindow({
       policy: terms.policy,
       wakeMs: () => this.#wakeMs,
@@ -96,14 +75,14 @@ export class LaneLoop {
     }
   }
 
-  /** Knows nothing of what was before: habits of guests, counts, messages that it has taken. */
+  /** Forgets all it learnt and counted; messages are looked for again. For the end of a rehearsal. */
   forget(): void {
     this.#window.forget();
     this.#counts.fill(0);
-    this.#drained = -1;
+    this.#readUpTo = -1;
   }
 
-  /** A guest waits, so the lane goes first; one that keeps it awake must not keep everything else waiting. */
+  /** Guests wait for the lane, so it goes before other programs; unless it is awake for so long that they would starve. */
   #hurry(pace: 'urgent' | 'usual'): void {
     const raised = pace === 'urgent';
     if (raised === this.#urgent) return;
@@ -115,17 +94,19 @@ export class LaneLoop {
   /** One wake-up: `count` events, or -1 when some were lost. */
   wake(count: number): void {
     Atomics.store(this.#words, LaneWord.awake, 1);
-    this.#woke = this.pace.sync();
+    this.#wokeAt = this.clock.sync();
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
-    this.#drain();
+    this.#readMessages();
     if (this.#hear(count)) {
-      this.#last = this.pace.sync();
+      this.#busyAt = this.clock.sync();
       while (this.#watch()) this.#listen();
     }
-    // In this order: the control thread leaves unmask and look to a lane that is awake.
+    // Before the last look at each guest. While the word is set the control thread leaves unmasking and looking to the
+    // lane. If it were cleared after that look, what the control thread left in between would be done by nobody.
     Atomics.store(this.#words, LaneWord.awake, 0);
-    // A guest that leaves meanwhile makes a new list: in that one the next would be passed over, and sleep for ever.
+    // `#guests` becomes a new list when a guest leaves, which can happen in this loop. By its index in that list the guest
+    // after the one that left would be skipped, and nobody would unmask its channel. So the old list is gone through.
     const guests = this.#guests;
     for (let i = 0; i < guests.length; i++) {
       const guest = guests[i] as LaneGuest;
@@ -134,7 +115,7 @@ export class LaneLoop {
     }
   }
 
-  /** Takes what was heard: `count` events, or -1 when some were lost. @returns whether there was a request */
+  /** Works on `count` events, or on -1: some were lost. @returns whether there was a request */
   #hear(count: number): boolean {
     let busy = false;
     for (let i = 0; i < count; i++) busy = this.#delivered(this.#terms.bell.ports[i] as number) || busy;
@@ -146,7 +127,7 @@ export class LaneLoop {
   }
 
   get #wakeMs(): number {
-    return this.#counts[LaneCount.wakeMs] || USUAL_WAKE;
+    return this.#counts[LaneCount.wakeMs] || USUAL_WAKE_MS;
   }
 
   #measureWake(): void {
@@ -155,7 +136,7 @@ export class LaneLoop {
     this.#counts[LaneCount.rung] = 0;
   }
 
-  /** An event: the channel is masked now. @returns whether there was a request */
+  /** An event of this port was reported; its channel is masked now. @returns whether there was a request */
   #delivered(port: number): boolean {
     const guest = this.#byPort.get(port);
     if (guest === undefined) {
@@ -166,12 +147,15 @@ export class LaneLoop {
     const look = this.#look(guest, 'heard');
     if (look === Look.taken) Atomics.store(guest.words, SeatWord.missed, 1);
     else if (look === Look.nothing) this.#empty(guest);
-    // One event may have been for both, this request and the answer that the control thread waits for.
+    // Events are merged: this one may also tell of the answer to an error report, for which the control thread waits.
     else if (look === Look.answered && awaitsAnswer(guest)) this.#handOver(guest);
     return look >= Look.answered;
   }
 
-  /** An event without a request: one that came while its request was answered already, or one for the control thread. */
+  /**
+   * An event without a request. Either its request was found by looking and answered before the event came, or the event
+   * is for the control thread.
+   */
   #empty(guest: LaneGuest): void {
     if (guest.servedSinceEmpty > 0 && !awaitsAnswer(guest)) {
       guest.servedSinceEmpty = 0;
@@ -180,7 +164,7 @@ export class LaneLoop {
     this.#handOver(guest);
   }
 
-  /** The event is the control thread's; while that has the seat, the lane comes back to it when it settles. */
+  /** The event is for the control thread. If that has the seat already, the lane looks at the page again before it sleeps. */
   #handOver(guest: LaneGuest): void {
     if (guest.own()) {
       guest.handOver();
@@ -188,7 +172,7 @@ export class LaneLoop {
     } else Atomics.store(guest.words, SeatWord.missed, 1);
   }
 
-  /** @param how a guest that is heard sleeps, unlike one that is seen */
+  /** @param how `heard`: an event came, so the guest may sleep; `seen`: the lane looks by itself */
   #look(guest: LaneGuest, how: 'heard' | 'seen'): number {
     const look = guest.look(this.#fetch);
     if (guest.handed && look !== Look.taken) {
@@ -207,13 +191,13 @@ export class LaneLoop {
 
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
     const { announcement } = guest;
-    const lost = this.pace.answered();
-    const now = this.pace.time;
+    const away = this.clock.answered();
+    const now = this.clock.time;
     if (how === 'heard') {
       this.#window.came(now - announcement.answeredAt);
       announcement.heard(now);
       this.#terms.bell.notify(guest.port);
-    } else if (announcement.seen(now, lost, this.#window.limit)) this.#terms.bell.notify(guest.port);
+    } else if (announcement.seen(now, away, this.#window.limit)) this.#terms.bell.notify(guest.port);
   }
 
   #announce(guest: LaneGuest): void {
@@ -221,7 +205,7 @@ export class LaneLoop {
     this.#terms.bell.notify(guest.port);
   }
 
-  /** Announces answers after which nothing has come for longer than their guests usually take. */
+  /** Announces answers to guests that have asked nothing for so long that they may sleep. */
   #announceLate(time: number): void {
     for (let i = 0; i < this.#guests.length; i++) {
       const guest = this.#guests[i] as LaneGuest;
@@ -229,7 +213,7 @@ export class LaneLoop {
     }
   }
 
-  /** @returns one of {@link Look}: the most that one of them had */
+  /** @returns one of {@link Look}: the highest of all guests */
   #lookAtAll(how: 'heard' | 'seen'): number {
     let most: number = Look.taken;
     for (let i = 0; i < this.#guests.length; i++) {
@@ -240,51 +224,51 @@ export class LaneLoop {
   }
 
   /**
-   * Looks for requests until none has come for a while, or others have to be heard. It comes back for those: code that is
-   * compiled better meanwhile is used when it is entered the next time.
+   * Looks at all pages until no request has come for a while, or events have to be looked for. It returns for that, instead
+   * of doing it inside of its loop, because the engine enters code that it has compiled better meanwhile at the next call.
    *
-   * @returns whether there is more to come
+   * @returns whether watching goes on after a look for events
    */
   #watch(): boolean {
-    const pace = this.pace;
-    const until = pace.time + Math.max(DEAF, DEAF_WAKES * this.#wakeMs);
+    const { clock } = this;
+    const until = clock.time + Math.max(LONGEST_DEAF_MS, LONGEST_DEAF_WAKES * this.#wakeMs);
     let patience = this.#patience;
-    while (pace.time - this.#last < patience) {
+    while (clock.time - this.#busyAt < patience) {
       const found = this.#lookAtAll('seen') >= Look.answered;
       const pages = this.#guests.length || 1;
-      const asked = pace.look(pages);
+      const asked = clock.looked(pages);
       if (found) {
-        // When the control thread has answered is not known.
-        if (!this.#returned) this.#window.came(pace.time - this.#last);
+        // If it came after an answer of the control thread, nobody knows how long after.
+        if (!this.#returned) this.#window.came(clock.time - this.#busyAt);
         this.#count(LaneCount.found, 1);
-        this.#count(LaneCount.watched, pace.time - this.#last);
-        this.#last = pace.time;
+        this.#count(LaneCount.watched, clock.time - this.#busyAt);
+        this.#busyAt = clock.time;
         patience = this.#patience;
       }
       if (this.#returned) {
         this.#returned = false;
-        this.#last = pace.time;
+        this.#busyAt = clock.time;
       }
       if (!asked) continue;
-      this.#announceLate(pace.time);
+      this.#announceLate(clock.time);
       patience = this.#patience;
-      // A guest that never stops asking must not keep the thread from its end.
+      // A guest that never stops asking must not keep the thread from ending.
       if (Atomics.load(this.#words, LaneWord.stop) === 1) return false;
-      this.#drain();
-      if (pace.time > until) return true;
+      this.#readMessages();
+      if (clock.time > until) return true;
     }
-    this.#count(LaneCount.watched, pace.time - this.#last);
+    this.#count(LaneCount.watched, clock.time - this.#busyAt);
     if (this.#isHelped) return false;
     this.#window.vain();
     this.#count(LaneCount.inVain, 1);
     return false;
   }
 
-  /** A guest that never stops asking must keep neither the events of others from being heard, nor its own from their end. */
+  /** Looks for events, messages and work that is left, which a guest that never stops asking must not delay for others. */
   #listen(): void {
-    if (this.pace.time - this.#woke > URGENT) this.#hurry('usual');
+    if (this.clock.time - this.#wokeAt > LONGEST_URGENT_MS) this.#hurry('usual');
     const count = this.#terms.bell.peek();
-    this.#drain();
+    this.#readMessages();
     if (count !== 0) this.#hear(count);
     for (let i = 0; i < this.#guests.length; i++) this.#tellWork(this.#guests[i] as LaneGuest);
   }
@@ -295,25 +279,28 @@ export class LaneLoop {
     return false;
   }
 
-  /** How long to go on watching; while the control thread works on a request its guest asks nothing. */
+  /**
+   * How long to watch without finding a request. While the control thread works on a request its guest cannot ask, so
+   * habits say nothing then; the lane watches as long as it may, or not at all where it would take that thread's processor.
+   */
   get #patience(): number {
     if (!this.#isHelped) return this.#window.length;
-    return ROOM ? this.#window.limit : 0;
+    return CAN_WATCH_BESIDE ? this.#window.limit : 0;
   }
 
   #tellWork(guest: LaneGuest): void {
     if (guest.leavesWork()) this.#terms.tell(guest.port + LEFT_WORK);
   }
 
-  /** Before the lane sleeps: one last look, and the unmask that is owed. */
+  /** The last look at a guest before the lane sleeps, and the unmask of its channel if that is still to come. */
   #settle(guest: LaneGuest): void {
     if (guest.announcement.isOpen) this.#announce(guest);
-    // Missed, and owed no more: the control thread, which saw the lane asleep, has unmasked in between.
+    // An event may have been missed although no unmask is owed: the control thread saw `awake` cleared and has unmasked.
     if (Atomics.load(guest.words, SeatWord.owed) === 0 && Atomics.load(guest.words, SeatWord.missed) === 0) return;
     const look = this.#look(guest, 'heard');
-    // Then the control thread does the rest: it sees that the lane is not awake any more.
+    // The control thread has the seat, or gets it now. It sees that the lane is not awake, and does the rest itself.
     if (look === Look.taken || look === Look.handedOver || !guest.own()) return;
-    // What the event was for is not known: it came while the control thread had the seat.
+    // An event that came while the control thread had the seat may tell of the answer for which that thread waits.
     if (Atomics.exchange(guest.words, SeatWord.missed, 0) === 1 && awaitsAnswer(guest)) {
       guest.handOver();
       this.#terms.tell(guest.port);
@@ -323,12 +310,12 @@ export class LaneLoop {
     guest.release();
   }
 
-  readonly #fetch = (): void => this.#drain();
+  readonly #fetch = (): void => this.#readMessages();
 
-  #drain(): void {
-    const announced = Atomics.load(this.#words, LaneWord.inbox);
-    if (announced === this.#drained) return;
-    this.#drained = announced;
+  #readMessages(): void {
+    const sent = Atomics.load(this.#words, LaneWord.inbox);
+    if (sent === this.#readUpTo) return;
+    this.#readUpTo = sent;
     for (let message = this.#terms.inbox(); message !== undefined; message = this.#terms.inbox()) this.obey(message);
   }
 
@@ -346,7 +333,7 @@ export class LaneLoop {
         this.#byPort.get(message.port)?.show(message.view);
         return;
       case 'leave':
-        // Its port may be somebody else's by the time that the lane settles.
+        // The port may belong to another guest before the lane sleeps; that one must get no event for an answer to this one.
         this.#byPort.get(message.port)?.announcement.interrupt();
         this.#byPort.delete(message.port);
         this.#guests = [...this.#byPort.values()];

@@ -5,17 +5,10 @@ import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Lane } from '../../../../plugins/lane/index.ts';
-import type { XenLaneStart } from '../../../../plugins/platforms/xen/lane-reader.ts';
+import { Lane } from '../../../../plugins/lane/lane.ts';
+import type { XenBellStart } from '../../../../plugins/platforms/xen/bell.ts';
 import { mayHurry } from '../../../kit/may-hurry.ts';
-
-/** A thread that runs the source: Node 20 itself runs no TypeScript. */
-const module = ((): URL => {
-  const path = new URL('../../../../plugins/platforms/xen/lane-thread.ts', import.meta.url).pathname;
-  const code = `import { createJiti } from ${JSON.stringify(import.meta.resolve('jiti'))};
-await createJiti(${JSON.stringify(import.meta.url)}).import(${JSON.stringify(path)});`;
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
-})();
+import { sourceModule } from '../../../kit/threads/source-module.ts';
 
 /** A loader whose functions do nothing and succeed; it writes down who got memory and gave it back. */
 const loader = (log: string): string => `import { appendFileSync } from 'node:fs';
@@ -37,7 +30,7 @@ export const createLoader = async () => ({
 });
 `;
 
-describe('the thread of the lane', () => {
+describe('the bell of the lane on Xen', () => {
   let home = '';
   /** Of events there are always some, all of the lane's own port, so that it never sleeps. */
   let fd = 0;
@@ -53,19 +46,20 @@ describe('the thread of the lane', () => {
   });
 
   const start = (usualNice: number | undefined): Lane => {
-    const own: XenLaneStart = { fd, wakePort: 0, loader: pathToFileURL(join(home, 'loader.mjs')).href, usualNice };
+    const own: XenBellStart = { fd, wakePort: 0, loader: pathToFileURL(join(home, 'loader.mjs')).href, usualNice };
     const nothing = (): void => undefined;
-    return new Lane({
-      module,
+    const terms = {
+      bell: new URL('../../../../plugins/platforms/xen/bell.ts', import.meta.url),
       own,
       policy: { longest: 0, wakeUps: 0, shortest: 0, patience: 0 },
       ring: nothing,
       deliver: nothing,
       lost: nothing,
-      failed: (error) => {
+      failed: (error: Error) => {
         throw error;
       },
-    });
+    };
+    return new Lane(terms, sourceModule(new URL('../../../../plugins/lane/thread.ts', import.meta.url)));
   };
   /** Rehearsed, and woken out of its sleep since: it has taken what precedence it takes. */
   const running = async (lane: Lane): Promise<void> => {

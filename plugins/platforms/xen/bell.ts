@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { type Bound, Errno, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
-import type { Bell } from '../../lane/index.ts';
-import { runLane } from '../../lane/thread.ts';
+import {
+  type Bell,
+  type BellModule,
+  Errno,
+  HostError,
+  library,
+  type NativeLoader,
+} from '../../../core/platform/index.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
-import type { XenLaneStart } from './lane-reader.ts';
 import { libcNames } from './libraries.ts';
 import { hurryFrom } from './precedence.ts';
 
 const PAGE_BYTES = 4096;
 
-/** What the lane calls directly, because Node has no function for it or one that allocates. */
+/** What the answering thread needs of this platform. */
+export interface XenBellStart {
+  /** The event device; nobody else reads it from now on. */
+  readonly fd: number;
+  /** The port of the channel that ends a sleep. */
+  readonly wakePort: number;
+  /** Module of the foreign-function loader. */
+  readonly loader: string;
+  /** The nice value that the thread falls back to; `undefined`: it has no other. */
+  readonly usualNice: number | undefined;
+}
+
+/** C functions that are called directly: Node has none for the same, or one that allocates memory at each call. */
 const libc = library({
   names: libcNames,
   package: 'libc6',
@@ -26,34 +42,16 @@ const libc = library({
   },
 });
 
-/** Values that calls take as bigint, made once: none is made for a request. */
+/** Numbers that these functions take as bigint. They are made once, because each new one allocates memory. */
 const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
 
-/** What the rehearsal got, to be given back when the lane has ended. */
-const borrowed: (() => void)[] = [];
-
-/** A page of this process, and a file that can be read and written. */
-const makeRehearsal = (
-  native: NativeLoader,
-  { calloc, free }: Bound<(typeof libc)['functions']>,
-  port: number,
-): Bell['rehearsal'] => {
-  const spare = calloc(1n, BigInt(PAGE_BYTES));
-  if (spare === null) throw new HostError('calloc', native.errno());
-  borrowed.push(() => free(spare));
-  const file = openSync('/dev/zero', 'r+');
-  borrowed.push(() => closeSync(file));
-  return { port, file, page: native.address(spare) };
-};
-
-/** The lane's bell over the event device. */
-const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStart): Bell => {
-  const functions = native.bind(libc);
-  const { ioctl, poll, pread, pwrite } = functions;
+/** The bell over the event device. */
+const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStart): Bell => {
+  const { calloc, free, ioctl, poll, pread, pwrite } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
-  /** The port that a call names. */
+  /** The port of a call, in the memory that the call reads. */
   const named = new Uint32Array(1);
   const namedBytes = Buffer.from(named.buffer);
   /** struct pollfd: the descriptor, POLLIN, and room for the answer. */
@@ -62,9 +60,13 @@ const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStar
   polled.writeInt16LE(1, 4);
   const config = Buffer.alloc(4);
   const configWords = new Int32Array(config.buffer, config.byteOffset, 1);
+  const spare = calloc(1n, BigInt(PAGE_BYTES));
+  if (spare === null) throw new HostError('calloc', native.errno());
+  /** Reads as zeros and takes what is written, as config space of a function that does nothing. */
+  const zeros = openSync('/dev/zero', 'r+');
   const notify = (port: number): void => {
     named[0] = port;
-    // A guest that is gone is noticed elsewhere.
+    // ENOTCONN: the guest is gone. The control thread finds that out by itself.
     if (ioctl(fd, NOTIFY_REQUEST, namedBytes) < 0 && native.errno() !== Errno.ENOTCONN) {
       throw new HostError('notify', native.errno(), `port ${port}`);
     }
@@ -73,7 +75,7 @@ const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStar
     named[0] = port;
     writeSync(fd, namedBytes, 0, 4, null);
   };
-  /** Takes the port of the bell itself out of what was read. */
+  /** Takes out the port that only ends sleeps. @returns how many ports are left */
   const withoutOwn = (count: number): number => {
     let kept = 0;
     for (let i = 0; i < count; i++) {
@@ -119,15 +121,17 @@ const makeBell = (native: NativeLoader, { fd, wakePort, usualNice }: XenLaneStar
       },
     },
     ...(usualNice === undefined ? {} : { hurry: hurryFrom(usualNice) }),
-    rehearsal: makeRehearsal(native, functions, wakePort),
+    rehearsal: { port: wakePort, file: zeros, page: native.address(spare) },
+    close() {
+      closeSync(zeros);
+      free(spare);
+    },
   };
 };
 
-try {
-  await runLane(async (start: XenLaneStart) => {
-    const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
-    return makeBell(await createLoader(), start);
-  });
-} finally {
-  for (const giveBack of borrowed) giveBack();
-}
+/** Makes the bell of the answering thread of this platform, in that thread. */
+export const makeBell: BellModule['makeBell'] = async (own) => {
+  const start = own as XenBellStart;
+  const { createLoader } = (await import(start.loader)) as { createLoader: () => Promise<NativeLoader> };
+  return bellOver(await createLoader(), start);
+};

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+
+import { extname } from 'node:path';
+import type { AnswererFactory, NativeLoader, StartedAnswerer, WatchPolicy } from '../../../core/platform/index.ts';
+import type { XenBellStart } from './bell.ts';
+import type { EventReader, ReaderTerms } from './event-reader.ts';
+
+export interface AnsweringReaderOptions {
+  /** Starts the thread. */
+  readonly start: AnswererFactory;
+  readonly policy: WatchPolicy;
+  /** The process's nice value without precedence; `undefined`: the thread takes none. */
+  readonly usualNice: number | undefined;
+}
+
+/** A thread that reads the event device, answers what needs no code of a plugin, and delivers the other events. */
+export interface AnsweringReader extends EventReader {
+  readonly answerer: StartedAnswerer;
+}
+
+/** Sources and the compiled project differ in the ending of their files. */
+const bell = new URL(`./bell${extname(import.meta.url)}`, import.meta.url);
+
+/** Starts the thread. `undefined` when the foreign-function loader cannot be used in another thread. */
+export const startAnsweringReader = (
+  { fd, wakePort, deliver, overflowed, failed, wake }: ReaderTerms,
+  native: NativeLoader,
+  { start, policy, usualNice }: AnsweringReaderOptions,
+): AnsweringReader | undefined => {
+  if (native.module === undefined) return undefined;
+  const own: XenBellStart = { fd, wakePort, loader: native.module, usualNice };
+  const answerer = start({ bell, own, policy, ring: wake, deliver, lost: overflowed, failed });
+  return {
+    answerer,
+    stop: () => answerer.halt(),
+    get ended() {
+      return answerer.close();
+    },
+  };
+};
