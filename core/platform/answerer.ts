@@ -45,3 +45,6 @@ export interface Answerer {
   seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat;
   report(): AnswererReport;
 }
+
+/** Makes the answerer of one platform. */
+export type AnswererFactory = (terms: never) => Answerer;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type Dispatcher, Worker } from '../dispatcher/index.ts';
+import { type Dispatcher, type Patience, Worker } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
 import type { EventChannel, MappedPage, Platform, Seat, StoreView } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
@@ -37,6 +37,15 @@ export const readFrontendKeys = async (view: StoreView, frontend: string): Promi
   return { grantReference, eventChannel };
 };
 
+/** What one guest's connection is made with. */
+export interface ConnectionTerms {
+  readonly domain: number;
+  readonly dispatcher: Dispatcher;
+  /** Does what the lane has left after answering writes: before the next request that needs code, and at the end. */
+  readonly leftWork: () => void;
+  readonly patience?: Patience;
+}
+
 /** The mapped page and bound channel of one connected guest, with the worker that serves them. */
 export class Connection {
   readonly worker: Worker;
@@ -46,11 +55,10 @@ export class Connection {
   readonly #seat: Seat | undefined;
 
   /**
-   * @param leftWork does what the lane has left after answering writes: before the next request that needs code, and at
-   * the end
    * @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6).
    */
-  constructor(platform: Platform, domain: number, keys: FrontendKeys, dispatcher: Dispatcher, leftWork: () => void) {
+  constructor(platform: Platform, keys: FrontendKeys, terms: ConnectionTerms) {
+    const { domain, dispatcher, leftWork } = terms;
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
       const { answerer } = platform;
@@ -69,7 +77,7 @@ export class Connection {
       this.#page.unmap();
       throw error;
     }
-    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared');
+    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared', terms.patience);
   }
 
   /** Does `work` while nobody answers the guest. */

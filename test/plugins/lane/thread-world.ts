@@ -134,7 +134,15 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     });
     space.closeGates();
   };
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, catchUp);
+  const connection = new Connection(
+    platform,
+    { grantReference: 1, eventChannel: 1 },
+    {
+      domain: 1,
+      dispatcher,
+      leftWork: catchUp,
+    },
+  );
   const show = (): void => {
     counts.shown++;
     connection.show(() => ({

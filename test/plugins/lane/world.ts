@@ -176,12 +176,20 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
       report: () => ({ guests: 1, watchedMs: 0, found: 0, inVain: 0, wakes: 0 }),
     },
   } as unknown as Platform;
-  const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
-    trace.push('left work');
-    refusals.take((_address, offset, _size, value, _mask, times) => {
-      recorded.push({ offset, value: value >>> 0, times, dispatched: dispatched.length });
-    });
-  });
+  const connection = new Connection(
+    platform,
+    { grantReference: 1, eventChannel: 1 },
+    {
+      domain: 1,
+      dispatcher,
+      leftWork: () => {
+        trace.push('left work');
+        refusals.take((_address, offset, _size, value, _mask, times) => {
+          recorded.push({ offset, value: value >>> 0, times, dispatched: dispatched.length });
+        });
+      },
+    },
+  );
   if (seat === undefined) throw new Error('the connection took no seat');
   const taken: Seat = seat;
 
