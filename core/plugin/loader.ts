@@ -33,12 +33,10 @@ export interface LoadedPlugin {
   readonly version?: string;
   /** Who asked for it: `bundled`, or the rc file with the key. */
   readonly origin: string;
-  /** Milliseconds from the check of its options to the end of its registrations. */
-  readonly ms: number;
 }
 
 interface Entry {
-  facts: LoadedPlugin;
+  readonly facts: LoadedPlugin;
   readonly scope: Scope;
   readonly thing: Plugin | Quirk;
   readonly options: unknown;
@@ -143,13 +141,10 @@ export class PluginHost {
       kind: thing.kind,
       name,
       origin,
-      ms: 0,
       ...(thing.kind === 'plugin' ? { version: thing.version } : {}),
     };
-    const began = performance.now();
-    const entry: Entry = { facts, scope, thing, options };
     // Entered before anything is awaited: a second load of the name that begins meanwhile is a duplicate too.
-    this.#entries.set(name, entry);
+    this.#entries.set(name, { facts, scope, thing, options });
     try {
       if (thing.kind === 'quirk') this.#applyQuirk(thing, options, scope);
       else {
@@ -157,7 +152,6 @@ export class PluginHost {
         await this.#applyPlugin(thing, await checkOptions(thing, options), scope);
       }
       if (this.#sealed) this.hooks.check();
-      entry.facts = { ...facts, ms: performance.now() - began };
       return this.#changed(facts, 'loaded');
     } catch (error) {
       scope.close();
