@@ -8,7 +8,7 @@ import { describeError, fail } from './errors/index.ts';
 import type { Hooks } from './hooks/index.ts';
 import type { Logger } from './log.ts';
 import type { ErrorSeverity, Platform, RecoveryReport } from './platform/index.ts';
-import type { Registries } from './plugin/registries.ts';
+import type { Registries } from './plugin/definition.ts';
 import { interruptLimitsOf } from './quirk/interrupt-limits.ts';
 import { isFor } from './quirk/limited-quirk.ts';
 import type { Quirk } from './quirk/quirk.ts';
@@ -63,6 +63,7 @@ export class Pciback {
     const { platform, plugins, config, log } = settings;
     const { registries, hooks } = plugins;
     this.#settings = settings;
+    hooks.wall.useClock(platform.clock);
     this.failed = Promise.race([platform.xenstore.lost, ...(platform.failed === undefined ? [] : [platform.failed])]);
     // Names are checked now, not when the first guest comes.
     registries.slots.get(config.slots);
@@ -81,7 +82,7 @@ export class Pciback {
         config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.allowInterruptControl ??
         config.allowInterruptControl.some((pattern) => pattern.matches(device.bdf)),
       interruptPolicy: (guest: Tenant) => config.guests[guest.name]?.interrupts ?? config.interrupts,
-      interruptPolicyNamed: (name: string) => registries.interrupts.get(name),
+      interruptPolicyNamed: (name: string) => registries.interrupts.find(name),
       contributions: (device: SeizedDevice) => contributionsFor(device, registries),
       interruptLimits: (device: SeizedDevice) => interruptLimitsOf(quirksFor(device, registries)),
     };
@@ -91,7 +92,7 @@ export class Pciback {
       stub: this.stub,
       hooks,
       log,
-      mapper: (guest) => registries.slots.get(config.guests[guest]?.slots ?? config.slots),
+      mapper: (guest) => registries.slots.find(config.guests[guest]?.slots ?? config.slots),
     });
     this.#errors = new GuestErrors({
       stub: this.stub,

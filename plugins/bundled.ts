@@ -58,6 +58,7 @@ export const bundled = {
     command: 'inject-error',
     load: () => import('./recovery/inject-error.ts'),
   },
+  'commands/plugins': { byDefault: true, command: 'plugins', load: () => import('./commands/plugins.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },
   'amd/gpu': { byDefault: true, load: () => import('../quirks/1002-amd/gpu.ts') },
   'amd/hda': { byDefault: true, load: () => import('../quirks/1002-amd/hda.ts') },

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+import { defaultDeadlines } from '../hooks/table.ts';
+
 /**
  * What is in force without an rc file. The schema takes its defaults from here, so that a start without an rc file need
  * not load the schema.
@@ -7,6 +9,7 @@
 export const defaults = {
   platform: 'embedded',
   plugins: [],
+  without: [],
   quirks: [],
   hide: [],
   fields: 'full',
@@ -18,6 +21,7 @@ export const defaults = {
   sharedLines: 'refuse',
   onReset: { failed: 'quarantine', unsupported: 'allow' },
   errors: { deadlineSeconds: 60, onFailure: 'fence' },
+  deadlines: defaultDeadlines,
   shutdownSeconds: 10,
   control: '/run/pciback/control.sock',
   log: { level: 'info' },

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { type BdfPattern, formatBdf, parseBdf, parseBdfPattern } from '../bdf.ts';
 import { describeError } from '../errors/index.ts';
+import { type Deadlines, defaultDeadlines } from '../hooks/table.ts';
 import { defaults } from './defaults.ts';
 import { atAddress, type DevicePattern, ID, idOf, withIds } from './device-pattern.ts';
 
@@ -82,6 +83,11 @@ const guest = () =>
       .describe('Settings of single devices, by address. The toolstack decides which devices the guest gets.'),
   });
 
+type DeadlineSchema = { readonly [Name in keyof Deadlines]: z.ZodDefault<z.ZodNumber> };
+
+const seconds = (name: string, initial: number) =>
+  z.number().positive().max(3600).default(initial).describe(`Seconds that a plugin’s code gets for \`${name}\`.`);
+
 /**
  * Everything an rc file can say: the one source of types, checks and the reference page, a schema for each key.
  */
@@ -98,6 +104,13 @@ export const keySchemas = {
       .default([])
       .describe(
         'Plugins to load, in order: a bundled name, a path that counts from the rc file (`.ts`, `.js`, `.mjs`, `.json`), or a package; with options as `[name, { … }]`.',
+      ),
+  without: () =>
+    z
+      .array(word())
+      .default([])
+      .describe(
+        'Bundled plugins and quirks not to load, by name (`fields/power`, `intel/hda`), so that others can take their place.',
       ),
   quirks: () =>
     z.array(word()).default([]).describe('Quirk files to load, paths that count from the rc file: JSON or TypeScript.'),
@@ -184,6 +197,17 @@ export const keySchemas = {
       })
       .prefault({})
       .describe('PCI Express errors: a guest that does not answer or gives up loses the device.'),
+  deadlines: () =>
+    z
+      .strictObject(
+        Object.fromEntries(
+          Object.entries(defaultDeadlines).map(([name, initial]) => [name, seconds(name, initial)]),
+        ) as unknown as DeadlineSchema,
+      )
+      .prefault({})
+      .describe(
+        'How long code of plugins may take, where it is waited for; docs/reference/hooks.md says what happens then.',
+      ),
   shutdownSeconds: () =>
     z
       .number()

@@ -45,11 +45,13 @@ export const SYSTEM_DIRECTORY = '/etc/pciback';
 export const defaultConfig = (): Config => ({
   ...defaults,
   plugins: [],
+  without: [],
   quirks: [],
   hide: [],
   permissive: [],
   allowInterruptControl: [],
   onReset: { ...defaults.onReset },
+  deadlines: { ...defaults.deadlines },
   log: { ...defaults.log },
   embedded: { devices: [...defaults.embedded.devices] },
   xen: { ...defaults.xen },

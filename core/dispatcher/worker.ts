@@ -2,6 +2,8 @@
 
 import type { Clock, EventChannel } from '../platform/index.ts';
 import type { Watch } from '../platform/watch.ts';
+import { Status } from '../ring/layout.ts';
+import type { Request } from '../ring/request.ts';
 import type { AerRequest, Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type AerOutcome, ErrorRequests } from './error-requests.ts';
@@ -18,6 +20,13 @@ const TURN_WAKES = 20;
 const LOOKS = 64;
 /** Longest delay before the channel of a guest that sends empty events is unmasked, in milliseconds. */
 const LONGEST_DELAY = 1000;
+
+/** How long a request may wait for its device to settle. */
+export interface Patience {
+  readonly milliseconds: number;
+  /** Asked after each such time. `busy`: the wait goes on. `over`: nothing will come, the request fails. */
+  overdue(request: Request): 'busy' | 'over';
+}
 
 /**
  * Serves one guest's ring: at most one run at a time, requests strictly in order, one unmask for each delivery, and
@@ -44,6 +53,8 @@ export class Worker {
   /** An answer to an error report is looked for; what follows gives the page back. */
   #looking = false;
   #cancelUnmask: (() => void) | undefined;
+  #patience: Patience | undefined;
+  #cancelWait: (() => void) | undefined;
   #idle: (() => void)[] = [];
   /** Answers that were dropped because the front end had given up (D-P1). */
   lateAnswers = 0;
@@ -72,8 +83,10 @@ export class Worker {
    *
    * @param shared somebody else answers too: the page is ours from an event to its unmask only, so it is not looked at
    * now for a request from before the channel was bound, and given back when the guest's turn is over
+   * @param patience missing: a request waits for its device for ever
    */
-  serve(channel: EventChannel, shared: 'shared' | 'alone' = 'alone'): void {
+  serve(channel: EventChannel, shared: 'shared' | 'alone' = 'alone', patience?: Patience): void {
+    this.#patience = patience;
     this.#channel = channel;
     this.#shared = shared === 'shared';
     if (!this.#shared && this.#ring.pending) this.#run();
@@ -153,6 +166,7 @@ export class Worker {
       const request = this.#ring.snapshot();
       if (!this.#dispatcher.dispatch(request)) {
         this.#waiting = 'device';
+        this.#limitWait();
         return;
       }
       this.#answer();
@@ -193,8 +207,19 @@ export class Worker {
     if (this.#window !== undefined) this.#answeredAt = this.#clock.now();
   }
 
+  #limitWait(): void {
+    const patience = this.#patience;
+    if (patience === undefined) return;
+    this.#cancelWait = this.#clock.after(patience.milliseconds, () => {
+      if (patience.overdue(this.#ring.request) === 'busy') this.#limitWait();
+      else this.settled(Status.opFailed);
+    });
+  }
+
   #goOn(): void {
     this.#waiting = undefined;
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 

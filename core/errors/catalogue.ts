@@ -130,7 +130,7 @@ export const catalogue = {
   ),
   HOOK_ORDER: entry(
     (f: { plugin: string; hook: string; target: string; nearest: string | undefined }) =>
-      `plugin ${f.plugin} wants its place in hook ${f.hook} relative to "${f.target}", which taps nothing there.${perhaps(f.nearest)}`,
+      `plugin ${f.plugin} wants its place in ${f.hook} relative to "${f.target}", which is not there.${perhaps(f.nearest)}`,
     () => 'Correct the name in before/after, or load the plugin it names.',
   ),
   HOOK_DUPLICATE: entry(
@@ -138,10 +138,10 @@ export const catalogue = {
       `plugin ${f.plugin} taps hook ${f.hook} twice under the name "${f.tap}"`,
     () => 'Give the second tap a name of its own.',
   ),
-  HOOK_FAILED: entry(
-    (f: { plugin: string; hook: string; device: string; offset: string; why: string }) =>
-      `plugin ${f.plugin} failed in hook ${f.hook}${f.device === '' ? '' : ` for ${f.device}`}${f.offset === '' ? '' : ` at offset ${f.offset}`}: ${f.why}`,
-    () => 'Only this device is affected. Unload the plugin or report it to its author.',
+  HOOK_CYCLE: entry(
+    (f: { hook: string; names: readonly string[]; plugins: string }) =>
+      `the order in ${f.hook} is a circle, each before the next: ${list(f.names)} (of plugins ${f.plugins})`,
+    () => 'Take one before/after out of the plugins that are named, or do without one of them.',
   ),
   PLUGIN_FAULT: entry(
     (f: { plugin: string; what: string; place: string; why: string }) =>

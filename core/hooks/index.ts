@@ -1,9 +1,22 @@
 // SPDX-License-Identifier: MIT
 
-import type { PcibackError } from '../errors/index.ts';
-import { type HookArguments, type HookName, type HookResults, hookNames } from './table.ts';
+import type { Wall } from '../wall/wall.ts';
+import { Things } from './point.ts';
+import {
+  type DeadlineName,
+  type Deadlines,
+  defaultDeadlines,
+  type HookArguments,
+  type HookName,
+  type HookResults,
+  hookNames,
+  type KindName,
+  kindNames,
+} from './table.ts';
 import { TapPoint } from './tap-point.ts';
 
+export { type Order, type Owned, Things } from './point.ts';
+export { orNothing, resetShape } from './shapes.ts';
 export * from './table.ts';
 export { type Tap, type TapOptions, TapPoint } from './tap-point.ts';
 
@@ -14,24 +27,55 @@ export type CallResult<Name extends HookName> = Name extends AsyncHook
   ? Promise<HookResults[Name]> | undefined
   : HookResults[Name];
 
-/** All hooks of one running pciback. Only their owners in core call them; plugins see tap points through their facade. */
-export class Hooks {
-  readonly #points: { readonly [Name in HookName]: TapPoint<Name> };
+const isDeadline = (name: string): name is DeadlineName => name in defaultDeadlines;
 
-  constructor(report: (error: PcibackError) => void) {
-    this.#points = Object.fromEntries(hookNames.map((name) => [name, new TapPoint(name, report)])) as never;
+/**
+ * All hooks of one running pciback, and all things that plugins brought. Only their owners in core call and use them;
+ * plugins see places to register at through their facade.
+ */
+export class Hooks {
+  /** What stands around every call of a plugin's code. */
+  readonly wall: Wall;
+  readonly #deadlines: Deadlines;
+  readonly #points: { readonly [Name in HookName]: TapPoint<Name> };
+  readonly #things: Readonly<Record<KindName, Things<unknown>>>;
+
+  /** @param deadlines seconds; those that are missing are as the table has them */
+  constructor(wall: Wall, deadlines: Partial<Deadlines> = {}) {
+    this.wall = wall;
+    this.#deadlines = { ...defaultDeadlines, ...deadlines };
+    const pointOf = (name: HookName) =>
+      new TapPoint(name, wall, isDeadline(name) ? this.deadline(name) : Number.POSITIVE_INFINITY);
+    this.#points = Object.fromEntries(hookNames.map((name) => [name, pointOf(name)])) as never;
+    this.#things = Object.fromEntries(kindNames.map((name) => [name, new Things(name)])) as never;
+  }
+
+  /** Milliseconds. */
+  deadline(name: DeadlineName): number {
+    return this.#deadlines[name] * 1000;
   }
 
   point<Name extends HookName>(name: Name): TapPoint<Name> {
     return this.#points[name] as TapPoint<Name>;
   }
 
+  /** What plugins brought of a kind. Whoever knows the kinds knows their types too: see `Registries` of core/plugin. */
+  things(kind: KindName): Things<unknown> {
+    return this.#things[kind];
+  }
+
+  /** The plugin that brought a thing; the thing's own name when it was not brought by one. */
+  bringerOf(kind: KindName, name: string): string {
+    return this.things(kind).entries.find((one) => one.name === name)?.plugin ?? name;
+  }
+
   call<Name extends HookName>(name: Name, ...args: HookArguments[Name]): CallResult<Name> {
     return this.point(name).call(...args) as CallResult<Name>;
   }
 
-  /** @throws PcibackError `HOOK_ORDER` for the first tap whose wanted place does not exist. */
+  /** @throws PcibackError `HOOK_ORDER`, `HOOK_CYCLE` for the first place whose order cannot be kept. */
   check(): void {
     for (const name of hookNames) this.point(name).check();
+    for (const name of kindNames) this.things(name).check();
   }
 }

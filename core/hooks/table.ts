@@ -5,6 +5,8 @@ import type { InterruptLimits } from '../interrupts.ts';
 import type { ResetOutcome } from '../platform/pci.ts';
 import type { Denial } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
+import type { Shape } from '../wall/wall.ts';
+import { limitsShape, orNothing, refusalShape, resetShape, unhandledShape } from './shapes.ts';
 
 /** What becomes of writes without a field: the word, or the word (missing: as configured) and who takes accesses down. */
 export type UnhandledAnswer =
@@ -14,19 +16,31 @@ export type UnhandledAnswer =
 
 /** The arguments of every hook. */
 export interface HookArguments {
+  /** After a function was seized, reset and saved. */
   deviceSeized: [device: DeviceFacts];
+  /** After a device was given to a guest, before its address is published. */
   deviceAssigned: [device: DeviceFacts, guest: GuestFacts];
+  /** A device came back: reset, restored, free for the next guest. */
   deviceReturned: [device: DeviceFacts, guest: GuestFacts];
+  /** A function goes back to the host. */
   deviceReleased: [device: DeviceFacts];
+  /** A function has to be reset. */
   resetDevice: [device: DeviceFacts];
+  /** What becomes of a guest's writes to bits without a field, and who takes its accesses down. */
   unhandledWrite: [device: DeviceFacts, guest: GuestFacts];
+  /** What is special about the line interrupt of a device. */
   interruptLimits: [device: DeviceFacts];
+  /** A guest asks for MSI or MSI-X through the ring. */
   interruptControl: [
     request: { readonly kind: 'msi' | 'msix'; readonly device: DeviceFacts; readonly guest: GuestFacts },
   ];
+  /** A refused write was seen for the first time. */
   deniedWrite: [denial: Denial];
+  /** A device was cut off from its guest. */
   deviceFenced: [device: DeviceFacts, guest: GuestFacts, reason: FenceReason];
+  /** The ring is mapped, requests are answered. */
   guestConnected: [guest: GuestFacts];
+  /** The channel is closed and the page unmapped. */
   guestDisconnected: [guest: GuestFacts];
 }
 
@@ -48,107 +62,205 @@ export interface HookResults {
 
 export type HookName = keyof HookArguments;
 
+/** Kinds of things that plugins bring. */
+export type KindName =
+  | 'fields'
+  | 'surgery'
+  | 'quirks'
+  | 'slots'
+  | 'interrupts'
+  | 'watches'
+  | 'answerers'
+  | 'platforms'
+  | 'natives'
+  | 'commands'
+  | 'parts';
+
 /**
- * `series`: one after the other, awaited. `bail`: until one answers. `observe`: all are told, a failing one is reported
- * and stops nobody.
+ * `series`: one after the other, awaited. `bail`: until one answers. `observe`: all are told; what they answer does not
+ * matter, and a failing one is reported and stops nobody.
  */
 export type HookKind = 'asyncSeries' | 'asyncBail' | 'syncBail' | 'observe';
 
 export interface HookDescription {
   readonly kind: HookKind;
   readonly arguments: readonly string[];
-  /** When it is called, and what a tap can rely on. */
+  /** When it is called, and what a tap can rely on. Its first sentence stands in the types too. */
   readonly doc: string;
-  readonly previous: HookName | undefined;
-  readonly next: HookName | undefined;
+  /** Which hooks may be called next for the same device or guest. */
+  readonly next: readonly HookName[];
+  /** What a tap may answer; missing: answers do not matter. */
+  readonly answer?: Shape;
+  /** Seconds that code may take, under the name that the rc file has for it. */
+  readonly deadlines?: Readonly<Record<string, number>>;
 }
 
-/** Every hook, declared once: types, checks and the reference page come from here. */
-export const hookTable: Readonly<Record<HookName, HookDescription>> = {
+/** A kind of things, each of which has a name. */
+export interface KindDescription {
+  readonly kind: 'named';
+  /** One of them, for messages: `slot mapper`. */
+  readonly one: string;
+  /** What they are for, when their code is called, and what their order means. */
+  readonly doc: string;
+  readonly deadlines?: Readonly<Record<string, number>>;
+}
+
+type HookTable = Readonly<Record<HookName, HookDescription> & Record<KindName, KindDescription>>;
+
+/** Every hook and every kind of thing that plugins bring, declared once: types, checks and the reference page come from here. */
+const table = {
   deviceSeized: {
     kind: 'asyncSeries',
     arguments: ['device'],
-    doc: 'After a function was seized, reset and saved. A throw makes the seizing fail; the function is given back.',
-    previous: undefined,
-    next: 'unhandledWrite',
+    doc: 'After a function was seized, reset and saved. A fault makes the seizing fail; the function is given back.',
+    next: ['unhandledWrite', 'deviceReleased'],
+    deadlines: { deviceSeized: 30 },
   },
   unhandledWrite: {
     kind: 'syncBail',
     arguments: ['device', 'guest'],
-    doc: 'When a device is given to a guest and its table is compiled, and again when plugins come or go under a running guest: what becomes of writes to bits without a field, and who takes the accesses down. No answer: as `permissive` in the rc file says, else drop. The answer counts for this guest only.',
-    previous: 'deviceSeized',
-    next: 'interruptLimits',
+    doc: 'What becomes of a guest’s writes to bits without a field, and who takes its accesses down. Asked when a device is given to a guest and its table is compiled, and again when plugins come or go under a running guest. No answer: as `permissive` in the rc file says, else drop. The answer counts for this guest only. A fault keeps the device from the guest; under a running guest the rules stay as they were.',
+    next: ['interruptLimits'],
+    answer: orNothing(unhandledShape),
   },
   interruptLimits: {
     kind: 'syncBail',
     arguments: ['device'],
-    doc: 'When a device is given to a guest: what is special about its line interrupt, `disableStopsMessages` and `maskingBroken`. No answer: as the device’s quirks say.',
-    previous: 'unhandledWrite',
-    next: 'deviceAssigned',
+    doc: 'What is special about the line interrupt of a device. Asked when it is given to a guest: `disableStopsMessages` and `maskingBroken`. No answer: as the device’s quirks say. A fault keeps the device from the guest.',
+    next: ['deviceAssigned'],
+    answer: orNothing(limitsShape),
   },
   deviceAssigned: {
     kind: 'asyncSeries',
     arguments: ['device', 'guest'],
-    doc: 'After a device was given to a guest, before its address is published. A throw takes the device back.',
-    previous: 'interruptLimits',
-    next: 'guestConnected',
+    doc: 'After a device was given to a guest, before its address is published. A fault takes the device back.',
+    next: ['guestConnected'],
+    deadlines: { deviceAssigned: 30 },
   },
   guestConnected: {
     kind: 'observe',
     arguments: ['guest'],
     doc: 'The ring is mapped, requests are answered.',
-    previous: 'deviceAssigned',
-    next: 'interruptControl',
+    next: ['interruptControl', 'deniedWrite', 'resetDevice', 'deviceFenced', 'guestDisconnected'],
   },
   interruptControl: {
     kind: 'syncBail',
     arguments: ['request'],
-    doc: 'A guest asks for MSI or MSI-X through the ring. A refusal is answered to the guest; no answer leaves it to the chosen policy.',
-    previous: 'guestConnected',
-    next: 'deniedWrite',
+    doc: 'A guest asks for MSI or MSI-X through the ring. A refusal is answered to the guest; no answer leaves it to the chosen policy. A fault refuses the request.',
+    next: ['guestDisconnected'],
+    answer: orNothing(refusalShape),
   },
   deniedWrite: {
     kind: 'observe',
     arguments: ['denial'],
     doc: 'A refused write was seen for the first time. Called outside of the request, so it delays no answer.',
-    previous: 'interruptControl',
-    next: 'deviceFenced',
+    next: ['guestDisconnected'],
   },
   deviceFenced: {
     kind: 'observe',
     arguments: ['device', 'guest', 'reason'],
-    doc: 'A PCI Express error of the device was not survived, and the device was cut off from its guest: no bus master, no interrupts, every request fails. It stays with the guest until it is taken back.',
-    previous: 'deniedWrite',
-    next: 'guestDisconnected',
+    doc: 'A device was cut off from its guest. A PCI Express error was not survived: no bus master, no interrupts, every request fails. The device stays with the guest until it is taken back.',
+    next: ['guestDisconnected'],
   },
   guestDisconnected: {
     kind: 'observe',
     arguments: ['guest'],
     doc: 'The channel is closed and the page unmapped.',
-    previous: 'deviceFenced',
-    next: 'resetDevice',
+    next: ['guestConnected', 'resetDevice'],
   },
   resetDevice: {
     kind: 'asyncBail',
     arguments: ['device'],
-    doc: 'A function has to be reset, at seizing or when it comes back. A tap that resets it answers with the outcome; no answer: the host’s own methods.',
-    previous: 'guestDisconnected',
-    next: 'deviceReturned',
+    doc: 'A function has to be reset. That is so at seizing, when a guest asks for a function-level reset, in the recovery of an error, when a device comes back from a guest, and before it is released to the host. A tap that resets it answers with the outcome; no answer: the host’s own methods. A fault at seizing or at release makes that fail; when a device comes back it is quarantined; a guest that asked gets `op_failed`.',
+    next: ['deviceSeized', 'interruptControl', 'deviceReturned'],
+    answer: orNothing(resetShape),
+    deadlines: { resetDevice: 70 },
   },
   deviceReturned: {
     kind: 'asyncSeries',
     arguments: ['device', 'guest'],
-    doc: 'A device came back: reset, restored, free for the next guest. A throw quarantines it.',
-    previous: 'resetDevice',
-    next: 'deviceReleased',
+    doc: 'A device came back: reset, restored, free for the next guest. A fault quarantines it.',
+    next: ['unhandledWrite', 'deviceReleased'],
+    deadlines: { deviceReturned: 30 },
   },
   deviceReleased: {
     kind: 'asyncSeries',
     arguments: ['device'],
-    doc: 'A function goes back to the host.',
-    previous: 'deviceReturned',
-    next: undefined,
+    doc: 'A function goes back to the host. Called before its last reset. A fault makes the release fail; the function stays seized.',
+    next: ['resetDevice'],
+    deadlines: { deviceReleased: 30 },
   },
-};
+  fields: {
+    kind: 'named',
+    one: 'field set',
+    doc: 'Registers of every device: which bits guests may write, what reads show. The `later` deadline is for a behaviour that answered "later" and whose device is not busy: the request ends with `op_failed` then.',
+    deadlines: { later: 10 },
+  },
+  surgery: {
+    kind: 'named',
+    one: 'surgery',
+    doc: 'Changes of the shape of every device’s config space, applied in order, before those of quirks.',
+  },
+  quirks: {
+    kind: 'named',
+    one: 'quirk',
+    doc: 'Registers and surgery of the devices that a quirk matches. Where a field set has a bit too, the field set keeps it.',
+  },
+  slots: {
+    kind: 'named',
+    one: 'slot mapper',
+    doc: 'Which virtual address each device of a guest has. Chosen with `slots`. `create` is called once for each guest; a map without one of its five methods is refused, and with it the guest. A fault in `add` or `roots` refuses the device; in `lookup` the request is answered `op_failed`; `remove` and `find` cannot keep a device with a guest.',
+  },
+  interrupts: {
+    kind: 'named',
+    one: 'interrupt policy',
+    doc: 'Who may switch MSI, MSI-X and INTx. Chosen with `interrupts`. A policy, or a factory that is called once for each device in the hands of each guest. A fault of a factory keeps the device from the guest; a fault of a policy refuses what was asked.',
+  },
+  watches: {
+    kind: 'named',
+    one: 'watch policy',
+    doc: 'How long the answering thread looks at guests’ pages for the next request. Chosen with `watch`; data, no code.',
+  },
+  answerers: {
+    kind: 'named',
+    one: 'answerer',
+    doc: 'A thread beside the control thread that answers what needs no code.',
+  },
+  platforms: {
+    kind: 'named',
+    one: 'platform',
+    doc: 'Where pciback runs. Chosen with `platform`. A reset by the platform’s own methods that fails or takes too long counts as a fault of `resetDevice` does.',
+    deadlines: { reset: 70 },
+  },
+  natives: {
+    kind: 'named',
+    one: 'foreign-function loader',
+    doc: 'How libraries of the host are called. Chosen with `native`; without a choice the first that loads, in order.',
+  },
+  commands: { kind: 'named', one: 'command', doc: 'Commands of the command line.' },
+  parts: {
+    kind: 'named',
+    one: 'part',
+    doc: 'Pieces of a plugin that run as long as the daemon. Started in order of their needs, stopped in reverse. One that cannot start, or does not in time, costs what it does and nothing else.',
+    deadlines: { partStart: 30, partStop: 10 },
+  },
+} as const satisfies HookTable;
 
-export const hookNames = Object.keys(hookTable) as HookName[];
+export const hookTable: HookTable = table;
+
+const isHook = (name: HookName | KindName): name is HookName => hookTable[name].kind !== 'named';
+const pointNames = Object.keys(hookTable) as readonly (HookName | KindName)[];
+
+export const hookNames: readonly HookName[] = pointNames.filter(isHook);
+export const kindNames: readonly KindName[] = pointNames.filter((name): name is KindName => !isHook(name));
+
+type NamesIn<Entry> = Entry extends { readonly deadlines: infer Deadlines } ? keyof Deadlines : never;
+/** What has a deadline, by the name that the rc file has for it. `apply`: a plugin that takes its time when it is loaded. */
+export type DeadlineName = NamesIn<(typeof table)[keyof typeof table]> | 'apply';
+export type Deadlines = Readonly<Record<DeadlineName, number>>;
+
+/** Every deadline in seconds, as it is without an rc file. */
+export const defaultDeadlines = Object.assign(
+  { apply: 30 },
+  ...pointNames.map((name) => hookTable[name].deadlines ?? {}),
+) as Deadlines;

@@ -2,7 +2,7 @@
 
 import type { z } from 'zod';
 import { fail } from '../errors/index.ts';
-import type { HookName, Tap, TapOptions } from '../hooks/index.ts';
+import type { HookArguments, HookName, KindName, Order, Tap, TapOptions, Things } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import type { AnswererFactory, NativeLoader, Platform } from '../platform/index.ts';
@@ -12,6 +12,7 @@ import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
+import type { PartDefinition } from './part.ts';
 
 /** Takes a registration back. Calling it twice is harmless. */
 export type Undo = () => void;
@@ -32,10 +33,38 @@ export interface PlatformSettings {
 export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
 export type NativeFactory = () => Promise<NativeLoader>;
 
-/** Things of which one is chosen by name. */
+/** What the things of each kind are. */
+export interface ThingsOf {
+  fields: FieldSet;
+  surgery: Surgery;
+  quirks: Quirk;
+  slots: SlotMapper;
+  interrupts: InterruptPolicySource;
+  watches: WatchPolicy;
+  answerers: AnswererFactory;
+  platforms: PlatformFactory;
+  natives: NativeFactory;
+  commands: CommandDefinition;
+  parts: PartDefinition;
+}
+
+/** Everything that plugins brought, by kind. */
+export type Registries = { readonly [Kind in KindName]: Things<ThingsOf[Kind]> };
+
+/** Things that are known by name. */
 export interface Choices<Thing> {
-  /** @throws PcibackError `PLUGIN_REGISTRATION` when the name is taken. */
-  add(name: string, thing: Thing): Undo;
+  /**
+   * @param order its place among the others of its kind, by their names
+   * @throws PcibackError `PLUGIN_REGISTRATION` when the name is taken.
+   */
+  add(name: string, thing: Thing, order?: Order): Undo;
+}
+
+/** Things that bring their names with them. */
+export interface Collection<Thing> {
+  /** All of them or none. @throws PcibackError `PLUGIN_REGISTRATION` when a name is taken; `FIELD_OVERLAP` */
+  add(...things: Thing[]): Undo;
+  add(order: Order, ...things: Thing[]): Undo;
 }
 
 /** A hook as a plugin sees it: it can tap, never call. */
@@ -47,11 +76,15 @@ export interface Tappable<Name extends HookName> {
 
 /** What a plugin gets: places to register at. Every registration is undone when the plugin is unloaded. */
 export interface Host {
-  readonly hooks: { readonly [Name in HookName]: Tappable<Name> };
-  readonly fields: { add(...sets: FieldSet[]): Undo };
-  readonly quirks: { add(...quirks: Quirk[]): Undo };
+  /** Places where the core asks or tells; each has a page in docs/reference/hooks.md. */
+  readonly hooks: { readonly [Name in keyof HookArguments]: Tappable<Name> };
+  /** Registers of every device: made by `header`, `capability` and `extendedCapability`. */
+  readonly fields: Collection<FieldSet>;
+  /** Registers and surgery of single devices. */
+  readonly quirks: Collection<Quirk>;
   /** Changes of the shape of every device's config space; for single devices there are quirks. All of them apply. */
   readonly surgery: Choices<Surgery>;
+  /** Which virtual address each device of a guest has. */
   readonly slots: Choices<SlotMapper>;
   /** Policies: one for all devices, or a factory called once for each device in the hands of each guest. */
   readonly interrupts: Choices<InterruptPolicySource>;
@@ -59,9 +92,14 @@ export interface Host {
   readonly watches: Choices<WatchPolicy>;
   /** Threads that answer guests beside the control thread. The first is used where a platform can have one. */
   readonly answerers: Choices<AnswererFactory>;
+  /** Where pciback runs. */
   readonly platforms: Choices<PlatformFactory>;
+  /** How libraries of the host are called. */
   readonly natives: Choices<NativeFactory>;
-  readonly commands: { add(command: CommandDefinition): Undo };
+  /** Commands of the command line. */
+  readonly commands: Collection<CommandDefinition>;
+  /** Pieces of the plugin that run as long as the daemon. */
+  readonly parts: Choices<PartDefinition>;
   /** Messages carry the plugin's name. */
   readonly log: Logger;
 }

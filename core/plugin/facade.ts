@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 
 import { fail } from '../errors/index.ts';
-import { type HookName, type Hooks, hookNames, type Tap, type TapOptions } from '../hooks/index.ts';
+import {
+  type HookName,
+  type Hooks,
+  hookNames,
+  type Order,
+  type Tap,
+  type TapOptions,
+  type Things,
+} from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import type { Choices, Host, Tappable, Undo } from './definition.ts';
-import type { Registries, Registry } from './registries.ts';
+import type { Choices, Collection, Host, Registries, Tappable, Undo } from './definition.ts';
 
 /** The registrations of one plugin: taken back together, the last one first. */
 export class Scope {
@@ -58,16 +65,43 @@ export interface FacadeParts {
   readonly log: Logger;
   readonly scope: Scope;
   /** @throws PcibackError `FIELD_OVERLAP` */
-  readonly addFields: (plugin: string, sets: readonly FieldSet[]) => Undo;
+  readonly addFields: (sets: readonly FieldSet[], order: Order) => Undo;
   /** @throws PcibackError `FIELD_OVERLAP` */
-  readonly addQuirks: (plugin: string, quirks: readonly Quirk[]) => Undo;
+  readonly addQuirks: (quirks: readonly Quirk[], order: Order) => Undo;
 }
+
+/** An order has no name; whatever it stands before has one. */
+const isOrder = (value: object): value is Order => !('name' in value) && ('before' in value || 'after' in value);
+
+/** Adds all or nothing. */
+export const addAll = (makes: readonly (() => Undo)[]): Undo => {
+  const undos: Undo[] = [];
+  const undo = () => {
+    for (const one of [...undos].reverse()) one();
+  };
+  try {
+    for (const make of makes) undos.push(make());
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  return undo;
+};
 
 /** Makes the {@link Host} of one plugin: everything it registers goes under its name and into its scope. */
 export const makeFacade = (parts: FacadeParts): Host => {
   const { plugin, registries, scope } = parts;
-  const choices = <Thing>(registry: Registry<Thing>): Choices<Thing> => ({
-    add: (name, thing) => scope.register(() => registry.add(plugin, name, thing)),
+  const choices = <Thing>(things: Things<Thing>): Choices<Thing> => ({
+    add: (name, thing, order) => scope.register(() => things.add({ plugin, name, thing }, order)),
+  });
+  const collection = <Thing extends object>(
+    add: (things: readonly Thing[], order: Order) => Undo,
+  ): Collection<Thing> => ({
+    add: (first?: Order | Thing, ...rest: Thing[]): Undo => {
+      if (first === undefined) return () => {};
+      const [things, order] = isOrder(first) ? [rest, first] : [[first, ...rest], {}];
+      return scope.register(() => add(things, order));
+    },
   });
   const tappable = <Name extends HookName>(name: Name): Tappable<Name> => ({
     tap: (first: Tap<Name> | TapOptions, second?: Tap<Name>): Undo => {
@@ -80,8 +114,8 @@ export const makeFacade = (parts: FacadeParts): Host => {
   });
   return {
     hooks: Object.fromEntries(hookNames.map((name) => [name, tappable(name)])) as unknown as Host['hooks'],
-    fields: { add: (...sets) => scope.register(() => parts.addFields(plugin, sets)) },
-    quirks: { add: (...quirks) => scope.register(() => parts.addQuirks(plugin, quirks)) },
+    fields: collection(parts.addFields),
+    quirks: collection(parts.addQuirks),
     surgery: choices(registries.surgery),
     slots: choices(registries.slots),
     watches: choices(registries.watches),
@@ -89,7 +123,10 @@ export const makeFacade = (parts: FacadeParts): Host => {
     answerers: choices(registries.answerers),
     platforms: choices(registries.platforms),
     natives: choices(registries.natives),
-    commands: { add: (command) => scope.register(() => registries.commands.add(plugin, command.name, command)) },
+    commands: collection((commands, order) =>
+      addAll(commands.map((thing) => () => registries.commands.add({ plugin, name: thing.name, thing }, order))),
+    ),
+    parts: choices(registries.parts),
     log: logOf(parts.log, plugin),
   };
 };

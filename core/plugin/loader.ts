@@ -4,23 +4,25 @@ import satisfies from 'semver/functions/satisfies.js';
 import validRange from 'semver/ranges/valid.js';
 import type { Bdf } from '../bdf.ts';
 import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from '../changes.ts';
-import { describeError, fail, isPcibackError, type PcibackError, problem } from '../errors/index.ts';
+import { type ErrorCode, fail, isPcibackError, problem } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
-import { Hooks } from '../hooks/index.ts';
+import { type Deadlines, Hooks, kindNames, type Order } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import { limitOf, limitsMeet } from '../quirk/limited-quirk.ts';
 import { findOverlap, type OwnedSet } from '../quirk/overlap.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import { API_VERSION, type Plugin, type Undo } from './definition.ts';
-import { makeFacade, Scope } from './facade.ts';
+import { Wall } from '../wall/wall.ts';
+import { API_VERSION, type Plugin, type Registries, type Undo } from './definition.ts';
+import { addAll, makeFacade, Scope } from './facade.ts';
 import { checkOptions } from './options.ts';
-import { Registries } from './registries.ts';
 
 export interface PluginHostSettings {
   readonly log: Logger;
   /** The plugin API that is offered; {@link API_VERSION} if missing. */
   readonly api?: string;
+  /** Seconds that plugins get; missing ones are as the hook table has them. */
+  readonly deadlines?: Partial<Deadlines>;
 }
 
 /** A plugin or quirk that is in force. */
@@ -40,16 +42,23 @@ interface Entry {
   readonly options: unknown;
 }
 
-/** Errors that name the plugin, and more exactly than `PLUGIN_APPLY` would. */
-const speaksForItself = (error: unknown): error is PcibackError =>
-  isPcibackError(error) && /^(PLUGIN_|HOOK_|FIELD_OVERLAP)/.test(error.code);
+/** Errors of registrations: they name the plugin, and more exactly than `PLUGIN_APPLY` would. */
+const refusals: readonly ErrorCode[] = [
+  'FIELD_OVERLAP',
+  'HOOK_CYCLE',
+  'HOOK_DUPLICATE',
+  'PLUGIN_APPLY',
+  'PLUGIN_LOAD',
+  'PLUGIN_REGISTRATION',
+  'PLUGIN_UNLOADED',
+];
 
 const ownedSets = (quirk: Quirk): OwnedSet[] =>
   quirk.sets.map((set) => ({ owner: quirk.name, set, match: quirk.match }));
 
 /** The plugins of one running pciback: loads, checks and unloads them, and owns what they registered and tapped. */
 export class PluginHost {
-  readonly registries = new Registries();
+  readonly registries: Registries;
   readonly hooks: Hooks;
   readonly #log: Logger;
   readonly #api: string;
@@ -60,9 +69,8 @@ export class PluginHost {
   constructor(settings: PluginHostSettings) {
     this.#log = settings.log;
     this.#api = settings.api ?? API_VERSION;
-    this.hooks = new Hooks((error) =>
-      this.#log.error({ code: error.code, why: error.message, solve: error.solve }, 'a plugin failed'),
-    );
+    this.hooks = new Hooks(new Wall(settings.log), settings.deadlines);
+    this.registries = Object.fromEntries(kindNames.map((kind) => [kind, this.hooks.things(kind)])) as Registries;
   }
 
   /** What is loaded, in order of loading. */
@@ -232,16 +240,18 @@ export class PluginHost {
       hooks: this.hooks,
       log: this.#log,
       scope,
-      addFields: (name, sets) => this.#addFields(name, sets),
-      addQuirks: (name, quirks) => this.#addQuirks(name, quirks),
+      addFields: (sets, order) => this.#addFields(plugin.name, sets, order),
+      addQuirks: (quirks, order) => this.#addQuirks(plugin.name, quirks, order),
     });
     try {
       // Typed as void; an author of plain JavaScript may write an async function, whose failure must not get lost.
-      const result: unknown = plugin.apply(host, options);
-      await result;
+      const apply: () => unknown = () => plugin.apply(host, options);
+      const place = { plugin: plugin.name, what: 'apply', refusals };
+      await this.hooks.wall.wait(place, this.hooks.deadline('apply'), apply);
     } catch (error) {
-      if (speaksForItself(error)) throw error;
-      throw problem('PLUGIN_APPLY', { name: plugin.name, why: describeError(error) }, error);
+      if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
+      // Nothing of the plugin is in force then, which is more than a fault says.
+      throw problem('PLUGIN_APPLY', { name: plugin.name, why: String(error.facts.why) }, error);
     }
   }
 
@@ -250,49 +260,39 @@ export class PluginHost {
     if (options !== undefined) {
       fail('PLUGIN_OPTIONS', { name, where: '(all)', why: 'a quirk takes no options', nearest: undefined });
     }
-    scope.register(() => this.#addQuirks(name, [quirk]));
+    scope.register(() => this.#addQuirks(name, [quirk], {}));
   }
 
   /** Sets that may come to lie in one device with those of a quirk that is limited to `only`. */
   #present(only: readonly Bdf[] | undefined): OwnedSet[] {
     return [
-      ...this.registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
-      ...this.registries.quirks.things.filter((quirk) => limitsMeet(limitOf(quirk), only)).flatMap(ownedSets),
+      ...this.registries.fields.entries.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
+      ...this.registries.quirks.entries
+        .map(({ thing }) => thing)
+        .filter((quirk) => limitsMeet(limitOf(quirk), only))
+        .flatMap(ownedSets),
     ];
   }
 
-  #addFields(plugin: string, sets: readonly FieldSet[]): Undo {
+  #addFields(plugin: string, sets: readonly FieldSet[], order: Order): Undo {
     this.#refuseOverlap(
       sets.map((set) => ({ owner: plugin, set })),
       undefined,
     );
-    return this.#addAll(sets.map((set) => () => this.registries.fields.add(plugin, set.name, set)));
+    const { fields } = this.registries;
+    return addAll(sets.map((thing) => () => fields.add({ plugin, name: thing.name, thing }, order)));
   }
 
-  #addQuirks(plugin: string, quirks: readonly Quirk[]): Undo {
+  #addQuirks(plugin: string, quirks: readonly Quirk[], order: Order): Undo {
     const limits = quirks.map(limitOf);
     const only = limits.every((limit) => limit !== undefined) ? limits.flat() : undefined;
     this.#refuseOverlap(quirks.flatMap(ownedSets), only);
-    return this.#addAll(quirks.map((quirk) => () => this.registries.quirks.add(plugin, quirk.name, quirk)));
+    const { quirks: known } = this.registries;
+    return addAll(quirks.map((thing) => () => known.add({ plugin, name: thing.name, thing }, order)));
   }
 
   #refuseOverlap(added: readonly OwnedSet[], only: readonly Bdf[] | undefined): void {
     const overlap = findOverlap(added, this.#present(only));
     if (overlap) fail('FIELD_OVERLAP', { ...overlap });
-  }
-
-  /** All registrations or none. */
-  #addAll(makes: readonly (() => Undo)[]): Undo {
-    const undos: Undo[] = [];
-    const undo = () => {
-      for (const one of [...undos].reverse()) one();
-    };
-    try {
-      for (const make of makes) undos.push(make());
-    } catch (error) {
-      undo();
-      throw error;
-    }
-    return undo;
   }
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../bdf.ts';
-import { describeError } from '../errors/index.ts';
 import type { Hooks } from '../hooks/index.ts';
-import type { InterruptLimits, InterruptPolicySource } from '../interrupts.ts';
+import type { InterruptLimits } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import type { Contribution } from '../space/compile.ts';
 import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
-import { InterruptControl } from './interrupt-control.ts';
+import { InterruptControl, type NamedPolicy } from './interrupt-control.ts';
 import { LineHandler, type SharedLines } from './line-handler.ts';
 import type { SeizedDevice } from './seized-device.ts';
 import { Vectors } from './vectors.ts';
@@ -26,7 +25,7 @@ export interface StubPolicy {
   /** Name of the guest's interrupt policy. */
   interruptPolicy(guest: Tenant): string;
   /** @throws PcibackError `CHOICE_UNKNOWN` */
-  interruptPolicyNamed(name: string): InterruptPolicySource;
+  interruptPolicyNamed(name: string): NamedPolicy;
   /** Field sets and quirks for this device, fields first. */
   contributions(device: SeizedDevice): Contribution[];
   /** What quirks know of this device's line interrupt. */
@@ -58,7 +57,7 @@ export class Assigner {
    * The caller has the device's lock, and puts the assignment into the device.
    *
    * @throws HostError when the device does not answer while its table is compiled
-   * @throws PcibackError `POLICY_FAILED`, `CHOICE_UNKNOWN` for the interrupt policy
+   * @throws PcibackError `PLUGIN_FAULT`; `POLICY_FAILED`, `CHOICE_UNKNOWN` for the interrupt policy
    */
   assign(device: SeizedDevice, tenant: Tenant): Assignment {
     const { operations, bdf } = device;
@@ -106,10 +105,7 @@ export class Assigner {
       allowed,
       limits: this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device),
       find: (name: string) => this.#terms.policy.interruptPolicyNamed(name),
-      failed: (policy: string, error: unknown) => {
-        if (tenant.limit.allows())
-          this.#terms.log.error({ ...facts, policy, error: describeError(error) }, 'interrupt policy failed: refused');
-      },
+      wall: this.#terms.hooks.wall,
     };
     return new InterruptControl(terms, rules.policy);
   }
@@ -138,11 +134,10 @@ export class Assigner {
   rules(device: SeizedDevice, tenant: Tenant): AccessRules {
     const answer = this.#terms.hooks.call('unhandledWrite', device, tenant);
     const { unhandled, recorder = undefined } = typeof answer === 'object' ? answer : { unhandled: answer };
-    const policy = this.#terms.policy.interruptPolicy(tenant);
     return {
       unhandled: unhandled ?? (this.#terms.policy.permissive(device, tenant) ? 'permissive' : 'drop'),
       recorder,
-      policy: { name: policy, source: this.#terms.policy.interruptPolicyNamed(policy) },
+      policy: this.#terms.policy.interruptPolicyNamed(this.#terms.policy.interruptPolicy(tenant)),
       contributions: this.#terms.policy.contributions(device),
     };
   }

@@ -194,10 +194,14 @@ export class Assignment implements AccessSink {
     this.space.refresh();
   }
 
+  /** Whether it changes its power state or is being reset: a request that waits for that is answered when it has ended. */
+  get isSettling(): boolean {
+    return this.#resets > 0 || this.#terms.operations.busy;
+  }
+
   /** Whether the device cannot be looked at now: it is in low power, changes its power state, or is being reset. */
   get isBusy(): boolean {
-    const { operations } = this.#terms;
-    return this.#resets > 0 || operations.busy || operations.powerState >= LOW_POWER;
+    return this.isSettling || this.#terms.operations.powerState >= LOW_POWER;
   }
 
   /** Calls `task` when the device can be looked at again, before its guest gets the answer it waits for. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { describeError, fail, isPcibackError, problem } from '../errors/index.ts';
+import { fail, isPcibackError } from '../errors/index.ts';
+import type { Owned } from '../hooks/index.ts';
 import type {
   InterruptLimits,
   InterruptPolicy,
@@ -11,21 +12,18 @@ import type {
   MessageKind,
   PolicyFacts,
 } from '../interrupts.ts';
+import type { Place, Shape, Wall } from '../wall/wall.ts';
 import { Msi, Msix } from './registers.ts';
 
 /** A policy under the name that the rc file chose it by. */
-export interface NamedPolicy {
-  readonly name: string;
-  readonly source: InterruptPolicySource;
-}
+export type NamedPolicy = Owned<InterruptPolicySource>;
 
 /** What a device's interrupts are decided from, for as long as one guest has it. */
 export interface InterruptControlTerms extends Omit<PolicyFacts, 'policy'> {
   readonly limits: InterruptLimits;
   /** Policies that another one puts itself around. @throws PcibackError `CHOICE_UNKNOWN` */
-  readonly find: (name: string) => InterruptPolicySource;
-  /** The policy threw, and was taken as a refusal; the receiver limits the rate. */
-  readonly failed: (policy: string, error: unknown) => void;
+  readonly find: (name: string) => NamedPolicy;
+  readonly wall: Wall;
 }
 
 const enableBit: Readonly<Record<MessageKind, number>> = { msi: Msi.enable, msix: Msix.enable };
@@ -54,7 +52,7 @@ export class InterruptControl {
   readonly #terms: InterruptControlTerms;
   #made: MadePolicy;
 
-  /** @throws PcibackError `POLICY_FAILED`, `CHOICE_UNKNOWN` */
+  /** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
   constructor(terms: InterruptControlTerms, chosen: NamedPolicy) {
     this.#terms = terms;
     this.allowed = terms.allowed;
@@ -72,17 +70,17 @@ export class InterruptControl {
    *
    * @throws PcibackError `CHOICE_UNKNOWN` when a policy in force is there no more
    */
-  differsFrom({ name, source }: NamedPolicy): boolean {
+  differsFrom({ name, thing }: NamedPolicy): boolean {
     const { sources } = this.#made;
-    if (sources.get(name) !== source) return true;
-    return [...sources].some(([one, before]) => one !== name && this.#terms.find(one) !== before);
+    if (sources.get(name) !== thing) return true;
+    return [...sources].some(([one, before]) => one !== name && this.#terms.find(one).thing !== before);
   }
 
   /**
    * Makes the policy that takes the place of the one in force. State of the old one ends.
    *
    * @returns puts it in force, without failing
-   * @throws PcibackError `POLICY_FAILED`, `CHOICE_UNKNOWN`
+   * @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN`
    */
   prepare(chosen: NamedPolicy): () => void {
     const made = this.#make(chosen);
@@ -92,19 +90,22 @@ export class InterruptControl {
   }
 
   #make(chosen: NamedPolicy): MadePolicy {
-    const { device, guest, clock, allowed, find } = this.#terms;
+    const { device, guest, clock, allowed, find, wall } = this.#terms;
     const sources = new Map<string, InterruptPolicySource>();
-    const make = ({ name, source }: NamedPolicy, around: readonly string[]): InterruptPolicy => {
+    const make = ({ name, plugin, thing }: NamedPolicy, around: readonly string[]): InterruptPolicy => {
       if (around.includes(name)) fail('POLICY_FAILED', { policy: name, why: `it is inside of ${around.join(', ')}` });
-      sources.set(name, source);
-      if (typeof source !== 'function') return checked(name, source);
-      const policy = (inner: string): InterruptPolicy => make({ name: inner, source: find(inner) }, [...around, name]);
-      try {
-        return checked(name, source({ device, guest, clock, allowed, policy }));
-      } catch (error) {
-        if (isPcibackError(error)) throw error;
-        throw problem('POLICY_FAILED', { policy: name, why: describeError(error) }, error);
-      }
+      sources.set(name, thing);
+      const place = (what: string): Place => ({
+        plugin,
+        what: `${what} interrupt policy ${name}`,
+        device: device.bdf,
+        guest: guest.domain,
+        refusals: ['POLICY_FAILED', 'CHOICE_UNKNOWN'],
+      });
+      const policy = (inner: string): InterruptPolicy => make(find(inner), [...around, name]);
+      const of = (): InterruptPolicy =>
+        typeof thing === 'function' ? thing({ device, guest, clock, allowed, policy }) : thing;
+      return walled(wall, wall.run(place('making'), of, policyShape), place);
     };
     const policy = make(chosen, []);
     return {
@@ -124,12 +125,12 @@ export class InterruptControl {
   }
 
   #ask<Answer>(refusal: Answer, question: (policy: InterruptPolicy) => Answer): Answer {
-    const { name, policy } = this.#made;
     try {
-      return question(policy);
+      return question(this.#made.policy);
     } catch (error) {
-      this.#terms.failed(name, error);
-      return refusal;
+      // The wall has counted and reported it.
+      if (isPcibackError(error, 'PLUGIN_FAULT')) return refusal;
+      throw error;
     }
   }
 
@@ -143,7 +144,7 @@ export class InterruptControl {
     if (this.refusesControlWords) return false;
     if ((next & enableBit[kind]) !== 0 && usesMessages(current) && current !== kind) return false;
     const { allowed } = this;
-    return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }) === true);
+    return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }));
   }
 
   /** Whether INTX_DISABLE is the guest's own, whatever the device is in; it is so as long as the policy is in force. */
@@ -176,9 +177,43 @@ export class InterruptControl {
   }
 }
 
-/** Plugins may be plain JavaScript: what the types promise is checked. */
-const checked = (name: string, policy: InterruptPolicy): InterruptPolicy => {
-  const promised: unknown = (policy as InterruptPolicy | undefined)?.allowsControlWord;
-  if (typeof promised !== 'function') fail('POLICY_FAILED', { policy: name, why: 'it has no allowsControlWord' });
-  return policy;
+const policyShape: Shape = {
+  expected: 'a policy, with allowsControlWord',
+  fits: (answer) => typeof (answer as InterruptPolicy | null | undefined)?.allowsControlWord === 'function',
+};
+const booleanShape: Shape = { expected: 'true or false', fits: (answer) => typeof answer === 'boolean' };
+const intxShape: Shape = {
+  expected: '"hardware", "virtual" or "refused"',
+  fits: (answer) => answer === 'hardware' || answer === 'virtual' || answer === 'refused',
+};
+const reasonShape: Shape = {
+  expected: 'why it refuses, or nothing',
+  fits: (answer) => answer === undefined || typeof answer === 'string',
+};
+
+/** The policy with the wall around each of its methods; those that it has not stay missing. */
+const walled = (wall: Wall, policy: InterruptPolicy, place: (what: string) => Place): InterruptPolicy => {
+  const { about, controlWordsUnlessAllowed, intxUnlessAllowed } = policy;
+  const asked = {
+    controlWord: place('allowsControlWord of'),
+    intx: place('decidesIntx of'),
+    request: place('refusesRequest of'),
+  };
+  return {
+    ...(about === undefined ? {} : { about }),
+    ...(controlWordsUnlessAllowed === undefined ? {} : { controlWordsUnlessAllowed }),
+    ...(intxUnlessAllowed === undefined ? {} : { intxUnlessAllowed }),
+    allowsControlWord: (question) =>
+      wall.run(asked.controlWord, () => policy.allowsControlWord(question), booleanShape),
+    ...(policy.decidesIntx === undefined
+      ? {}
+      : {
+          decidesIntx: (question) => wall.run(asked.intx, () => policy.decidesIntx?.(question) ?? 'refused', intxShape),
+        }),
+    ...(policy.refusesRequest === undefined
+      ? {}
+      : {
+          refusesRequest: (question) => wall.run(asked.request, () => policy.refusesRequest?.(question), reasonShape),
+        }),
+  };
 };

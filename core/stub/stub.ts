@@ -3,7 +3,7 @@
 import { type Bdf, formatBdf } from '../bdf.ts';
 import type { PreparedChange, RegistrationChange } from '../changes.ts';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
-import type { Hooks } from '../hooks/index.ts';
+import { type Hooks, resetShape } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
@@ -120,7 +120,12 @@ export class Stub {
       fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
     }
     if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
-    device.assignment = this.#assigner.assign(device, tenant);
+    try {
+      device.assignment = this.#assigner.assign(device, tenant);
+    } catch (error) {
+      device.operations.serve(undefined);
+      throw error;
+    }
     try {
       device.assignment.line.prepare();
       device.assignment.unwatch = this.#platform.errors?.watch?.(device.bdf);
@@ -222,9 +227,8 @@ export class Stub {
       operations.turnOff();
       await this.#hooks.call('deviceReturned', device, tenant);
     } catch (error) {
-      // Also after a defect of ours: how far the device was cleaned is not known.
+      // Also after a defect of ours, which must not keep the guest's other devices: how far this one was cleaned is not known.
       device.quarantine = describeError(error);
-      if (!(error instanceof HostError) && !isPcibackError(error)) throw error;
       // It does not answer; its PIRQs are the hypervisor's and go all the same (XSA-360).
       pirqs += assignment.interrupts.teardown();
     } finally {
@@ -251,7 +255,13 @@ export class Stub {
 
   /** Resets the function as the hook or the host can; its registers are lost. The caller has the device's lock. */
   async reset(device: SeizedDevice): Promise<ResetOutcome> {
-    return (await this.#hooks.call('resetDevice', device)) ?? (await device.operations.hardware.reset());
+    const { wall } = this.#hooks;
+    const { name } = this.#platform;
+    const done = await this.#hooks.call('resetDevice', device);
+    if (done !== undefined) return done;
+    const plugin = this.#hooks.bringerOf('platforms', name);
+    const place = { plugin, what: `reset of platform ${name}`, device: device.bdf, refusals: ['HOST'] } as const;
+    return wall.wait(place, this.#hooks.deadline('reset'), () => device.operations.hardware.reset(), resetShape);
   }
 
   /** A guest asked for a function-level reset. Its view of the BARs does not change, so hardware gets them back. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type Dispatcher, Worker } from '../dispatcher/index.ts';
+import { type Dispatcher, type Patience, Worker } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
 import type { EventChannel, MappedPage, Platform, Seat, StoreView } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
@@ -47,6 +47,7 @@ export interface ConnectionTerms {
    * that thread says so, and at the end.
    */
   readonly leftWork: () => void;
+  readonly patience?: Patience;
 }
 
 /** The mapped page and bound channel of one connected guest, with the worker that serves them. */
@@ -58,7 +59,8 @@ export class Connection {
   readonly #seat: Seat | undefined;
 
   /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
-  constructor(platform: Platform, { domain, keys, dispatcher, leftWork }: ConnectionTerms) {
+  constructor(platform: Platform, terms: ConnectionTerms) {
+    const { domain, keys, dispatcher, leftWork } = terms;
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
       const { answerer } = platform;
@@ -77,7 +79,7 @@ export class Connection {
       this.#page.unmap();
       throw error;
     }
-    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared');
+    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared', terms.patience);
   }
 
   /** Does `work` while nobody answers the guest. */

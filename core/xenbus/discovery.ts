@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describeError } from '../errors/index.ts';
-import type { Hooks } from '../hooks/index.ts';
+import type { Hooks, Owned } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import type { Platform, StoreWatch } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
@@ -17,7 +17,7 @@ export interface DiscoveryTerms {
   readonly hooks: Hooks;
   readonly log: Logger;
   /** The slot mapper for a guest, by its name. */
-  readonly mapper: (guestName: string) => SlotMapper;
+  readonly mapper: (guestName: string) => Owned<SlotMapper>;
 }
 
 /** Finds guests that want PCI devices and keeps one {@link GuestBackend} for each. */
@@ -26,7 +26,7 @@ export class Discovery {
   readonly #root: string;
   readonly #queue = new SerialQueue();
   readonly #guests = new Map<string, GuestBackend>();
-  /** Directories that were there already but are not ours to take over; said once each. */
+  /** Directories that are not served: they were there already and are not ours to take over, or they failed; said once each. */
   readonly #foreign = new Set<string>();
   #watch: StoreWatch | undefined;
   #lookAgain: (() => void) | undefined;
@@ -58,13 +58,21 @@ export class Discovery {
   }
 
   async #look(): Promise<void> {
-    const { xenstore } = this.#terms.platform;
+    const { platform, log } = this.#terms;
+    const { xenstore } = platform;
     const present = new Set<string>();
     for (const domain of await numberedChildren(xenstore, this.#root)) {
       for (const id of await numberedChildren(xenstore, `${this.#root}/${domain}`)) {
         const directory = `${this.#root}/${domain}/${id}`;
         present.add(directory);
-        if (!this.#guests.has(directory)) await this.#consider(directory);
+        if (this.#guests.has(directory)) continue;
+        try {
+          await this.#consider(directory);
+        } catch (error) {
+          this.#guests.delete(directory);
+          if (!this.#foreign.has(directory)) log.error({ directory, error: describeError(error) }, 'guest not served');
+          this.#foreign.add(directory);
+        }
       }
     }
     for (const directory of this.#foreign) if (!present.has(directory)) this.#foreign.delete(directory);

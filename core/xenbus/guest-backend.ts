@@ -2,11 +2,12 @@
 
 import { type Bdf, busOf, devfnOf, segmentOf } from '../bdf.ts';
 import { type AerOutcome, Dispatcher } from '../dispatcher/index.ts';
-import { describeError, isPcibackError } from '../errors/index.ts';
+import { describeError } from '../errors/index.ts';
 import type { GuestFacts } from '../facts.ts';
-import type { Hooks } from '../hooks/index.ts';
+import type { Hooks, Owned } from '../hooks/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
-import { HostError, type PciIdentity, type Platform, type StoreWatch } from '../platform/index.ts';
+import type { PciIdentity, Platform, StoreWatch } from '../platform/index.ts';
+import type { Request } from '../ring/request.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { Denial } from '../space/denials.ts';
@@ -15,6 +16,7 @@ import { Refusals } from '../space/refusals.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
 import { Exports } from './exports.ts';
+import { GuestSlots } from './guest-slots.ts';
 import { changeDirectory, decimal, readState, stateName, XenbusState } from './nodes.ts';
 
 const { initWait, initialised, connected, closing, closed, reconfiguring, reconfigured, unknown, initialising } =
@@ -25,7 +27,7 @@ export interface GuestBackendTerms {
   readonly platform: Platform;
   readonly stub: Stub;
   readonly hooks: Hooks;
-  readonly mapper: SlotMapper;
+  readonly mapper: Owned<SlotMapper>;
   readonly log: Logger;
   /** The back end's directory. */
   readonly directory: string;
@@ -63,6 +65,7 @@ export class GuestBackend {
   readonly #terms: GuestBackendTerms;
   readonly #queue = new SerialQueue();
   readonly #look: () => void;
+  readonly #slots: GuestSlots;
   readonly #exports: Exports;
   readonly #dispatcher: Dispatcher;
   readonly #denials: DenialRecord;
@@ -94,18 +97,18 @@ export class GuestBackend {
       viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
-    const slots = terms.mapper.create<SeizedDevice>(guest.domain);
+    this.#slots = new GuestSlots(terms.hooks.wall, terms.mapper, tenant);
     this.#exports = new Exports({
       xenstore: platform.xenstore,
       stub,
-      slots,
+      slots: this.#slots,
       tenant,
       directory: terms.directory,
       log,
       changed: () => this.#showView(),
       drained: async () => this.#connection?.worker.drained(),
     });
-    this.#dispatcher = new Dispatcher(slots, (error) => {
+    this.#dispatcher = new Dispatcher(this.#slots, (error) => {
       if (this.#limit.allows()) tenant.warn({ error: describeError(error) }, 'request failed inside');
     });
     this.#look = coalesced(
@@ -222,7 +225,7 @@ export class GuestBackend {
     try {
       await this.#follow(front);
     } catch (error) {
-      if (!isPcibackError(error) && !(error instanceof HostError)) throw error;
+      // Whatever it was: what was written meanwhile comes back as an event, and a next attempt would only repeat it.
       await this.#fatal(error);
     }
   }
@@ -279,17 +282,30 @@ export class GuestBackend {
     const { platform, frontend, guest, hooks, log } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
-    const { domain } = guest;
     this.#connection = new Connection(platform, {
-      domain,
+      domain: guest.domain,
       keys,
       dispatcher: this.#dispatcher,
       leftWork: this.#catchUp,
+      patience: { milliseconds: hooks.deadline('later'), overdue: (request) => this.#overdue(request) },
     });
     this.#showView();
     await this.#switch(connected);
     log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');
     hooks.call('guestConnected', guest);
+  }
+
+  /** A request still waits for its device: as long as that is busy it does so rightly. */
+  #overdue({ segment, bus, devfn, offset, size }: Request): 'busy' | 'over' {
+    const device = this.#slots.lookup(segment, bus, devfn);
+    if (device?.assignment === undefined) return 'over';
+    if (device.assignment.isSettling) return 'busy';
+    const mask = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
+    const [claim] = device.assignment.space.claimsOf(offset, mask);
+    const plugin = claim?.owner ?? 'policy: permissive';
+    const place = { plugin, what: 'a behaviour', device: device.bdf, guest: this.guest.domain, offset };
+    this.#terms.hooks.wall.fault(place, new Error('it answered "later", and the device is not busy'));
+    return 'over';
   }
 
   async #disconnect(): Promise<void> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
 
+import { takeStray } from '../../core/wall/wall.ts';
 import { readableLog } from './logger.ts';
 import { reportError } from './print-error.ts';
 
@@ -27,8 +28,13 @@ const catchSignals = (): Promise<NodeJS.Signals> =>
     setInterval(() => {}, 2 ** 31 - 1);
   });
 
-process.on('uncaughtException', end);
-process.on('unhandledRejection', end);
+/** What a plugin left running, a timer, say, is its own fault and ends nothing else. */
+const endUnlessStray = (error: unknown): void => {
+  if (!takeStray(error)) end(error);
+};
+
+process.on('uncaughtException', endUnlessStray);
+process.on('unhandledRejection', endUnlessStray);
 let isWatched = false;
 /** The standard streams are made when something is written: making one takes as long as reading the rc file. */
 const write = (text: string): void => {

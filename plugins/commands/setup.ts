@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { type Config, type LoadedConfig, loadConfig, type PluginEntry } from '../../core/config/index.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
 import type { Logger } from '../../core/log.ts';
 import type { NativeLoader, Platform } from '../../core/platform/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
@@ -63,21 +64,41 @@ export const configure = async (overrides: Overrides): Promise<LoadedConfig> => 
 
 const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
 
+/** @throws PcibackError `CONFIG_INVALID` for a name in `without` that no bundled plugin has, or that is in `plugins` too. */
+const checkWithout = ({ without }: Config, named: ReadonlySet<string>, file: string): void => {
+  const known = Object.keys(bundled);
+  for (const [index, name] of without.entries()) {
+    const key = `without[${index}]`;
+    if (!known.includes(name)) {
+      const why = `there is no bundled plugin "${name}"`;
+      fail('CONFIG_INVALID', { file, key, why, nearest: nearest(name, known) });
+    }
+    if (named.has(name)) {
+      fail('CONFIG_INVALID', { file, key, why: `"${name}" stands in plugins too`, nearest: undefined });
+    }
+  }
+};
+
 /**
  * Loads the bundled plugins of the preset, then the plugins and quirks of the rc file, and checks the order of the hooks. A bundled
- * plugin that the rc file names is loaded once, in the rc file's place and with its options.
+ * plugin that the rc file names is loaded once, in the rc file's place and with its options; one that stands in `without`
+ * is not loaded.
  *
  * @throws PcibackError what resolving and loading throw, naming rc file and key
  */
 export const loadPlugins = async (loaded: LoadedConfig, log: Logger): Promise<PluginHost> => {
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
-  const host = new PluginHost({ log });
+  const host = new PluginHost({ log, deadlines: config.deadlines });
   const asker = (asked: string): Asker => ({ asked, directory, bundled });
   const named = new Set(config.plugins.map(nameOf));
+  checkWithout(config, named, file);
   const ours = Object.entries<BundledPlugin>(bundled).filter(
     ([name, { byDefault, preset }]) =>
-      byDefault && !named.has(name) && (preset === undefined || preset === config.fields),
+      byDefault &&
+      !named.has(name) &&
+      !config.without.includes(name) &&
+      (preset === undefined || preset === config.fields),
   );
   const wanted: WantedPlugin[] = [
     ...ours.map(([name]) => ({ name, options: undefined, asker: asker('bundled') })),

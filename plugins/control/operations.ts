@@ -13,6 +13,7 @@ import type { Quirk } from '../../core/quirk/quirk.ts';
 import { channelName, verdictName } from '../../core/ring/layout.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import type { Assignment, SeizedDevice } from '../../core/stub/index.ts';
+import { inventoryOf, type PluginInventory } from '../inventory.ts';
 import { type ExplainedSpace, explainBytes, explainMap, explainRegisters } from '../observe/explain-table.ts';
 import { parseQuirkText } from '../observe/quirk-text.ts';
 import type {
@@ -85,6 +86,8 @@ export class Control implements Handlers {
       })),
     };
   };
+
+  readonly plugins = (): PluginInventory => inventoryOf(this.#terms.plugins);
 
   #seized(text: string): SeizedDevice {
     const address = parseBdf(text);

@@ -6,6 +6,7 @@ import type { AnswererReport, RecoveryReport, RecoveryStage } from '../../core/p
 import type { Denial } from '../../core/space/denials.ts';
 import type { Unhandled } from '../../core/space/table.ts';
 import type { LineState } from '../../core/stub/line-handler.ts';
+import type { PluginInventory } from '../inventory.ts';
 import type { ExplainedMap, ExplainedPart, ExplainedRegister } from '../observe/explain-table.ts';
 
 /** Longest request, in bytes of its line. */
@@ -101,6 +102,7 @@ export interface QuirkChange extends ChangeEffect {
 /** Every operation: what is asked with, and what is answered. */
 export interface Operations {
   readonly status: { readonly asks: Readonly<Record<string, never>>; readonly answers: StatusReport };
+  readonly plugins: { readonly asks: Readonly<Record<string, never>>; readonly answers: PluginInventory };
   readonly explain: {
     readonly asks: { readonly bdf: string; readonly offset?: number; readonly size?: number; readonly map?: boolean };
     readonly answers: ExplainReport;
@@ -164,6 +166,7 @@ type Kind = 'text' | 'texts' | 'number' | 'boolean';
 /** The arguments of every operation; one that ends in `?` may be left out. */
 const argumentsOf: { readonly [Name in Operation]: Readonly<Record<string, Kind>> } = {
   status: {},
+  plugins: {},
   explain: { bdf: 'text', 'offset?': 'number', 'size?': 'number', 'map?': 'boolean' },
   denials: { bdf: 'text' },
   'quirk-load': { file: 'text', 'devices?': 'texts' },

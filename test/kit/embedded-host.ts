@@ -73,10 +73,11 @@ const left = ['platforms', 'native', 'commands'];
  */
 export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Promise<EmbeddedHost> => {
   const { log, lines } = recordingLog();
-  const plugins = new PluginHost({ log });
   const config = configSchema.parse(options.config ?? {});
+  const plugins = new PluginHost({ log, deadlines: config.deadlines });
   for (const [name, entry] of Object.entries<BundledPlugin>(bundled)) {
     if (!entry.byDefault || (entry.preset !== undefined && entry.preset !== config.fields)) continue;
+    if (config.without.includes(name)) continue;
     if (left.includes(name.split('/')[0] ?? '')) continue;
     await loadByName(plugins, name, undefined, { asked: 'bundled', directory: '/', bundled });
   }

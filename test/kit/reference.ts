@@ -2,7 +2,7 @@
 
 import { describeConfig } from '../../core/config/describe.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
-import { hookNames, hookTable } from '../../core/hooks/index.ts';
+import { defaultDeadlines, type HookName, hookNames, hookTable, kindNames } from '../../core/hooks/index.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
 import { quirkSchema } from '../../core/quirk/quirk-json.ts';
 import { bundledSets } from './bundled-sets.ts';
@@ -19,31 +19,55 @@ const kinds: Readonly<Record<string, string>> = {
   observe: 'all are told; one that fails is reported and stops nobody',
 };
 
-/** The page about hooks: for each its kind, when it is called, what comes before and after. */
+const links = (names: readonly string[]): string =>
+  names.length === 0 ? 'none' : names.map((name) => `[${name}](#${name.toLowerCase()})`).join(', ');
+
+const seconds = (deadlines: Readonly<Record<string, number>> | undefined): string =>
+  deadlines === undefined
+    ? 'none'
+    : Object.entries(deadlines)
+        .map(([name, value]) => `\`${name}\`: ${value} s`)
+        .join(', ');
+
+const hookSection = (name: HookName): string => {
+  const { kind, arguments: parameters, doc, next, answer, deadlines } = hookTable[name];
+  const previous = hookNames.filter((one) => hookTable[one].next.includes(name));
+  return [
+    `### ${name}`,
+    '',
+    `| kind | arguments | previous | next | deadline |`,
+    `|---|---|---|---|---|`,
+    `| ${kind}: ${kinds[kind]} | ${parameters.join(', ')} | ${links(previous)} | ${links(next)} | ${seconds(deadlines)} |`,
+    '',
+    doc,
+    ...(answer === undefined ? [] : ['', `A tap answers ${answer.expected}.`]),
+    '',
+  ].join('\n');
+};
+
+/** The page about hooks and things: for each hook its kind, when it is called, what may come before and after. */
 const hooksPage = (): string => {
-  const steps = hookNames
-    .filter((name) => hookTable[name].next !== undefined)
-    .map((name) => `  ${name} --> ${hookTable[name].next}`);
-  const sections = hookNames.map((name) => {
-    const { kind, arguments: parameters, doc, previous, next } = hookTable[name];
-    const link = (other: string | undefined): string =>
-      other === undefined ? 'none' : `[${other}](#${other.toLowerCase()})`;
-    return [
-      `## ${name}`,
-      '',
-      `| kind | arguments | previous | next |`,
-      `|---|---|---|---|`,
-      `| ${kind}: ${kinds[kind]} | ${parameters.join(', ')} | ${link(previous)} | ${link(next)} |`,
-      '',
-      doc,
-      '',
-    ].join('\n');
-  });
+  const steps = hookNames.flatMap((name) => hookTable[name].next.map((next) => `  ${name} --> ${next}`));
   const graph = ['```mermaid', 'graph LR', ...steps, '```', ''].join('\n');
+  const things = kindNames.map((name) => {
+    const { one, doc, deadlines } = hookTable[name];
+    return `| \`${name}\` | ${one} | ${seconds(deadlines)} | ${doc} |`;
+  });
   return generated(
-    'Hooks',
+    'Hooks and things',
     '`core/hooks/table.ts`',
-    `Plugin API ${API_VERSION}. The life of a device, in order:\n\n${graph}\n${sections.join('\n')}`,
+    [
+      `Plugin API ${API_VERSION}.`,
+      '## Hooks',
+      `What may follow what for one device and its guest; the life of a device begins with \`resetDevice\`:`,
+      graph,
+      hookNames.map(hookSection).join('\n'),
+      '## Things',
+      'What plugins bring under a name, each with `host.<kind>.add`. `before` and `after` put a thing in its place among those of its kind, as they do with taps.',
+      ['| kind | one of them | deadline | what it is for |', '|---|---|---|---|', ...things].join('\n'),
+      '## Deadlines',
+      `Code that takes its time has a deadline; the rc file sets others with \`deadlines\`. Beside those above there is ${seconds({ apply: defaultDeadlines.apply })}, for a plugin that is loaded. A fault of a plugin and what becomes of it: [faults](faults.md).`,
+    ].join('\n\n'),
   );
 };
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { describeConfig } from '../../../core/config/describe.ts';
 import { defaultConfig, defineConfig } from '../../../core/config/index.ts';
 import { configSchema } from '../../../core/config/schema.ts';
+import { defaultDeadlines } from '../../../core/hooks/index.ts';
 
 describe('the schema', () => {
   it('has the defaults that a start without an rc file uses', () => {
@@ -29,6 +30,7 @@ describe('the reference', () => {
       'platform',
       'native',
       'plugins',
+      'without',
       'quirks',
       'hide',
       'fields',
@@ -44,6 +46,8 @@ describe('the reference', () => {
       'errors',
       'errors.deadlineSeconds',
       'errors.onFailure',
+      'deadlines',
+      ...Object.keys(defaultDeadlines).map((name) => `deadlines.${name}`),
       'shutdownSeconds',
       'control',
       'log',

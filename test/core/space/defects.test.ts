@@ -106,7 +106,7 @@ describe('defects of the kernel’s config space that are life-cycle', () => {
     running.plugins.hooks.point('deviceSeized').tap('lab/broken', {}, () => {
       if (broken) throw new Error('not today');
     });
-    await expect(running.pciback.stub.seize(nic)).rejects.toMatchObject({ code: 'HOOK_FAILED' });
+    await expect(running.pciback.stub.seize(nic)).rejects.toMatchObject({ code: 'PLUGIN_FAULT' });
     expect(running.pciback.stub.devices).toEqual([]);
     broken = false;
     expect((await running.pciback.stub.seize(nic)).bdf).toBe(nic);

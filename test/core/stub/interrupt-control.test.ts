@@ -10,9 +10,11 @@ import type {
   InterruptType,
   PolicyFacts,
 } from '../../../core/interrupts.ts';
+import { silent } from '../../../core/log.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { HostOperations, InterruptControl } from '../../../core/stub/index.ts';
+import { Wall } from '../../../core/wall/wall.ts';
 import { Control } from '../../../plugins/control/operations.ts';
 import { printExplained } from '../../../plugins/observe/explain-report.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
@@ -33,8 +35,9 @@ interface Setting {
 const control = (source: InterruptPolicySource, { allowed = true, limits = {}, others = {} }: Setting = {}) => {
   const failures: unknown[] = [];
   const known: Record<string, InterruptPolicySource> = { mine: source, ...others };
-  const find = (name: string): InterruptPolicySource =>
-    known[name] ?? fail('CHOICE_UNKNOWN', { kind: 'interrupt policy', name, nearest: undefined, known: [] });
+  const find = (name: string) => ({ name, plugin: 'acme', thing: known[name] ?? nobody(name) });
+  const nobody = (name: string): never =>
+    fail('CHOICE_UNKNOWN', { kind: 'interrupt policy', name, nearest: undefined, known: [] });
   const { device, guest, clock } = policyFacts();
   const terms = {
     device,
@@ -43,9 +46,9 @@ const control = (source: InterruptPolicySource, { allowed = true, limits = {}, o
     allowed,
     limits,
     find,
-    failed: (_: string, error: unknown) => failures.push(error),
+    wall: new Wall({ ...silent, error: (facts) => void failures.push(facts) }),
   };
-  return { it: new InterruptControl(terms, { name: 'mine', source }), failures, known };
+  return { it: new InterruptControl(terms, { name: 'mine', plugin: 'acme', thing: source }), failures, known };
 };
 
 const codeOf = (action: () => unknown): string | undefined => {
@@ -152,7 +155,7 @@ describe('questions to a policy', () => {
   it('an answer that is none of the words never reaches hardware', () => {
     const odd = { allowsControlWord: () => 'sure', decidesIntx: () => true } as unknown as InterruptPolicy;
     expect(control(odd).it.allowsControlWord('msi', 'none', 0, 1)).toBe(false);
-    expect(control(odd).it.decidesIntx('none', 'disabled', 'enabled')).toBe('virtual');
+    expect(control(odd).it.decidesIntx('none', 'disabled', 'enabled')).toBe('refused');
   });
 });
 
@@ -172,9 +175,9 @@ describe('policies with state', () => {
   });
 
   it.each<[string, string, InterruptPolicySource]>([
-    ['that throw when they are made', 'POLICY_FAILED', () => explode('boom')],
-    ['that are no policy', 'POLICY_FAILED', {} as InterruptPolicy],
-    ['whose factory gives nothing', 'POLICY_FAILED', (() => undefined) as unknown as InterruptPolicySource],
+    ['that throw when they are made', 'PLUGIN_FAULT', () => explode('boom')],
+    ['that are no policy', 'PLUGIN_FAULT', {} as InterruptPolicy],
+    ['whose factory gives nothing', 'PLUGIN_FAULT', (() => undefined) as unknown as InterruptPolicySource],
     ['inside of themselves', 'POLICY_FAILED', ({ policy }) => policy('mine')],
     ['inside of one that is inside of them', 'POLICY_FAILED', ({ policy }) => policy('round')],
     ['around one that nobody brings', 'CHOICE_UNKNOWN', ({ policy }) => policy('nowhere')],
@@ -186,11 +189,11 @@ describe('policies with state', () => {
   it('differ when they, or one inside of them, are replaced', () => {
     const outer: InterruptPolicySource = ({ policy }) => policy('inner');
     const { it: one, known } = control(outer, { others: { inner: yes, other: yes } });
-    const mine = { name: 'mine', source: outer };
+    const mine = { name: 'mine', plugin: 'acme', thing: outer };
     expect(one.policy).toBe('mine');
     expect(one.differsFrom(mine)).toBe(false);
-    expect(one.differsFrom({ name: 'mine', source: yes })).toBe(true);
-    expect(one.differsFrom({ name: 'other', source: outer })).toBe(true);
+    expect(one.differsFrom({ name: 'mine', plugin: 'acme', thing: yes })).toBe(true);
+    expect(one.differsFrom({ name: 'other', plugin: 'acme', thing: outer })).toBe(true);
     known.inner = { allowsControlWord: () => false };
     expect(one.differsFrom(mine)).toBe(true);
     expect(one.allowsControlWord('msi', 'none', 0, 1)).toBe(true);
@@ -234,7 +237,7 @@ describe('a policy that refuses control words unless the guest has the permissio
     const { it: one } = control(changing, { allowed: false });
     word = 'asked';
     expect([one.refusesControlWords, one.allowsControlWord('msi', 'none', 0, 1)]).toEqual([true, false]);
-    const take = one.prepare({ name: 'mine', source: changing });
+    const take = one.prepare({ name: 'mine', plugin: 'acme', thing: changing });
     expect(one.refusesControlWords).toBe(true);
     take();
     expect([one.refusesControlWords, one.allowsControlWord('msi', 'none', 0, 1)]).toEqual([false, true]);
@@ -294,7 +297,7 @@ describe('INTX_DISABLE is the guest’s own', () => {
     const made = control(changing, { allowed: false });
     changing.intxUnlessAllowed = 'asked';
     expect(asksNobody(made)).toEqual([true, 'virtual']);
-    const take = made.it.prepare({ name: 'mine', source: changing });
+    const take = made.it.prepare({ name: 'mine', plugin: 'acme', thing: changing });
     expect(asksNobody(made)).toEqual([true, 'virtual']);
     take();
     expect(asksNobody(made)).toEqual([false, 'hardware']);
@@ -328,7 +331,9 @@ describe('in a running host', () => {
     await start(() => explode('no such thing'));
     const refused = () => host.lines.find(({ message }) => message === 'device not exported');
     while (refused() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(String(refused()?.facts.error)).toMatch(/"mine" cannot be used: no such thing/);
+    expect(String(refused()?.facts.error)).toMatch(
+      /test\/policy failed in making interrupt policy mine .*: no such thing/,
+    );
     expect(host.pciback.stub.devices[0]?.assignment).toBeUndefined();
   });
 
@@ -378,7 +383,7 @@ describe('in a running host', () => {
     for (let i = 0; i < 200; i++) {
       expect((await guest.request({ cmd: Command.enableMsi, domain: 0, bus: 0, devfn: 0 })).err).toBe(Status.opFailed);
     }
-    expect(host.lines.slice(before).some(({ message }) => message.startsWith('interrupt policy failed'))).toBe(true);
+    expect(host.lines.slice(before).filter(({ message }) => message === 'a plugin failed').length).toBeGreaterThan(0);
     expect(host.lines.length - before).toBeLessThan(30);
   });
 });

@@ -10,6 +10,7 @@ import type { DeviceError, RecoveryStage } from '../../../core/platform/index.ts
 import { ChannelState, type GuestVerdict, Verdict } from '../../../core/ring/layout.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
 import type { Assignment, SeizedDevice, Stub } from '../../../core/stub/index.ts';
+import { Wall } from '../../../core/wall/wall.ts';
 import { Fence, GuestErrors } from '../../../plugins/recovery/index.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 
@@ -61,7 +62,12 @@ const setup = (answer: Answer | (() => Promise<Answer>)) => {
         return { ok: true, method: 'flr' };
       },
     } as unknown as Stub,
-    fence: new Fence({ platform: { name: 'test' }, hooks: new Hooks(() => {}), log: silent, onFailure: 'fence' }),
+    fence: new Fence({
+      platform: { name: 'test' },
+      hooks: new Hooks(new Wall(silent)),
+      log: silent,
+      onFailure: 'fence',
+    }),
     log: silent,
     patience: 1000,
     guestOf: () => ({

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+
+import { type HookName, hookNames, type KindName, kindNames } from '../core/hooks/index.ts';
+import type { PluginHost } from '../core/plugin/loader.ts';
+
+/** A plugin or quirk that is loaded, with what came of it. */
+export interface PluginStatus {
+  readonly name: string;
+  readonly kind: 'plugin' | 'quirk';
+  /** `bundled`, or the file it came from. */
+  readonly origin: string;
+  readonly version?: string;
+  /** Names of the things it brought, by kind. */
+  readonly brings: Readonly<Partial<Record<KindName, readonly string[]>>>;
+  /** Hooks that it taps. */
+  readonly taps: readonly HookName[];
+  /** Milliseconds spent in its code, `apply` included, without behaviours and what was waited for. */
+  readonly ms: number;
+  readonly faults: number;
+}
+
+/** Everything that is loaded, in the order of loading, and the order at each place where several meet. */
+export interface PluginInventory {
+  readonly plugins: readonly PluginStatus[];
+  /** Names of the taps of each hook that has some, in the order of the calls. */
+  readonly hooks: Readonly<Partial<Record<HookName, readonly string[]>>>;
+}
+
+/** Entries whose value is not empty. */
+const filled = <Name extends string>(entries: readonly (readonly [Name, readonly string[]])[]) =>
+  Object.fromEntries(entries.filter(([, names]) => names.length > 0)) as Partial<Record<Name, readonly string[]>>;
+
+/** What a host has loaded. */
+export const inventoryOf = ({ loaded, registries, hooks }: PluginHost): PluginInventory => ({
+  plugins: loaded.map(({ name, kind, origin, version }) => {
+    return {
+      name,
+      kind,
+      origin,
+      ...(version === undefined ? {} : { version }),
+      brings: filled(
+        kindNames.map((one) => {
+          const own = registries[one].owned.filter(({ plugin }) => plugin === name);
+          return [one, own.map((thing) => thing.name)] as const;
+        }),
+      ),
+      taps: hookNames.filter((hook) => hooks.point(hook).entries.some(({ plugin }) => plugin === name)),
+      ...hooks.wall.usage(name),
+    };
+  }),
+  hooks: filled(
+    hookNames.map(
+      (name) =>
+        [
+          name,
+          hooks
+            .point(name)
+            .ordered()
+            .map((tap) => tap.name),
+        ] as const,
+    ),
+  ),
+});

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ConfigInput } from '../../../core/config/schema.ts';
+import { silent } from '../../../core/log.ts';
+import { capability, definePlugin, type Plugin, register } from '../../../core/plugin/index.ts';
+import { Command } from '../../../core/ring/layout.ts';
+import { runPlugins } from '../../../plugins/commands/plugins-run.ts';
+import { configure, loadPlugins } from '../../../plugins/commands/setup.ts';
+import { Control, ControlServer } from '../../../plugins/control/index.ts';
+import { sample } from '../../../plugins/platforms/embedded/index.ts';
+import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'pciback-plugins-'));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const rc = (text: string): string => {
+  const file = join(home, 'pciback.config.yaml');
+  writeFileSync(file, text);
+  return file;
+};
+
+const run = async (options: Readonly<Record<string, string | boolean>>): Promise<string[]> => {
+  const printed: string[] = [];
+  const status = await runPlugins({
+    arguments: [],
+    options: { control: join(home, 'control.sock'), ...options },
+    print: (line) => printed.push(line),
+    stop: new Promise(() => undefined),
+    log: silent,
+  });
+  expect(status).toBe(0);
+  return printed;
+};
+
+describe('pciback plugins, without a running pciback', () => {
+  it('shows what the rc file would load, on 80 columns', async () => {
+    const lines = await run({ config: rc('fields: kernel\n') });
+    expect(lines[0]).toMatch(/^rc file \/.*pciback\.config\.yaml: \d+ plugins and quirks$/);
+    expect(lines.slice(1).filter((line) => line.length > 80)).toEqual([]);
+    const at = lines.findIndex((line) => line.startsWith('slots/vpci '));
+    expect(lines[at]).toMatch(/^slots\/vpci +0\.0\.0 +\d+\.\d +0 +slots$/);
+    expect(lines).toContain('  interruptLimits: interrupts/line-limits');
+    expect(lines.filter((line) => line.startsWith('fields/pcie '))).toEqual([]);
+  });
+
+  it('as JSON: name, kind, origin, version, things, taps, cost and faults of each', async () => {
+    const [text = ''] = await run({ config: rc(''), json: true });
+    const { source, plugins, hooks } = JSON.parse(text);
+    expect(source).toBe('rc file');
+    expect(plugins.find((one: { name: string }) => one.name === 'interrupts/line-limits')).toEqual({
+      name: 'interrupts/line-limits',
+      kind: 'plugin',
+      origin: 'bundled',
+      version: '0.0.0',
+      brings: {},
+      taps: ['interruptLimits'],
+      ms: expect.any(Number),
+      faults: 0,
+    });
+    expect(hooks).toEqual({ interruptLimits: ['interrupts/line-limits'] });
+  });
+});
+
+describe('pciback plugins, of a running pciback', () => {
+  let host: EmbeddedHost | undefined;
+  let server: ControlServer | undefined;
+  afterEach(async () => {
+    await server?.close();
+    await host?.close();
+  });
+
+  it('shows taps in the order of the calls, and faults so far', async () => {
+    const told: string[] = [];
+    const tapping = (name: string, before?: string) =>
+      definePlugin({
+        name,
+        version: '1.2.3',
+        api: '^1.0',
+        apply: (facade) => {
+          facade.hooks.deviceSeized.tap({ ...(before === undefined ? {} : { before }) }, () => {
+            told.push(name);
+            if (name === 'lab/first') throw new Error('not today');
+          });
+        },
+      });
+    host = await startEmbeddedHost({ plugins: [tapping('lab/second'), tapping('lab/first', 'lab/second')] });
+    const [device] = await host.platform.pci.list();
+    if (device === undefined) throw new Error('no sample');
+    await expect(host.pciback.stub.seize(device.bdf)).rejects.toMatchObject({ code: 'PLUGIN_FAULT' });
+    expect(told).toEqual(['lab/first']);
+    server = await ControlServer.start(
+      join(home, 'control.sock'),
+      new Control({ ...host, platform: 'embedded' }),
+      silent,
+    );
+    const lines = await run({ config: rc('') });
+    expect(lines[0]).toMatch(/^the running pciback: /);
+    expect(lines).toContain('  deviceSeized: lab/first lab/second');
+    expect(lines.find((line) => line.startsWith('lab/first '))).toMatch(/1\.2\.3 +\d+\.\d +1 +taps deviceSeized$/);
+    expect(lines[lines.findIndex((line) => line.startsWith('lab/first ')) + 1]).toBe('    from test');
+  });
+});
+
+describe('without', () => {
+  const load = async (text: string) => {
+    const plugins = await loadPlugins(await configure({ config: rc(text) }), silent);
+    return { names: plugins.loaded.map(({ name }) => name) };
+  };
+
+  it('leaves bundled plugins and quirks out', async () => {
+    const { names } = await load('without: [fields/power, intel/hda]\n');
+    expect(names).toContain('fields/vpd');
+    expect(names).not.toContain('fields/power');
+    expect(names).not.toContain('intel/hda');
+  });
+
+  it.each([
+    ['without: [fields/powr]\n', { key: 'without[0]', nearest: 'fields/power' }],
+    ['plugins: [fields/hide]\nwithout: [fields/power, fields/hide]\n', { key: 'without[1]', nearest: undefined }],
+    ['deadlines: { restDevice: 3 }\n', { key: 'deadlines.restDevice', nearest: 'resetDevice' }],
+    ['deadlines: { resetDevice: 0 }\n', { key: 'deadlines.resetDevice' }],
+  ])('refuses %j', async (text, facts) => {
+    await expect(load(text)).rejects.toMatchObject({ code: 'CONFIG_INVALID', facts });
+  });
+
+  it('a vendor’s own power-management set takes the place of the bundled one', async () => {
+    const PMCSR = 0xcc;
+    const PME_ENABLE = 0x0100;
+    const acme = definePlugin({
+      name: 'acme/power',
+      api: '^1.0',
+      apply: (facade) => {
+        facade.fields.add(capability(0x01, 'power', [register(0x04, 16, 'control/status').writable(PME_ENABLE)]));
+      },
+    });
+    const nic = sample('e1000e').bdf;
+    const pme = async (config: ConfigInput, plugins: readonly Plugin[]): Promise<number> => {
+      const host = await startEmbeddedHost({ devices: [sample('e1000e')], config, plugins });
+      const guest = await host.guest([nic], { driver: 'none' });
+      await guest.reached(4);
+      const at = { domain: 0, bus: 0, devfn: 0, offset: PMCSR, size: 2 };
+      await guest.request({ ...at, cmd: Command.confWrite, value: PME_ENABLE });
+      const { value } = await guest.request({ ...at, cmd: Command.confRead });
+      await host.close();
+      return value & PME_ENABLE;
+    };
+    expect(await pme({}, [])).toBe(0);
+    expect(await pme({ without: ['fields/power'] }, [acme])).toBe(PME_ENABLE);
+    await expect(pme({}, [acme])).rejects.toMatchObject({ code: 'FIELD_OVERLAP' });
+  });
+});
