@@ -51,24 +51,33 @@ export const defaultConfig = (): Config => ({
   allowInterruptControl: [],
   onReset: { ...defaults.onReset },
   log: { ...defaults.log },
-  embedded: { devices: [...defaults.embedded.devices] },
-  xen: { ...defaults.xen },
   guests: {},
 });
 
+/** The core's keys, and the others. */
+const splitKeys = (data: object, known: readonly string[]) => {
+  const of = (which: 'core' | 'plugins') =>
+    Object.fromEntries(Object.entries(data).filter(([key]) => known.includes(key) === (which === 'core')));
+  return { core: of('core'), values: of('plugins') };
+};
+
 /**
- * Checks what an rc file says.
+ * Checks what an rc file says to the core; its other keys become sections, which `checkSections` of core/parts judges when
+ * the plugins are loaded.
  *
  * @param file for messages
+ * @param directory absolute; paths in the rc file count from here
  * @throws PcibackError `CONFIG_INVALID` naming the key.
  */
-export const parseConfig = async (data: unknown, file: string): Promise<Config> => {
+export const parseConfig = async (data: unknown, file: string, directory: string): Promise<Config> => {
   const [{ configSchema }, { explainIssue }] = await Promise.all([
     import('./schema.ts'),
     import('../errors/schema-issue.ts'),
   ]);
-  const parsed = configSchema.safeParse(data, { reportInput: true });
-  if (parsed.success) return parsed.data;
+  const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
+  const { core, values } = isObject ? splitKeys(data, Object.keys(configSchema.shape)) : { core: data, values: {} };
+  const parsed = configSchema.safeParse(core, { reportInput: true });
+  if (parsed.success) return { ...parsed.data, sections: { file, directory, values } };
   return fail('CONFIG_INVALID', { file, ...explainIssue(configSchema, parsed.error.issues[0]) });
 };
 
@@ -204,14 +213,16 @@ export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> =>
     const file = resolve(cwd, options.file);
     const explorer = await makeExplorer(onlooker);
     const found = await explorer.load(file).catch((error: unknown) => unreadable(file, error));
-    return { config: await parseConfig(found?.config ?? {}, file), file, directory: dirname(file) };
+    const config = await parseConfig(found?.config ?? {}, file, dirname(file));
+    return { config, file, directory: dirname(file) };
   }
   for (const directory of [resolve(cwd), systemDirectory]) {
     if (!assertReadable(directory)) continue;
     const explorer = await makeExplorer(onlooker);
     const found = await explorer.search(directory).catch((error: unknown) => unreadable(directory, error));
     if (found) {
-      return { config: await parseConfig(found.config, found.filepath), file: found.filepath, directory };
+      const config = await parseConfig(found.config, found.filepath, directory);
+      return { config, file: found.filepath, directory };
     }
   }
   return { config: defaultConfig(), directory: resolve(cwd) };

@@ -12,22 +12,33 @@ import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
+import type { PartDefinition } from './part.ts';
 
 /** Takes a registration back. Calling it twice is harmless. */
 export type Undo = () => void;
 
 /** What a platform is made with. */
-export interface PlatformSettings {
+export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
   /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
   readonly native: () => Promise<NativeLoader>;
   readonly log: Logger;
   /** How long a lane watches guests' pages, where the platform has one. */
   readonly watch: WatchPolicy;
-  /** The platform's own section of the rc file, checked by the platform. */
-  readonly options: Readonly<Record<string, unknown>>;
+  /** The platform's section of the rc file, checked; `{}` for a platform without a schema. */
+  readonly options: Options;
+  /** Absolute; paths in the options count from here. */
+  readonly directory: string;
 }
 
 export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
+
+/** A platform and its section of the rc file, which has the platform's name. */
+export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
+  readonly about: string;
+  /** Schema of the section, which takes `undefined` too; missing: it has no section. */
+  readonly options?: Schema;
+  create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
+}
 export type NativeFactory = () => Promise<NativeLoader>;
 
 /** Things of which one is chosen by name. */
@@ -55,9 +66,14 @@ export interface Host {
   readonly interrupts: Choices<InterruptPolicySource>;
   /** How long a thread that answers guests looks at their pages for the next request. */
   readonly watches: Choices<WatchPolicy>;
-  readonly platforms: Choices<PlatformFactory>;
+  /** A function alone is a platform without options. */
+  readonly platforms: {
+    add<Schema extends z.ZodType>(name: string, platform: PlatformFactory | PlatformDefinition<Schema>): Undo;
+  };
   readonly natives: Choices<NativeFactory>;
   readonly commands: { add(command: CommandDefinition): Undo };
+  /** Pieces of the plugin that run as long as the daemon. */
+  readonly parts: { add<Schema extends z.ZodType = z.ZodUndefined>(name: string, part: PartDefinition<Schema>): Undo };
   /** Messages carry the plugin's name. */
   readonly log: Logger;
 }

@@ -86,7 +86,13 @@ export const makeFacade = (parts: FacadeParts): Host => {
     slots: choices(registries.slots),
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
-    platforms: choices(registries.platforms),
+    platforms: {
+      add: (name, platform) => {
+        const definition = typeof platform === 'function' ? { about: '', create: platform } : platform;
+        return scope.register(() => registries.platforms.add(plugin, name, definition));
+      },
+    },
+    parts: { add: (name, part) => scope.register(() => registries.parts.add(plugin, name, part)) },
     natives: choices(registries.natives),
     commands: { add: (command) => scope.register(() => registries.commands.add(plugin, command.name, command)) },
     log: logOf(parts.log, plugin),

@@ -31,3 +31,4 @@ export type { QuietWrites } from '../space/quiet.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export * from './command.ts';
 export * from './definition.ts';
+export * from './part.ts';

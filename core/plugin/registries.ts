@@ -9,7 +9,8 @@ import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Surgery } from '../space/surgery.ts';
 import type { CommandDefinition } from './command.ts';
-import type { NativeFactory, PlatformFactory, Undo } from './definition.ts';
+import type { NativeFactory, PlatformDefinition, Undo } from './definition.ts';
+import type { PartDefinition } from './part.ts';
 
 /** A named thing and the plugin that brought it. */
 export interface Owned<Thing> {
@@ -74,7 +75,8 @@ export class Registries {
   readonly slots = new Registry<SlotMapper>('slot mapper');
   readonly interrupts = new Registry<InterruptPolicySource>('interrupt policy');
   readonly watches = new Registry<WatchPolicy>('watch policy');
-  readonly platforms = new Registry<PlatformFactory>('platform');
+  readonly platforms = new Registry<PlatformDefinition>('platform');
   readonly natives = new Registry<NativeFactory>('foreign-function loader');
   readonly commands = new Registry<CommandDefinition>('command');
+  readonly parts = new Registry<PartDefinition>('part');
 }

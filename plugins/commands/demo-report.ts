@@ -4,7 +4,7 @@ import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import { columns } from '../columns.ts';
-import type { GuestBar, GuestDevice } from '../platforms/embedded/index.ts';
+import type { GuestBar, GuestDevice } from '../index.ts';
 import type { DemoGroup } from './demo-run.ts';
 import { capabilityName, className, extendedName, sizeName } from './pci-names.ts';
 

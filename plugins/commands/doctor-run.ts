@@ -6,12 +6,11 @@ import type { Config, LoadedConfig } from '../../core/config/index.ts';
 import { defaultConfig } from '../../core/config/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
-import { Pciback } from '../../core/pciback.ts';
 import type { PciListing } from '../../core/platform/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import { loadPlugins, startLoaded, withSection } from '../start.ts';
 import { className } from './pci-names.ts';
-import { configure, loadPlugins, overridesOf } from './setup.ts';
 
 type Verdict = 'ok' | 'missing' | 'warning';
 
@@ -36,7 +35,7 @@ const failed = (section: string, what: string, verdict: Verdict, error: unknown)
 const checkConfig = async (context: CommandContext): Promise<{ checks: Check[]; loaded: LoadedConfig | undefined }> => {
   const section = 'configuration';
   try {
-    const loaded = await configure(overridesOf({ config: context.options.config }));
+    const loaded = await context.config();
     const detail = loaded.file === undefined ? 'none found, the defaults are in force' : `${loaded.file}: valid`;
     return { checks: [{ section, what: 'rc file', verdict: 'ok', detail }], loaded };
   } catch (error) {
@@ -57,21 +56,20 @@ const checkPlugins = async (loaded: LoadedConfig): Promise<{ checks: Check[]; pl
 };
 
 /** Brings the embedded platform up, with a guest that has a sample device. */
-const checkEmbedded = async (plugins: PluginHost): Promise<Check> => {
+const checkEmbedded = async (): Promise<Check> => {
   const section = 'platform embedded';
   try {
     const [{ createEmbeddedPlatform, sample }, { bootGuest, seizeAll }] = await Promise.all([
-      import('../platforms/embedded/index.ts'),
+      import('../index.ts'),
       import('./included-guest.ts'),
     ]);
     const platform = createEmbeddedPlatform({ devices: [sample('e1000e')] });
-    const pciback = new Pciback({ platform, plugins, config: defaultConfig(), log: silent });
-    await pciback.start();
-    const { devices } = await seizeAll(platform, pciback);
+    const config = withSection(defaultConfig(), 'control', false);
+    const running = await startLoaded({ config, directory: '/' }, { platform });
+    const { devices } = await seizeAll(running.engine);
     const { report } = await bootGuest(platform, 'doctor', devices);
     const [device] = report.devices;
-    await pciback.stop();
-    await platform.close();
+    await running.stop();
     const works = device?.driver?.interrupts === 'msix';
     return {
       section,
@@ -172,7 +170,7 @@ export const runDoctor = async (context: CommandContext): Promise<number> => {
   const checks: Check[] = [
     ...config.checks,
     ...fromRc.checks,
-    await checkEmbedded(plugins),
+    await checkEmbedded(),
     ...(await checkXen(plugins, wanted === 'xen' ? 'required' : 'optional')),
     ...(await checkDevices(loaded.config.sharedLines)),
   ];

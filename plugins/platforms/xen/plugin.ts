@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.ts';
+import type { z } from 'zod';
+import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { xenSection } from './section.ts';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
-const create: PlatformFactory = async ({ native, watch, log, options }) => {
+const create = async ({ native, watch, log, options }: PlatformSettings<z.output<typeof xenSection>>) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
-  const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
-  const { lane, configPages, precedence } = options;
-  return createXenPlatform({
-    native: loader,
-    mode,
-    log,
-    watch,
-    lane: lane !== false,
-    configPages: configPages !== false,
-    precedence: precedence !== false,
-  });
+  return createXenPlatform({ native: loader, log, watch, ...options });
 };
 
 /** A real dom0. */
@@ -23,6 +15,6 @@ export default definePlugin({
   name: 'platforms/xen',
   api: '^1.0',
   apply: (host) => {
-    host.platforms.add('xen', create);
+    host.platforms.add('xen', { about: 'A real dom0.', options: xenSection, create });
   },
 });
