@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { type ConfigInput, defineConfig as define } from '../core/config/index.ts';
+import type { ConfigInput } from '../core/config/index.ts';
 import type { controlSection } from './control/section.ts';
 import type { embeddedSection } from './platforms/embedded/section.ts';
 import type { xenSection } from './platforms/xen/section.ts';
@@ -19,4 +19,4 @@ export interface BundledSections {
 export type RcFile = ConfigInput & BundledSections & { readonly [section: string]: unknown };
 
 /** An rc file in TypeScript default-exports `defineConfig({ … })`: the same object, with completion and checks. */
-export const defineConfig = (config: RcFile): RcFile => define(config) as RcFile;
+export const defineConfig = (config: RcFile): RcFile => config;

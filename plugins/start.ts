@@ -14,6 +14,7 @@ import { type Asker, type BundledPlugin, loadAllByName, type WantedPlugin } from
 import type { Quirk } from '../core/quirk/quirk.ts';
 import { bundled } from './bundled.ts';
 import type { RcFile } from './config.ts';
+import { doors } from './doors.ts';
 
 const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
 
@@ -32,7 +33,7 @@ export const loadPlugins = async (
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
   const host = new PluginHost({ log });
-  const asker = (asked: string): Asker => ({ asked, directory, bundled });
+  const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
   const named = new Set(config.plugins.map(nameOf));
   const ours = Object.entries<BundledPlugin>(bundled).filter(
     ([name, { byDefault, preset }]) =>

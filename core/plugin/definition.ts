@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
+import type { Config } from '../config/index.ts';
 import { fail } from '../errors/index.ts';
 import type { HookName, Tap, TapOptions } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
@@ -38,6 +39,27 @@ export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
   /** Schema of the section, which takes `undefined` too; missing: it has no section. */
   readonly options?: Schema;
   create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
+  /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */
+  diagnose?(settings: DiagnoseSettings): Promise<readonly Finding[]>;
+}
+
+/** What a platform looks around with. */
+export interface DiagnoseSettings {
+  /** The foreign-function loaders that there are. */
+  readonly loaders: readonly { readonly name: string; readonly create: NativeFactory }[];
+  readonly config: Config;
+}
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** Heading under which it is shown; missing: the platform's. Only findings under that say whether it is usable. */
+  readonly section?: string;
+  readonly what: string;
+  /** `missing`: the platform cannot work without it, or would work badly with it. */
+  readonly verdict: 'ok' | 'missing' | 'warning';
+  readonly detail: string;
+  /** What to do, where something is wrong. */
+  readonly next?: string;
 }
 export type NativeFactory = () => Promise<NativeLoader>;
 

@@ -5,8 +5,8 @@ import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import { columns } from '../columns.ts';
 import type { GuestBar, GuestDevice } from '../index.ts';
+import { capabilityName, className, extendedName, sizeName } from '../pci-names.ts';
 import type { DemoGroup } from './demo-run.ts';
-import { capabilityName, className, extendedName, sizeName } from './pci-names.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((total, count) => total + count, 0);

@@ -5,6 +5,7 @@ import { type Config, type LoadedConfig, loadConfig } from '../../core/config/in
 import type { CommandContext, ControlClient } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { createClient, socketOf } from '../control/index.ts';
+import { doors } from '../doors.ts';
 import { loadPlugins, withSection } from '../start.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -38,7 +39,7 @@ export const overridesOf = (options: Readonly<Record<string, unknown>>): Overrid
  */
 export const configure = async (overrides: Overrides): Promise<LoadedConfig> => {
   const { config: file, logLevel, control, ...chosen } = overrides;
-  const loaded = await loadConfig({ cwd: process.cwd(), ...(file === undefined ? {} : { file }) });
+  const loaded = await loadConfig({ cwd: process.cwd(), doors, ...(file === undefined ? {} : { file }) });
   const log = { level: logLevel ?? loaded.config.log.level };
   const config: Config = { ...loaded.config, ...chosen, log };
   return { ...loaded, config: control === undefined ? config : withSection(config, 'control', resolve(control)) };

@@ -10,6 +10,7 @@ import { resolvePlugin } from '../../core/plugin/resolve.ts';
 import { isFor, limitTo } from '../../core/quirk/limited-quirk.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
+import { doors } from '../doors.ts';
 import { parseQuirkText } from './quirk-text.ts';
 
 export interface QuirkStatus {
@@ -46,7 +47,7 @@ export const operations = {
         .describe('Only for these addresses; missing: for every device that fits.'),
     }),
     answer: async ({ file, devices }, { engine: { plugins } }): Promise<QuirkChange> => {
-      const { things } = await resolvePlugin(file, { asked: 'quirk load', directory: '/', bundled: {} });
+      const { things } = await resolvePlugin(file, { asked: 'quirk load', directory: '/', bundled: {}, doors });
       const only = devices?.map(parseBdf);
       const effects: ChangeEffect[] = [];
       for (const thing of things) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { type DiagnoseSettings, definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
 import { xenSection } from './section.ts';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
@@ -10,11 +10,14 @@ const create = async ({ native, watch, log, options }: PlatformSettings<z.output
   return createXenPlatform({ native: loader, log, watch, ...options });
 };
 
+/** As above, for `pciback doctor`. */
+const diagnose = async (settings: DiagnoseSettings) => (await import('./doctor.ts')).diagnose(settings);
+
 /** A real dom0. */
 export default definePlugin({
   name: 'platforms/xen',
   api: '^1.0',
   apply: (host) => {
-    host.platforms.add('xen', { about: 'A real dom0.', options: xenSection, create });
+    host.platforms.add('xen', { about: 'A real dom0.', options: xenSection, create, diagnose });
   },
 });

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
 import { defaultConfig, loadConfig } from '../../../core/config/index.ts';
 import { thisProcess } from '../../../core/files/trust.ts';
+import { doors } from '../../../plugins/doors.ts';
 
 let directory = '';
 let system = '';
@@ -29,6 +30,7 @@ const load = (file?: string) =>
     cwd: join(directory, 'here'),
     systemDirectory: system,
     onlooker: anybody,
+    doors,
     ...(file === undefined ? {} : { file }),
   });
 

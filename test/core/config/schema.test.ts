@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { defaultConfig, defineConfig } from '../../../core/config/index.ts';
+import { defaultConfig } from '../../../core/config/index.ts';
 import { configSchema } from '../../../core/config/schema.ts';
 import { silent } from '../../../core/log.ts';
 import { declaredSections } from '../../../core/parts/index.ts';
+import { defineConfig } from '../../../plugins/config.ts';
 import { loadPlugins } from '../../../plugins/start.ts';
 import { describeConfig } from '../../kit/describe-config.ts';
 
