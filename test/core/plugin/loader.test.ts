@@ -35,6 +35,7 @@ const everything = (host: Host) => {
   host.slots.add('s', { create: () => ({}) as never });
   host.watches.add('w', { longest: 1, wakeUps: 1000, shortest: 0, patience: 0 });
   host.interrupts.add('i', { allowsControlWord: () => false });
+  host.parts.add('part', { about: '' });
   host.platforms.add('p', async () => ({}) as never);
   host.natives.add('n', async () => ({}) as never);
   host.commands.add({ name: 'c', summary: '', run: async () => 0 });
@@ -54,6 +55,7 @@ describe('loading a plugin', () => {
       slots: ['s'],
       watches: ['w'],
       interrupts: ['i'],
+      parts: ['part'],
       platforms: ['p'],
       natives: ['n'],
       commands: ['c'],
