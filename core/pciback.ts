@@ -1,69 +1,57 @@
 // SPDX-License-Identifier: MIT
 
-import { Fence, GuestErrors } from '../plugins/recovery/index.ts';
-import { type Bdf, formatBdf } from './bdf.ts';
-import type { ChangeListener } from './changes.ts';
-import type { Config } from './config/schema.ts';
-import { describeError, fail } from './errors/index.ts';
-import type { Hooks } from './hooks/index.ts';
+import { formatBdf } from './bdf.ts';
+import type { Config } from './config/index.ts';
+import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
-import type { ErrorSeverity, Platform, RecoveryReport } from './platform/index.ts';
+import { PartRunner } from './parts/index.ts';
+import type { Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
+import type { PluginHost } from './plugin/loader.ts';
+import type { Engine, Ledger } from './plugin/part.ts';
 import { interruptLimitsOf } from './quirk/interrupt-limits.ts';
 import { isFor } from './quirk/limited-quirk.ts';
 import type { Quirk } from './quirk/quirk.ts';
 import type { Contribution } from './space/compile.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
-import { Discovery, type GuestReport } from './xenbus/index.ts';
+import { Discovery, type GuestBackend, type GuestReport } from './xenbus/index.ts';
 
+export type { Engine, Ledger } from './plugin/part.ts';
 export type { GuestReport } from './xenbus/index.ts';
 
 /** What a running pciback is made of. */
 export interface PcibackSettings {
   readonly platform: Platform;
-  readonly plugins: {
-    readonly registries: Registries;
-    readonly hooks: Hooks;
-    /** Missing: nothing is loaded or unloaded while it runs. */
-    onChange?(listener: ChangeListener): () => void;
-  };
+  readonly plugins: PluginHost;
   readonly config: Config;
   readonly log: Logger;
 }
 
-/** What is still held for guests; all zero when everything was given back. */
-export interface Ledger {
-  /** Granted pages mapped. */
-  readonly mapped: number;
-  /** Event channels bound. */
-  readonly bound: number;
-  /** PIRQs mapped for guests. */
-  readonly pirqs: number;
-  /** Devices in the hands of guests. */
-  readonly assigned: number;
-}
-
 /** The host side of PCI pass-through for every guest of one host. */
-export class Pciback {
+export class Pciback implements Engine {
   /** Resolves when it cannot go on: the store is lost, or guests cannot be heard any more. */
   readonly failed: Promise<Error>;
+  readonly platform: Platform;
+  readonly plugins: PluginHost;
   readonly stub: Stub;
+  /** What runs beside it. */
+  readonly parts: PartRunner;
   readonly #settings: PcibackSettings;
   readonly #discovery: Discovery;
-  readonly #errors: GuestErrors;
   #stopping: Promise<Ledger> | undefined;
   #deaf: (() => void) | undefined;
-  #heedless: (() => void) | undefined;
 
   /**
-   * @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings,
-   * `FENCE_UNSUPPORTED` when the platform cannot do what `errors.onFailure` asks for
+   * @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings, and what
+   * {@link PartRunner} throws
    */
   constructor(settings: PcibackSettings) {
     const { platform, plugins, config, log } = settings;
     const { registries, hooks } = plugins;
     this.#settings = settings;
     hooks.wall.useClock(platform.clock);
+    this.platform = platform;
+    this.plugins = plugins;
     this.failed = Promise.race([platform.xenstore.lost, ...(platform.failed === undefined ? [] : [platform.failed])]);
     // Names are checked now, not when the first guest comes.
     registries.slots.get(config.slots);
@@ -94,23 +82,18 @@ export class Pciback {
       log,
       mapper: (guest) => registries.slots.find(config.guests[guest]?.slots ?? config.slots),
     });
-    this.#errors = new GuestErrors({
-      stub: this.stub,
-      fence: new Fence({ platform, hooks, log, onFailure: config.errors.onFailure }),
-      log,
-      patience: config.errors.deadlineSeconds * 1000,
-      guestOf: (device, { tenant }) => {
-        const guests = this.#discovery.guests.filter((one) => one.guest.domain === tenant.domain);
-        return guests.find((one) => one.has(device)) ?? guests[0];
-      },
-    });
+    this.parts = new PartRunner({ engine: this, config, log });
   }
 
-  /** Seizes what the rc file hides, then finds and serves guests until {@link stop}. */
+  /**
+   * Seizes what the rc file hides, then finds and serves guests until {@link stop}.
+   *
+   * @throws PcibackError what a part that is required fails with; `stop` gives back what was begun
+   */
   async start(): Promise<void> {
     const { platform, plugins, config, log } = this.#settings;
-    this.#heedless = platform.errors?.subscribe(this.#errors.handle);
-    this.#deaf = plugins.onChange?.((change) => this.stub.prepareChange(change));
+    await this.parts.start('around guests');
+    this.#deaf = plugins.onChange((change) => this.stub.prepareChange(change));
     if (config.hide.length > 0) {
       for (const one of await platform.pci.list()) {
         if (!config.hide.some((pattern) => pattern.matches(one))) continue;
@@ -122,24 +105,17 @@ export class Pciback {
       }
     }
     await this.#discovery.start();
-  }
-
-  /**
-   * Rehearses an error: the function raises it, the host recovers, the guest is asked as it would be on hardware.
-   *
-   * @throws PcibackError `ERRORS_NOT_INJECTED` on a platform that cannot, `DEVICE_NOT_FOUND`
-   */
-  async injectError(address: Bdf, severity: ErrorSeverity): Promise<RecoveryReport> {
-    const { errors, name } = this.#settings.platform;
-    if (errors?.inject !== undefined) return errors.inject(address, severity);
-    return fail('ERRORS_NOT_INJECTED', {
-      bdf: formatBdf(address),
-      why: `platform ${name} cannot make functions fail`,
-    });
+    await this.parts.start('with guests');
   }
 
   guests(): GuestReport[] {
     return this.#discovery.guests.map((guest) => guest.report());
+  }
+
+  guestOf(device: SeizedDevice): GuestBackend | undefined {
+    const domain = device.assignment?.tenant.domain;
+    const guests = this.#discovery.guests.filter((one) => one.guest.domain === domain);
+    return guests.find((one) => one.has(device)) ?? guests[0];
   }
 
   /**
@@ -152,13 +128,13 @@ export class Pciback {
   }
 
   async #stop(): Promise<Ledger> {
+    await this.parts.stop('with guests');
     await this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
+    await this.parts.stop('around guests');
     this.#deaf?.();
-    this.#heedless?.();
     return this.ledger();
   }
 
-  /** What is held for guests now. */
   ledger(): Ledger {
     const connected = this.#discovery.guests.filter((guest) => guest.isConnected).length;
     const assigned = this.stub.devices.flatMap((device) => device.assignment ?? []);

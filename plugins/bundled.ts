@@ -51,12 +51,12 @@ export const bundled = {
   'commands/demo': { byDefault: true, command: 'demo', load: () => import('./commands/demo.ts') },
   'commands/doctor': { byDefault: true, command: 'doctor', load: () => import('./commands/doctor.ts') },
   'observe/explain': { byDefault: true, command: 'explain', load: () => import('./observe/explain.ts') },
-  'control/status': { byDefault: true, command: 'status', load: () => import('./control/status.ts') },
+  control: { byDefault: true, command: 'status', load: () => import('./control/plugin.ts') },
   'observe/quirk': { byDefault: true, command: 'quirk', load: () => import('./observe/quirk.ts') },
-  'recovery/inject-error': {
+  recovery: {
     byDefault: true,
     command: 'inject-error',
-    load: () => import('./recovery/inject-error.ts'),
+    load: () => import('./recovery/plugin.ts'),
   },
   'commands/plugins': { byDefault: true, command: 'plugins', load: () => import('./commands/plugins.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },

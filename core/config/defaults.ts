@@ -20,12 +20,8 @@ export const defaults = {
   allowInterruptControl: [],
   sharedLines: 'refuse',
   onReset: { failed: 'quarantine', unsupported: 'allow' },
-  errors: { deadlineSeconds: 60, onFailure: 'fence' },
   deadlines: defaultDeadlines,
   shutdownSeconds: 10,
-  control: '/run/pciback/control.sock',
   log: { level: 'info' },
-  embedded: { devices: ['host', 'samples'] },
-  xen: { configPages: true, lane: true, mode: 'drop-in', precedence: true },
   guests: {},
 } as const;

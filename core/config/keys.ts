@@ -89,7 +89,8 @@ const seconds = (name: string, initial: number) =>
   z.number().positive().max(3600).default(initial).describe(`Seconds that a plugin’s code gets for \`${name}\`.`);
 
 /**
- * Everything an rc file can say: the one source of types, checks and the reference page, a schema for each key.
+ * What an rc file can say to the core: the one source of types, checks and the reference page, a schema for each key. Other
+ * keys are sections of plugins.
  */
 export const keySchemas = {
   platform: () =>
@@ -179,24 +180,6 @@ export const keySchemas = {
       })
       .prefault({})
       .describe('What becomes of a device that could not be reset when it came back from a guest.'),
-  errors: () =>
-    z
-      .strictObject({
-        deadlineSeconds: z
-          .number()
-          .min(1)
-          .max(300)
-          .default(defaults.errors.deadlineSeconds)
-          .describe('Seconds that a guest gets to answer each question about an error of a device.'),
-        onFailure: z
-          .enum(['fence', 'pause', 'destroy'])
-          .default(defaults.errors.onFailure)
-          .describe(
-            'What becomes of a guest whose device was cut off: `fence` nothing more, `pause` stops it for a look, `destroy` ends it as a crash.',
-          ),
-      })
-      .prefault({})
-      .describe('PCI Express errors: a guest that does not answer or gives up loses the device.'),
   deadlines: () =>
     z
       .strictObject(
@@ -215,13 +198,6 @@ export const keySchemas = {
       .max(3600)
       .default(defaults.shutdownSeconds)
       .describe('Seconds that guests get to let go of their devices when pciback is stopped.'),
-  control: () =>
-    z
-      .union([z.string().min(1), z.literal(false)], { error: 'expected the path of a socket, or false' })
-      .default(defaults.control)
-      .describe(
-        'Socket at which a running pciback takes `pciback explain` and `pciback quirk`, for its own user only; `false`: none.',
-      ),
   log: () =>
     z
       .strictObject({
@@ -232,41 +208,5 @@ export const keySchemas = {
       })
       .prefault({})
       .describe('What is written to the log.'),
-  embedded: () =>
-    z
-      .strictObject({
-        devices: z
-          .array(word())
-          .default([...defaults.embedded.devices])
-          .describe('Where devices come from: `host`, `samples`, or the path of an `lspci -xxxx` dump.'),
-      })
-      .prefault({})
-      .describe('Settings of platform `embedded`.'),
-  xen: () =>
-    z
-      .strictObject({
-        configPages: z
-          .boolean()
-          .default(defaults.xen.configPages)
-          .describe(
-            'Whether config space is read from memory where the hypervisor allows it; `false`: through its files only.',
-          ),
-        lane: z
-          .boolean()
-          .default(defaults.xen.lane)
-          .describe('Whether a thread of its own answers what needs no code; `false`: one thread does everything.'),
-        mode: z
-          .enum(['drop-in'])
-          .default(defaults.xen.mode)
-          .describe('`drop-in`: the toolstack (xl) assigns devices, the kernel’s pciback module holds them.'),
-        precedence: z
-          .boolean()
-          .default(defaults.xen.precedence)
-          .describe(
-            'Whether the threads that guests wait for go before other programs of the host (a lower nice value); `false`: they have the priority that pciback was started with.',
-          ),
-      })
-      .prefault({})
-      .describe('Settings of platform `xen`.'),
   guests: () => z.record(z.string(), guest()).default({}).describe('Settings of single guests, by name.'),
 } as const;

@@ -3,6 +3,7 @@
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
+import type { Doors } from '../files/module.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../files/trust.ts';
 import { defaults } from './defaults.ts';
 import type { Config } from './schema.ts';
@@ -24,6 +25,8 @@ export interface LoadOptions {
   /** Searched after `cwd`. */
   readonly systemDirectory?: string;
   readonly onlooker?: Onlooker;
+  /** What an rc file that is code imports by name; missing: only what is installed where it lies. */
+  readonly doors?: Doors;
 }
 
 /** Names of rc files in a directory, the first that is there is taken. */
@@ -53,24 +56,33 @@ export const defaultConfig = (): Config => ({
   onReset: { ...defaults.onReset },
   deadlines: { ...defaults.deadlines },
   log: { ...defaults.log },
-  embedded: { devices: [...defaults.embedded.devices] },
-  xen: { ...defaults.xen },
   guests: {},
 });
 
+/** The core's keys, and the others. */
+const splitKeys = (data: object, known: readonly string[]) => {
+  const of = (which: 'core' | 'plugins') =>
+    Object.fromEntries(Object.entries(data).filter(([key]) => known.includes(key) === (which === 'core')));
+  return { core: of('core'), values: of('plugins') };
+};
+
 /**
- * Checks what an rc file says.
+ * Checks what an rc file says to the core; its other keys become sections, which `checkSections` of core/parts judges when
+ * the plugins are loaded.
  *
  * @param file for messages
+ * @param directory absolute; paths in the rc file count from here
  * @throws PcibackError `CONFIG_INVALID` naming the key.
  */
-export const parseConfig = async (data: unknown, file: string): Promise<Config> => {
+export const parseConfig = async (data: unknown, file: string, directory: string): Promise<Config> => {
   const [{ configSchema }, { explainIssue }] = await Promise.all([
     import('./schema.ts'),
     import('../errors/schema-issue.ts'),
   ]);
-  const parsed = configSchema.safeParse(data, { reportInput: true });
-  if (parsed.success) return parsed.data;
+  const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
+  const { core, values } = isObject ? splitKeys(data, Object.keys(configSchema.shape)) : { core: data, values: {} };
+  const parsed = configSchema.safeParse(core, { reportInput: true });
+  if (parsed.success) return { ...parsed.data, sections: { file, directory, values } };
   return fail('CONFIG_INVALID', { file, ...explainIssue(configSchema, parsed.error.issues[0]) });
 };
 
@@ -112,11 +124,13 @@ const exceptForeignPackages =
     return guardedLoad(file, content);
   };
 
-const importConfig: Load = async (file) => {
-  const { defaultExport, importFile } = await import('../files/module.ts');
-  const found = defaultExport(await importFile(file));
-  return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
-};
+const importConfig =
+  (doors: Doors): Load =>
+  async (file) => {
+    const { defaultExport, importFile } = await import('../files/module.ts');
+    const found = defaultExport(await importFile(file, doors));
+    return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
+  };
 
 /** `at position 23` in what the engine says, which newer ones follow with the line themselves. */
 const POSITION = /at position (\d+)$/;
@@ -136,10 +150,10 @@ const json: Load = (_file, content) => {
   }
 };
 
-const makeExplorer = async (onlooker: Onlooker) => {
+const makeExplorer = async (onlooker: Onlooker, doors: Doors) => {
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
   const data = (load: Load) => guarded(load, onlooker);
-  const code = guarded(importConfig, onlooker);
+  const code = guarded(importConfig(doors), onlooker);
   // On creation cosmiconfig looks for settings of its own in the working directory and runs them when they are code.
   // A root process may stand in a directory that others write to, so it is created in one where only root can.
   const here = process.cwd();
@@ -201,19 +215,21 @@ const assertReadable = (directory: string): boolean => {
  * @throws PcibackError `CONFIG_UNREADABLE`, `CONFIG_INVALID`, `CONFIG_UNTRUSTED`
  */
 export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> => {
-  const { cwd, systemDirectory = SYSTEM_DIRECTORY, onlooker = thisProcess() } = options;
+  const { cwd, systemDirectory = SYSTEM_DIRECTORY, onlooker = thisProcess(), doors = {} } = options;
   if (options.file !== undefined) {
     const file = resolve(cwd, options.file);
-    const explorer = await makeExplorer(onlooker);
+    const explorer = await makeExplorer(onlooker, doors);
     const found = await explorer.load(file).catch((error: unknown) => unreadable(file, error));
-    return { config: await parseConfig(found?.config ?? {}, file), file, directory: dirname(file) };
+    const config = await parseConfig(found?.config ?? {}, file, dirname(file));
+    return { config, file, directory: dirname(file) };
   }
   for (const directory of [resolve(cwd), systemDirectory]) {
     if (!assertReadable(directory)) continue;
-    const explorer = await makeExplorer(onlooker);
+    const explorer = await makeExplorer(onlooker, doors);
     const found = await explorer.search(directory).catch((error: unknown) => unreadable(directory, error));
     if (found) {
-      return { config: await parseConfig(found.config, found.filepath), file: found.filepath, directory };
+      const config = await parseConfig(found.config, found.filepath, directory);
+      return { config, file: found.filepath, directory };
     }
   }
   return { config: defaultConfig(), directory: resolve(cwd) };

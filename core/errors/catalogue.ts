@@ -152,6 +152,17 @@ export const catalogue = {
     (f: { policy: string; why: string }) => `interrupt policy "${f.policy}" cannot be used: ${f.why}`,
     () => 'The device is not given to the guest. Choose another policy with `interrupts`, or report it to its author.',
   ),
+  PART_NEEDS: entry(
+    (f: { part: string; plugin: string; why: string; nearest: string | undefined }) =>
+      `part "${f.part}" of plugin ${f.plugin} has no place in the order of starting: ${f.why}.${perhaps(f.nearest)}`,
+    () => 'Load the plugin that brings the part it needs, or unload the one that needs it.',
+  ),
+  PART_FAILED: entry(
+    (f: { part: string; plugin: string; step: 'start' | 'stop'; why: string }) =>
+      `part "${f.part}" of plugin ${f.plugin} failed to ${f.step}: ${f.why}`,
+    () =>
+      'Only what the part does is missing. Correct what it complains of and start pciback again, or unload the plugin.',
+  ),
   CHOICE_UNKNOWN: entry(
     (f: { kind: string; name: string; nearest: string | undefined; known: readonly string[] }) =>
       `there is no ${f.kind} "${f.name}".${perhaps(f.nearest)} Known: ${list(f.known)}`,

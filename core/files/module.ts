@@ -4,41 +4,42 @@ import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describeError } from '../errors/index.ts';
 
+/**
+ * What files import by name wherever they lie, `pciback/plugin` say: this very pciback, and what it shares with plugins. An
+ * rc file in /etc has no node_modules above it.
+ */
+export type Doors = Readonly<Record<string, () => Promise<unknown>>>;
+
 const isTypeScript = (path: string): boolean => ['.ts', '.mts', '.cts'].includes(extname(path));
 
-/**
- * The loader for TypeScript. What a file imports as `pciback/…` is this very pciback, wherever the file lies: an rc
- * file in /etc has no node_modules above it. Nothing is written beside the file or into a cache.
- */
-const withTranspiler = async (path: string): Promise<unknown> => {
-  const [{ createJiti }, plugin, quirk, config] = await Promise.all([
-    import('jiti'),
-    import('../plugin/index.ts'),
-    import('../quirk/quirk.ts'),
-    import('../config/index.ts'),
-  ]);
+/** The loader for TypeScript. Nothing is written beside the file or into a cache. */
+const withTranspiler = async (path: string, doors: Doors): Promise<unknown> => {
+  const { createJiti } = await import('jiti');
+  const open = Object.entries(doors).map(async ([name, load]) => [name, await load()] as const);
   const jiti = createJiti(pathToFileURL(path).href, {
     fsCache: false,
     interopDefault: false,
-    virtualModules: { 'pciback/plugin': plugin, 'pciback/quirk': quirk, 'pciback/config': config },
+    virtualModules: Object.fromEntries(await Promise.all(open)),
   });
   // Read anew each time: a quirk may be changed and loaded again while guests run.
   delete jiti.cache[path];
   return await jiti.import(path);
 };
 
-/** A file that lies outside of any installation cannot find this package by name; nothing of it has run then. */
-const missesThisPackage = (error: unknown): boolean =>
-  (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND' &&
-  /package 'pciback(\/\w+)?'/.test(describeError(error));
+/** A file that lies outside of any installation cannot find the packages of the doors by name; nothing of it has run then. */
+const missesDoor = (error: unknown, doors: Doors): boolean => {
+  if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') return false;
+  const missing = /package '([^']+)'/.exec(describeError(error))?.[1];
+  return Object.keys(doors).some((name) => name === missing || name.startsWith(`${missing}/`));
+};
 
 /** Imports a file: `.ts` transpiled in memory, others as Node does. @returns the module. */
-export const importFile = async (path: string): Promise<unknown> => {
-  if (isTypeScript(path)) return withTranspiler(path);
+export const importFile = async (path: string, doors: Doors): Promise<unknown> => {
+  if (isTypeScript(path)) return withTranspiler(path, doors);
   try {
     return await import(pathToFileURL(path).href);
   } catch (error) {
-    if (missesThisPackage(error)) return withTranspiler(path);
+    if (missesDoor(error, doors)) return withTranspiler(path, doors);
     throw error;
   }
 };

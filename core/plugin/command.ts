@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+import type { LoadedConfig } from '../config/index.ts';
 import type { Logger } from '../log.ts';
+import type { PluginHost } from './loader.ts';
+import type { OperationTypes } from './part.ts';
 
 /** One option of a command. */
 export interface CommandOption {
@@ -17,7 +20,33 @@ export interface CommandArgument {
   readonly description: string;
 }
 
-/** Where a command writes and what it was given. */
+/** Asks the pciback that runs on this host. `Operations`: those that the caller knows, see `OperationsOf`. */
+export interface ControlClient<Operations = OperationTypes> {
+  /**
+   * Asks, if a pciback listens at the socket.
+   *
+   * @returns `undefined` when there is none
+   * @throws PcibackError what the operation is refused for; `CONTROL_UNREACHABLE` when the socket cannot be used
+   */
+  ask<Name extends keyof Operations & string>(
+    operation: Name,
+    args: AsksOf<Operations, Name>,
+  ): Promise<AnswersOf<Operations, Name> | undefined>;
+  /** As {@link ask}, and refuses when no pciback runs. @throws PcibackError `CONTROL_UNREACHABLE`, `USAGE` */
+  require<Name extends keyof Operations & string>(
+    operation: Name,
+    args: AsksOf<Operations, Name>,
+  ): Promise<AnswersOf<Operations, Name>>;
+}
+
+type AsksOf<Operations, Name extends keyof Operations> = Operations[Name] extends { readonly asks: infer Asks }
+  ? Asks
+  : never;
+type AnswersOf<Operations, Name extends keyof Operations> = Operations[Name] extends { readonly answers: infer Answers }
+  ? Answers
+  : never;
+
+/** Where a command writes, what it was given, and what it can look at. */
 export interface CommandContext {
   readonly options: Readonly<Record<string, string | boolean | string[] | undefined>>;
   readonly arguments: readonly string[];
@@ -26,6 +55,21 @@ export interface CommandContext {
   /** Resolves on SIGTERM or SIGINT; a second signal ends the process at once. */
   readonly stop: Promise<NodeJS.Signals>;
   readonly log: Logger;
+  /**
+   * The configuration in force: the rc file, and over it the command's own options `--config`, `--platform`,
+   * `--native`, `--fields`, `--slots`, `--interrupts`, `--control` and `--log-level`. Read once.
+   *
+   * @throws PcibackError `CONFIG_UNREADABLE`, `CONFIG_INVALID`, `CONFIG_UNTRUSTED`
+   */
+  config(): Promise<LoadedConfig>;
+  /**
+   * The plugins of that configuration, loaded once; unloaded when the command has ended.
+   *
+   * @throws PcibackError as `config`, and what resolving and loading throw
+   */
+  plugins(): Promise<PluginHost>;
+  /** A client of the control socket of that configuration. @throws PcibackError as `config` */
+  control<Operations = OperationTypes>(): Promise<ControlClient<Operations>>;
 }
 
 /** A command of the command line. Plugins bring them; main turns them into the parser's own. */
@@ -39,3 +83,10 @@ export interface CommandDefinition {
   /** @returns the exit status. Errors of the catalogue are printed with their next step and end with 1. */
   run(context: CommandContext): Promise<number>;
 }
+
+/** The options of a command that asks a running pciback. */
+export const controlOptions: readonly CommandOption[] = [
+  { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+  { flags: '--control <path>', description: 'socket of the running pciback, instead of the rc file’s' },
+  { flags: '--json', description: 'print one JSON document' },
+];

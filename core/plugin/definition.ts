@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
+import type { Config } from '../config/index.ts';
 import { fail } from '../errors/index.ts';
 import type { HookArguments, HookName, KindName, Order, Tap, TapOptions, Things } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
@@ -18,7 +19,7 @@ import type { PartDefinition } from './part.ts';
 export type Undo = () => void;
 
 /** What a platform is made with. */
-export interface PlatformSettings {
+export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
   /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
   readonly native: () => Promise<NativeLoader>;
   readonly log: Logger;
@@ -26,11 +27,42 @@ export interface PlatformSettings {
   readonly watch: WatchPolicy;
   /** Starts an answering thread, for a platform that can have one. Missing: no plugin brings one. */
   readonly answerer?: AnswererFactory;
-  /** The platform's own section of the rc file, checked by the platform. */
-  readonly options: Readonly<Record<string, unknown>>;
+  /** The platform's section of the rc file, checked; `{}` for a platform without a schema. */
+  readonly options: Options;
+  /** Absolute; paths in the options count from here. */
+  readonly directory: string;
 }
 
 export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
+
+/** A platform and its section of the rc file, which has the platform's name. */
+export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
+  readonly about: string;
+  /** Schema of the section, which takes `undefined` too; missing: it has no section. */
+  readonly options?: Schema;
+  create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
+  /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */
+  diagnose?(settings: DiagnoseSettings): Promise<readonly Finding[]>;
+}
+
+/** What a platform looks around with. */
+export interface DiagnoseSettings {
+  /** The foreign-function loaders that there are. */
+  readonly loaders: readonly { readonly name: string; readonly create: NativeFactory }[];
+  readonly config: Config;
+}
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** Heading under which it is shown; missing: the platform's. Only findings under that say whether it is usable. */
+  readonly section?: string;
+  readonly what: string;
+  /** `missing`: the platform cannot work without it, or would work badly with it. */
+  readonly verdict: 'ok' | 'missing' | 'warning';
+  readonly detail: string;
+  /** What to do, where something is wrong. */
+  readonly next?: string;
+}
 export type NativeFactory = () => Promise<NativeLoader>;
 
 /** What the things of each kind are. */
@@ -42,7 +74,7 @@ export interface ThingsOf {
   interrupts: InterruptPolicySource;
   watches: WatchPolicy;
   answerers: AnswererFactory;
-  platforms: PlatformFactory;
+  platforms: PlatformDefinition;
   natives: NativeFactory;
   commands: CommandDefinition;
   parts: PartDefinition;
@@ -92,14 +124,22 @@ export interface Host {
   readonly watches: Choices<WatchPolicy>;
   /** Threads that answer guests beside the control thread. The first is used where a platform can have one. */
   readonly answerers: Choices<AnswererFactory>;
-  /** Where pciback runs. */
-  readonly platforms: Choices<PlatformFactory>;
+  /** Where pciback runs. A function alone is a platform without options. */
+  readonly platforms: {
+    add<Schema extends z.ZodType>(
+      name: string,
+      platform: PlatformFactory | PlatformDefinition<Schema>,
+      order?: Order,
+    ): Undo;
+  };
   /** How libraries of the host are called. */
   readonly natives: Choices<NativeFactory>;
   /** Commands of the command line. */
   readonly commands: Collection<CommandDefinition>;
   /** Pieces of the plugin that run as long as the daemon. */
-  readonly parts: Choices<PartDefinition>;
+  readonly parts: {
+    add<Schema extends z.ZodType = z.ZodUndefined>(name: string, part: PartDefinition<Schema>, order?: Order): Undo;
+  };
   /** Messages carry the plugin's name. */
   readonly log: Logger;
 }

@@ -121,7 +121,12 @@ export const makeFacade = (parts: FacadeParts): Host => {
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
     answerers: choices(registries.answerers),
-    platforms: choices(registries.platforms),
+    platforms: {
+      add: (name, platform, order = {}) => {
+        const thing = typeof platform === 'function' ? { about: '', create: platform } : platform;
+        return scope.register(() => registries.platforms.add({ plugin, name, thing }, order));
+      },
+    },
     natives: choices(registries.natives),
     commands: collection((commands, order) =>
       addAll(commands.map((thing) => () => registries.commands.add({ plugin, name: thing.name, thing }, order))),

@@ -43,3 +43,4 @@ export { type State, stateOf } from '../space/state.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export * from './command.ts';
 export * from './definition.ts';
+export * from './part.ts';

@@ -1,8 +1,131 @@
 // SPDX-License-Identifier: MIT
 
+import type { z } from 'zod';
+import type { Logger } from '../log.ts';
+import type { Platform } from '../platform/index.ts';
+import type { SeizedDevice, Stub } from '../stub/index.ts';
+import type { GuestBackend, GuestReport } from '../xenbus/index.ts';
+import type { PluginHost } from './loader.ts';
+
+/** What is still held for guests; all zero when everything was given back. */
+export interface Ledger {
+  /** Granted pages mapped. */
+  readonly mapped: number;
+  /** Event channels bound. */
+  readonly bound: number;
+  /** PIRQs mapped for guests. */
+  readonly pirqs: number;
+  /** Devices in the hands of guests. */
+  readonly assigned: number;
+}
+
+/** What serves the guests, as parts see it. */
+export interface Engine {
+  readonly platform: Platform;
+  readonly stub: Stub;
+  readonly plugins: PluginHost;
+  guests(): GuestReport[];
+  /** What is held for guests now. */
+  ledger(): Ledger;
+  /** The guest that has the device; `undefined`: none, or its back end is gone. */
+  guestOf(device: SeizedDevice): GuestBackend | undefined;
+}
+
+/** How a part is doing. */
+export interface PartReport {
+  readonly name: string;
+  /** The plugin that brought it. */
+  readonly plugin: string;
+  readonly state: 'waiting' | 'running' | 'failed' | 'stopped';
+  /** A word or a sentence of the part, or why it failed. */
+  readonly health?: string;
+  readonly counters?: Readonly<Record<string, number>>;
+}
+
+/** An operation of the control API: what it is called with is checked before it is called. */
+export interface OperationDefinition<Asks extends z.ZodObject = z.ZodObject, Answer = unknown> {
+  /** One sentence for the reference. */
+  readonly about: string;
+  /** Strict object of plain JSON values. */
+  readonly asks: Asks;
+  /** @returns plain JSON values */
+  answer(args: z.output<Asks>, context: PartContext): Answer | Promise<Answer>;
+}
+
+/** Says what an operation is; its types come from its schema and its answer. */
+export const operation = <Asks extends z.ZodObject, Answer>(
+  definition: OperationDefinition<Asks, Answer>,
+): OperationDefinition<Asks, Answer> => definition;
+
+export type OperationDefinitions = Readonly<Record<string, OperationDefinition>>;
+
+/** What operations are asked with and answer, as a client sees them; see {@link OperationsOf}. */
+export type OperationTypes = Readonly<Record<string, { readonly asks: unknown; readonly answers: unknown }>>;
+
+/** The types of operations, from their definitions: `OperationsOf<typeof operations>`. */
+export type OperationsOf<Definitions> = {
+  readonly [Name in keyof Definitions]: Definitions[Name] extends OperationDefinition<infer Asks, infer Answer>
+    ? { readonly asks: z.input<Asks>; readonly answers: Answer }
+    : never;
+};
+
+/** An operation of a running part. */
+export interface RunningOperation {
+  readonly about: string;
+  readonly asks: z.ZodObject;
+  /** @param args as {@link asks} gives them back */
+  answer(args: Readonly<Record<string, unknown>>): unknown;
+}
+
+/** What a part is started with. */
+export interface PartContext<Options = unknown> {
+  /** The part's section of the rc file, checked; `undefined` for a part without a schema. */
+  readonly options: Options;
+  /** Absolute; paths in the options count from here. */
+  readonly directory: string;
+  /** Messages carry the part's name. */
+  readonly log: Logger;
+  readonly engine: Engine;
+  /** The operations of all parts that run now, by name. */
+  operations(): ReadonlyMap<string, RunningOperation>;
+  /** How all parts are doing. */
+  parts(): readonly PartReport[];
+  /** What the running part of this name offers; `undefined` when it does not run or offers nothing. */
+  part(name: string): unknown;
+}
+
+/** A part that runs. Nothing of it is called after `stop`. */
+export interface RunningPart {
+  /** Ends it, within the deadline of parts. */
+  stop?(): void | Promise<void>;
+  /** A word or a sentence for `pciback status`. */
+  health?(): string;
+  /** Numbers for `pciback status`, each with a name that says its unit. */
+  counters?(): Readonly<Record<string, number>>;
+  /** For parts that need this one. */
+  readonly offers?: unknown;
+}
+
+/** The name that stands for guests being served; see {@link PartDefinition.needs}. */
+export const GUESTS = 'guests';
+
 /** A piece of a plugin that runs as long as the daemon. */
-export interface PartDefinition {
+export interface PartDefinition<Schema extends z.ZodType = z.ZodType> {
   /** One sentence for `pciback plugins` and the reference. */
   readonly about: string;
+  /**
+   * Parts that are started before this one and stopped after it. `guests`: it is started when guests are served and
+   * stopped before they are ended; a part that does not need them starts before the first guest and stops after the last.
+   */
   readonly needs?: readonly string[];
+  /** Schema of its section of the rc file, which takes `undefined` too; missing: it has no section. */
+  readonly options?: Schema;
+  /** Name of the section; missing: the part's name. */
+  readonly section?: string;
+  /** Nothing is served when it cannot start: for parts without which guests would be less safe than was asked for. */
+  readonly required?: boolean;
+  /** Operations of the control API, answered while the part runs. */
+  readonly operations?: OperationDefinitions;
+  /** Missing: there is nothing to start, it only answers operations. */
+  start?(context: PartContext<z.output<Schema>>): RunningPart | Promise<RunningPart>;
 }

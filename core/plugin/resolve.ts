@@ -6,7 +6,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
-import { defaultExport, importFile } from '../files/module.ts';
+import { type Doors, defaultExport, importFile } from '../files/module.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../files/trust.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { Plugin } from './definition.ts';
@@ -34,6 +34,8 @@ export interface Asker {
   readonly directory: string;
   readonly bundled: BundledPlugins;
   readonly onlooker?: Onlooker;
+  /** What files import by name; missing: only what is installed where they lie. */
+  readonly doors?: Doors;
 }
 
 /** What a name led to. */
@@ -59,10 +61,10 @@ const thingsOf = (module: unknown, name: string): readonly (Plugin | Quirk)[] =>
   });
 };
 
-const fromModule = async (name: string, file: string): Promise<ResolvedPlugin> => {
+const fromModule = async (name: string, file: string, doors: Doors = {}): Promise<ResolvedPlugin> => {
   let module: unknown;
   try {
-    module = await importFile(file);
+    module = await importFile(file, doors);
   } catch (error) {
     if (isPcibackError(error)) throw error;
     return fail('PLUGIN_LOAD', { name, why: describeError(error).split('\n')[0] ?? '' }, error);
@@ -104,7 +106,7 @@ const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => 
     case '.js':
     case '.mjs':
     case '.cjs':
-      return fromModule(name, file);
+      return fromModule(name, file, asker.doors);
     default:
       return fail('PLUGIN_LOAD', { name, why: 'a plugin file ends in .ts, .js, .mjs or .json' });
   }
@@ -143,7 +145,7 @@ const fromPackage = async (name: string, asker: Asker): Promise<ResolvedPlugin> 
     });
   }
   await assertTrusted(file, asker.onlooker ?? thisProcess());
-  return fromModule(name, file);
+  return fromModule(name, file, asker.doors);
 };
 
 /**

@@ -3,6 +3,7 @@
 import { type Bdf, formatBdf } from '../bdf.ts';
 import type { PreparedChange, RegistrationChange } from '../changes.ts';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
+import type { FenceReason } from '../facts.ts';
 import { type Hooks, resetShape } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
@@ -262,6 +263,18 @@ export class Stub {
     const plugin = this.#hooks.bringerOf('platforms', name);
     const place = { plugin, what: `reset of platform ${name}`, device: device.bdf, refusals: ['HOST'] } as const;
     return wall.wait(place, this.#hooks.deadline('reset'), () => device.operations.hardware.reset(), resetShape);
+  }
+
+  /**
+   * Cuts a device off from its guest and tells plugins; one that is cut off already stays so.
+   *
+   * @returns what the device or the host refused
+   */
+  fence(device: SeizedDevice, assignment: Assignment, reason: FenceReason): string[] {
+    if (assignment.fenced !== undefined) return [];
+    const refusals = assignment.fence(reason);
+    this.#hooks.call('deviceFenced', device, assignment.tenant, reason);
+    return refusals;
   }
 
   /** A guest asked for a function-level reset. Its view of the BARs does not change, so hardware gets them back. */

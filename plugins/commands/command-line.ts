@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 
+import { describeError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { CommandDefinition } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { type Asker, type BundledPlugin, loadAllByName } from '../../core/plugin/resolve.ts';
 import { bundled } from '../bundled.ts';
+import type { CommandChoice } from './parser.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The bundled command of that name, or all of them when there is none. */
@@ -30,10 +32,23 @@ const configOf = (argv: readonly string[]): string | undefined => {
 
 /** All commands, those of the rc file's plugins too. */
 const everyCommand = async (argv: readonly string[], log: Logger): Promise<CommandDefinition[]> => {
-  const { configure, loadPlugins } = await import('./setup.ts');
+  const [{ configure }, { loadPlugins }] = await Promise.all([import('./setup.ts'), import('../start.ts')]);
   const config = configOf(argv);
   const host = await loadPlugins(await configure(config === undefined ? {} : { config }), log);
   return host.registries.commands.things;
+};
+
+/** For the help: an rc file or plugin that is refused must not keep anybody from reading it. */
+const whatThereIs = async (
+  argv: readonly string[],
+  own: readonly CommandDefinition[],
+  log: Logger,
+): Promise<CommandChoice> => {
+  try {
+    return { definitions: await everyCommand(argv, log) };
+  } catch (error) {
+    return { definitions: own, note: `Commands of plugins are not shown: ${describeError(error).split('\n')[0]}` };
+  }
 };
 
 /**
@@ -46,9 +61,8 @@ const everyCommand = async (argv: readonly string[], log: Logger): Promise<Comma
 export const runCommandLine = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
   const [first = '--help'] = argv;
   const own = await bundledCommands(first, terminal.log);
-  const isOwn = first.startsWith('-') || first === 'help' || own.some((definition) => definition.name === first);
-  const definitions = isOwn ? own : await everyCommand(argv, terminal.log);
-
   const { parse } = await import('./parser.ts');
-  return parse(argv, definitions, terminal);
+  if (first === '--help' || first === 'help') return parse(argv, await whatThereIs(argv, own, terminal.log), terminal);
+  const isOwn = first.startsWith('-') || own.some((definition) => definition.name === first);
+  return parse(argv, { definitions: isOwn ? own : await everyCommand(argv, terminal.log) }, terminal);
 };

@@ -4,9 +4,9 @@ import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import { columns } from '../columns.ts';
-import type { GuestBar, GuestDevice } from '../platforms/embedded/index.ts';
+import type { GuestBar, GuestDevice } from '../index.ts';
+import { capabilityName, className, extendedName, sizeName } from '../pci-names.ts';
 import type { DemoGroup } from './demo-run.ts';
-import { capabilityName, className, extendedName, sizeName } from './pci-names.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((total, count) => total + count, 0);

@@ -2,18 +2,22 @@
 
 import { basename, resolve } from 'node:path';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
-import type { Config } from '../../core/config/index.ts';
+import type { LoadedConfig } from '../../core/config/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { type Logger, silent } from '../../core/log.ts';
-import { type Ledger, Pciback } from '../../core/pciback.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
-import type { PluginHost } from '../../core/plugin/loader.ts';
+import type { CommandContext, Ledger } from '../../core/plugin/index.ts';
 import type { Denial } from '../../core/space/denials.ts';
-import type { DeviceImage, GuestDevice } from '../platforms/embedded/index.ts';
-import { createEmbeddedPlatform, hostDevices, readDump, samples } from '../platforms/embedded/index.ts';
+import {
+  createEmbeddedPlatform,
+  type DeviceImage,
+  type GuestDevice,
+  hostDevices,
+  readDump,
+  samples,
+} from '../index.ts';
+import { startLoaded, withSection } from '../start.ts';
 import { demoDocument, printDemo } from './demo-report.ts';
 import { bootGuest, type Skipped, seizeAll } from './included-guest.ts';
-import { configure, loadPlugins, overridesOf } from './setup.ts';
 
 /** One guest with the devices of one source. */
 export interface DemoGroup {
@@ -75,24 +79,24 @@ const limitsOf = (images: readonly DeviceImage[]): string[] =>
     ? ['only 64 bytes of config space can be read: run it as root to see capabilities']
     : [];
 
-const runGroup = async (source: Source, plugins: PluginHost, config: Config): Promise<DemoGroup> => {
+const runGroup = async (source: Source, loaded: LoadedConfig): Promise<DemoGroup> => {
   const images = await source.load();
   if (images.length === 0) return empty(source.name, ['there are no PCI functions']);
   const notes = limitsOf(images);
   const platform = createEmbeddedPlatform({ devices: images });
+  const running = await startLoaded(loaded, { platform, log: noting(notes) });
+  const { engine } = running;
   try {
-    const pciback = new Pciback({ platform, plugins, config, log: noting(notes) });
-    await pciback.start();
-    const { devices, skipped } = await seizeAll(platform, pciback);
+    const { devices, skipped } = await seizeAll(engine);
     if (devices.length === 0) return empty(source.name, ['there is nothing for a guest'], skipped);
     const booted = await bootGuest(platform, source.name, devices).catch((error: unknown) => {
       notes.push(`the guest did not come up: ${describeError(error)}`);
     });
     if (!booted) return { ...empty(source.name, notes, skipped), failed: true };
     const { report } = booted;
-    const served = pciback.guests().find((guest) => guest.domain === report.domain);
+    const served = engine.guests().find((guest) => guest.domain === report.domain);
     const hostOf = new Map(served?.devices.map((device) => [formatBdf(device.vdev), device.bdf]));
-    const ledger = await pciback.stop();
+    const ledger = await engine.stop();
     notes.push(...platform.hypervisor.ledger().illegal.map((line) => `broken obligation: ${line}`));
     return {
       name: source.name,
@@ -109,7 +113,7 @@ const runGroup = async (source: Source, plugins: PluginHost, config: Config): Pr
       failed: false,
     };
   } finally {
-    await platform.close();
+    await running.stop();
   }
 };
 
@@ -120,20 +124,19 @@ const runGroup = async (source: Source, plugins: PluginHost, config: Config): Pr
  * @throws PcibackError `FILE_UNREADABLE`, `DUMP_INVALID`, and what the rc file is refused for
  */
 export const runDemo = async (context: CommandContext): Promise<number> => {
-  const loaded = await configure(overridesOf(context.options));
-  const config: Config = { ...loaded.config, platform: 'embedded', hide: [] };
-  const plugins = await loadPlugins(loaded, context.log);
+  const given = await context.config();
+  const config = withSection({ ...given.config, platform: 'embedded', hide: [] }, 'control', false);
+  const loaded = { ...given, config };
   const groups: DemoGroup[] = [];
   for (const source of sourcesOf(context)) {
     try {
-      groups.push(await runGroup(source, plugins, config));
+      groups.push(await runGroup(source, loaded));
     } catch (error) {
       // The samples still show something on a host whose /sys cannot be read.
       if (source.name !== 'this host' || !isPcibackError(error, 'FILE_UNREADABLE')) throw error;
       groups.push(empty(source.name, [error.message]));
     }
   }
-  plugins.close();
   if (context.options.json === true) context.print(JSON.stringify(demoDocument(groups), undefined, 2));
   else printDemo(groups, context.print);
   const clean = groups.every((group) => !group.failed && Object.values(group.ledger).every((held) => held === 0));

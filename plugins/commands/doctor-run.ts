@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 import { styleText } from 'node:util';
-import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Config, LoadedConfig } from '../../core/config/index.ts';
 import { defaultConfig } from '../../core/config/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
-import { Pciback } from '../../core/pciback.ts';
-import type { PciListing } from '../../core/platform/index.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
+import type { CommandContext, Finding } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
-import { className } from './pci-names.ts';
-import { configure, loadPlugins, overridesOf } from './setup.ts';
+import { loadPlugins, startLoaded, withSection } from '../start.ts';
 
-type Verdict = 'ok' | 'missing' | 'warning';
-
-/** One thing that was looked at. */
-interface Check {
-  readonly section: string;
-  readonly what: string;
-  readonly verdict: Verdict;
-  readonly detail: string;
-  /** What to do about it. */
-  readonly next?: string;
-}
+type Check = Finding & { readonly section: string };
+type Verdict = Finding['verdict'];
 
 const failed = (section: string, what: string, verdict: Verdict, error: unknown): Check => ({
   section,
@@ -36,7 +23,7 @@ const failed = (section: string, what: string, verdict: Verdict, error: unknown)
 const checkConfig = async (context: CommandContext): Promise<{ checks: Check[]; loaded: LoadedConfig | undefined }> => {
   const section = 'configuration';
   try {
-    const loaded = await configure(overridesOf({ config: context.options.config }));
+    const loaded = await context.config();
     const detail = loaded.file === undefined ? 'none found, the defaults are in force' : `${loaded.file}: valid`;
     return { checks: [{ section, what: 'rc file', verdict: 'ok', detail }], loaded };
   } catch (error) {
@@ -52,26 +39,26 @@ const checkPlugins = async (loaded: LoadedConfig): Promise<{ checks: Check[]; pl
     const detail = `${count('plugin')} plugins and ${count('quirk')} quirks loaded`;
     return { checks: [{ section, what: 'plugins', verdict: 'ok', detail }], plugins };
   } catch (error) {
-    return { checks: [failed(section, 'plugins', 'missing', error)], plugins: undefined };
+    const what = isPcibackError(error, 'CONFIG_INVALID') ? 'rc file, what it says to plugins' : 'plugins';
+    return { checks: [failed(section, what, 'missing', error)], plugins: undefined };
   }
 };
 
 /** Brings the embedded platform up, with a guest that has a sample device. */
-const checkEmbedded = async (plugins: PluginHost): Promise<Check> => {
+const checkEmbedded = async (): Promise<Check> => {
   const section = 'platform embedded';
   try {
     const [{ createEmbeddedPlatform, sample }, { bootGuest, seizeAll }] = await Promise.all([
-      import('../platforms/embedded/index.ts'),
+      import('../index.ts'),
       import('./included-guest.ts'),
     ]);
     const platform = createEmbeddedPlatform({ devices: [sample('e1000e')] });
-    const pciback = new Pciback({ platform, plugins, config: defaultConfig(), log: silent });
-    await pciback.start();
-    const { devices } = await seizeAll(platform, pciback);
+    const config = withSection(defaultConfig(), 'control', false);
+    const running = await startLoaded({ config, directory: '/' }, { platform });
+    const { devices } = await seizeAll(running.engine);
     const { report } = await bootGuest(platform, 'doctor', devices);
     const [device] = report.devices;
-    await pciback.stop();
-    await platform.close();
+    await running.stop();
     const works = device?.driver?.interrupts === 'msix';
     return {
       section,
@@ -84,62 +71,24 @@ const checkEmbedded = async (plugins: PluginHost): Promise<Check> => {
   }
 };
 
-const checkXen = async (plugins: PluginHost | undefined, wanted: 'required' | 'optional'): Promise<Check[]> => {
-  const { diagnoseXen } = await import('../platforms/xen/index.ts');
-  const natives = plugins?.registries.natives;
-  const loaders = (natives?.names ?? []).map((name) => ({ name, create: async () => (natives?.get(name) ?? none)() }));
-  const findings = await diagnoseXen({ loaders });
-  return findings.map((finding) => ({
-    section: 'platform xen',
-    what: finding.what,
-    verdict: finding.ok ? 'ok' : wanted === 'required' ? 'missing' : 'warning',
-    detail: finding.detail,
-    ...(finding.next === undefined ? {} : { next: finding.next }),
-  }));
-};
-
-const none = async (): Promise<never> => {
-  throw new Error('no loader');
-};
-
-const describeDevice = (device: PciListing): string =>
-  `${className(device.class)} ${hex(device.vendor, 4)}:${hex(device.device, 4)}, ${
-    device.seizable ? 'can be seized' : device.holder === 'free' ? 'no driver has it' : `held by ${device.holder}`
-  }`;
-
-/** The host's driver would be cut off together with the guest, so the guest gets no line interrupt. */
-const describeSharing = (
-  device: string,
-  { line, users }: { readonly line: number; readonly users: readonly string[] },
-): { readonly detail: string; readonly next: string } => ({
-  detail: `${device}; interrupts a guest by MSI or MSI-X only: line ${line} is also used by ${users.join(', ')}`,
-  next: 'For a device without MSI: move it to a slot with a line of its own, or set sharedLines: "allow" in the rc file.',
-});
-
-/** Functions of the host, as the drop-in mode sees them; only listed. */
-export const checkDevices = async (sharedLines: Config['sharedLines'], sysfs = '/sys'): Promise<Check[]> => {
-  const section = 'devices';
-  try {
-    const { listFunctions, sharedLine } = await import('../platforms/xen/index.ts');
-    const listings = await listFunctions(sysfs);
-    if (listings.length === 0) {
-      return [{ section, what: 'PCI functions', verdict: 'warning', detail: 'this host has none' }];
+/** What the platforms say themselves. What one lacks that is not wanted is only a warning. */
+const checkPlatforms = async ({ registries }: PluginHost, config: Config, wanted: string): Promise<Check[]> => {
+  const { natives, platforms } = registries;
+  const loaders = natives.owned.map(({ name, thing }) => ({ name, create: thing }));
+  const checks = platforms.owned.map(async ({ name, thing }): Promise<Check[]> => {
+    const section = `platform ${name}`;
+    try {
+      const findings = (await thing.diagnose?.({ loaders, config })) ?? [];
+      return findings.map((finding) => ({
+        section,
+        ...finding,
+        verdict: finding.verdict === 'missing' && name !== wanted ? 'warning' : finding.verdict,
+      }));
+    } catch (error) {
+      return [failed(section, 'what it needs', name === wanted ? 'missing' : 'warning', error)];
     }
-    const checks = listings.map(async (device): Promise<Check> => {
-      const what = formatBdf(device.bdf);
-      const detail = describeDevice(device);
-      try {
-        const shared = device.seizable && sharedLines === 'refuse' ? await sharedLine(device.bdf, sysfs) : undefined;
-        if (shared === undefined) return { section, what, verdict: 'ok', detail };
-        return { section, what, verdict: 'warning', ...describeSharing(detail, shared) };
-      } catch (error) {
-        return failed(section, what, 'warning', error);
-      }
-    });
-    return await Promise.all(checks);
-  } catch (error) {
-    return [failed(section, 'PCI functions', 'warning', error)];
-  }
+  });
+  return (await Promise.all(checks)).flat();
 };
 
 const marks: Readonly<Record<Verdict, { readonly text: string; readonly colour: 'green' | 'red' | 'yellow' }>> = {
@@ -161,20 +110,23 @@ const print = (context: CommandContext, checks: readonly Check[]): void => {
   }
 };
 
-/** @returns 0 when the platform that was asked for (embedded, if none) is usable, else 1. */
+/**
+ * @returns 0 when the platform that was asked for (embedded, if none) is usable, else 1
+ * @throws PcibackError `CHOICE_UNKNOWN` for a platform that no plugin brings
+ */
 export const runDoctor = async (context: CommandContext): Promise<number> => {
-  const wanted = context.options.platform === 'xen' ? 'xen' : 'embedded';
+  const wanted = typeof context.options.platform === 'string' ? context.options.platform : 'embedded';
   const config = await checkConfig(context);
   const loaded: LoadedConfig = config.loaded ?? { config: defaultConfig(), directory: process.cwd() };
   const fromRc = await checkPlugins(loaded);
   // A plugin that is broken says nothing about the platforms.
   const plugins = fromRc.plugins ?? (await loadPlugins({ ...loaded, config: defaultConfig() }, silent));
+  plugins.registries.platforms.get(wanted);
   const checks: Check[] = [
     ...config.checks,
     ...fromRc.checks,
-    await checkEmbedded(plugins),
-    ...(await checkXen(plugins, wanted === 'xen' ? 'required' : 'optional')),
-    ...(await checkDevices(loaded.config.sharedLines)),
+    await checkEmbedded(),
+    ...(await checkPlatforms(plugins, loaded.config, wanted)),
   ];
   plugins.close();
   const usable = !checks.some((check) => check.section === `platform ${wanted}` && check.verdict === 'missing');

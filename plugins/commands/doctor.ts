@@ -10,8 +10,7 @@ Nothing of the host is changed.`,
   options: [
     {
       flags: '--platform <name>',
-      description: 'the platform that has to be usable',
-      choices: ['embedded', 'xen'],
+      description: 'the platform that has to be usable: embedded, xen, or what a plugin brings',
     },
     { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
     { flags: '--json', description: 'print one JSON document' },

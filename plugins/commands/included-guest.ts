@@ -3,14 +3,10 @@
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Pciback } from '../../core/pciback.ts';
-import type { PciListing, Platform } from '../../core/platform/index.ts';
-import {
-  type EmbeddedPlatform,
-  type GuestReport,
-  type IncludedGuest,
-  XenbusState,
-} from '../platforms/embedded/index.ts';
+import { within } from '../../core/parts/index.ts';
+import type { PciListing } from '../../core/platform/index.ts';
+import type { Engine } from '../../core/plugin/index.ts';
+import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../index.ts';
 
 const BRIDGE = 0x06;
 
@@ -24,29 +20,17 @@ export interface Skipped {
 export interface BootedGuest {
   readonly guest: IncludedGuest;
   /** What it found and did, when its drivers were ready. */
-  readonly report: GuestReport;
+  readonly report: ReturnType<IncludedGuest['report']>;
 }
 
 /** Milliseconds a guest may take until its drivers are ready; it takes some tens. */
 const PATIENCE = 8000;
 
-const within = async <Result>(milliseconds: number, what: string, work: Promise<Result>): Promise<Result> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took longer than ${milliseconds} ms`)), milliseconds);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-
 /** Seizes every function that can be given to a guest. */
-export const seizeAll = async (
-  platform: Platform,
-  pciback: Pciback,
-): Promise<{ readonly devices: readonly Bdf[]; readonly skipped: readonly Skipped[] }> => {
+export const seizeAll = async ({
+  platform,
+  stub,
+}: Engine): Promise<{ readonly devices: readonly Bdf[]; readonly skipped: readonly Skipped[] }> => {
   const devices: Bdf[] = [];
   const skipped: Skipped[] = [];
   for (const one of await platform.pci.list()) {
@@ -55,7 +39,7 @@ export const seizeAll = async (
       continue;
     }
     try {
-      await pciback.stub.seize(one.bdf);
+      await stub.seize(one.bdf);
       devices.push(one.bdf);
     } catch (error) {
       if (!isPcibackError(error)) throw error;
@@ -84,14 +68,14 @@ export const bootGuest = async (
   const domain = await platform.toolstack.create({ name, devices });
   const guest = await platform.startGuest({ domain });
   const ready = Promise.race([guest.reached(XenbusState.connected), closedEarly(guest)]);
-  const report = await within(PATIENCE, `guest ${name}`, ready);
+  const report = await within(PATIENCE, ready);
   // A picture of this moment: the drivers change their part when they stop.
   return { guest, report: structuredClone(report) };
 };
 
 /** For `serve` on an embedded platform: one guest with everything that is there. */
-export const runIncludedGuest = async (platform: Platform, pciback: Pciback, log: Logger): Promise<void> => {
-  const { devices, skipped } = await seizeAll(platform, pciback);
+export const runIncludedGuest = async (engine: Engine, log: Logger): Promise<void> => {
+  const { devices, skipped } = await seizeAll(engine);
   for (const one of skipped) log.info({ bdf: formatBdf(one.function.bdf), why: one.why }, 'not for the included guest');
   if (devices.length === 0) {
     log.warn({}, 'no included guest: there is no device for it');
@@ -99,7 +83,7 @@ export const runIncludedGuest = async (platform: Platform, pciback: Pciback, log
   }
   log.info({ devices: devices.map(formatBdf) }, 'embedded platform: an included guest gets every device');
   try {
-    const { report } = await bootGuest(platform as EmbeddedPlatform, 'included', devices);
+    const { report } = await bootGuest(engine.platform as EmbeddedPlatform, 'included', devices);
     const found = report.devices.map((device) => `${device.vdev} ${device.driver?.interrupts ?? 'none'}`);
     log.info({ guest: report.domain, found }, 'included guest is up');
   } catch (error) {

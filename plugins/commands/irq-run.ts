@@ -5,16 +5,9 @@ import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
-import { ControlClient, type IrqHandlerStatus } from '../control/index.ts';
-import { configure, overridesOf } from './setup.ts';
+import type { IrqHandlerStatus, IrqOperations } from './irq-operations.ts';
 
 const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });
-
-const clientOf = async (context: CommandContext): Promise<ControlClient> => {
-  const { config } = await configure(overridesOf(context.options));
-  if (config.control !== false) return new ControlClient(config.control);
-  return usage('the rc file says "control: false", so the running pciback cannot be asked');
-};
 
 const header = ['device', 'guest', 'irq', 'handler', 'acknowledging', 'handled', 'line interrupt'] as const;
 
@@ -35,14 +28,14 @@ const print = (context: CommandContext, handlers: readonly IrqHandlerStatus[]): 
 };
 
 const list = async (context: CommandContext): Promise<number> => {
-  const { handlers } = await (await clientOf(context)).require('irq-handlers', {});
+  const { handlers } = await (await context.control<IrqOperations>()).require('irq-handlers', {});
   return print(context, handlers);
 };
 
 const toggle = async (context: CommandContext): Promise<number> => {
   const [, text = usage('irq toggle needs the address of a device')] = context.arguments;
   const bdf = formatBdf(parseBdf(text));
-  return print(context, [await (await clientOf(context)).require('irq-toggle', { bdf })]);
+  return print(context, [await (await context.control<IrqOperations>()).require('irq-toggle', { bdf })]);
 };
 
 const actions: Readonly<Record<string, (context: CommandContext) => Promise<number>>> = { list, toggle };

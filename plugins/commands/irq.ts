@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+import { type CommandDefinition, controlOptions, definePlugin } from '../../core/plugin/index.ts';
+import { operations } from './irq-operations.ts';
 
 export const irq: CommandDefinition = {
   name: 'irq',
@@ -11,11 +12,7 @@ export const irq: CommandDefinition = {
     { name: '<action>', description: 'list or toggle' },
     { name: '[bdf]', description: 'toggle: the device' },
   ],
-  options: [
-    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
-    { flags: '--control <path>', description: 'socket of the running pciback, instead of the rc file’s' },
-    { flags: '--json', description: 'print one JSON document' },
-  ],
+  options: controlOptions,
   run: async (context) => (await import('./irq-run.ts')).runIrq(context),
 };
 
@@ -23,6 +20,7 @@ export default definePlugin({
   name: 'commands/irq',
   api: '^1.0',
   apply: (host) => {
+    host.parts.add('irq', { about: 'Shows and switches the handlers on interrupt lines.', operations });
     host.commands.add(irq);
   },
 });

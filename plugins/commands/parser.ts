@@ -6,7 +6,8 @@ import { Argument, Command, type CommanderError, Option } from 'commander';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { CommandDefinition } from '../../core/plugin/index.ts';
-import { contextOf, type Terminal } from './terminal.ts';
+import { openSession } from './setup.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Version of the package. */
 const readVersion = (): string => {
@@ -83,9 +84,21 @@ const addDefinition = (
   if (definition.details !== undefined) command.addHelpText('after', `\n${definition.details}`);
   takeOver(command, terminal);
   command.action(async () => {
-    finish(await definition.run(contextOf(terminal, command.opts(), command.args)));
+    const session = openSession(terminal, command.opts(), command.args);
+    try {
+      finish(await definition.run(session.context));
+    } finally {
+      await session.close();
+    }
   });
 };
+
+/** Commands to choose from, and what is said below them. */
+export interface CommandChoice {
+  readonly definitions: readonly CommandDefinition[];
+  /** One line below the help. */
+  readonly note?: string;
+}
 
 /**
  * Parses a command line of these commands and runs the one it names.
@@ -95,7 +108,7 @@ const addDefinition = (
  */
 export const parse = async (
   argv: readonly string[],
-  definitions: readonly CommandDefinition[],
+  { definitions, note }: CommandChoice,
   terminal: Terminal,
 ): Promise<number> => {
   let status = 0;
@@ -104,7 +117,7 @@ export const parse = async (
     .usage('<command> [options]')
     .version(readVersion(), '--version', 'show the version')
     .helpOption('--help', 'show help')
-    .addHelpText('after', '\nPlugins of the rc file can bring more commands. `pciback <command> --help` tells more.');
+    .addHelpText('after', `\n\`pciback <command> --help\` tells more.${note === undefined ? '' : `\n${note}`}`);
   takeOver(program, terminal);
   for (const definition of definitions) {
     addDefinition(program, definition, terminal, (result) => {

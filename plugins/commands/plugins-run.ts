@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { relative } from 'node:path';
-import { isPcibackError } from '../../core/errors/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
-import { ControlClient } from '../control/index.ts';
 import { inventoryOf, type PluginInventory, type PluginStatus } from '../inventory.ts';
-import { configure, loadPlugins, overridesOf } from './setup.ts';
+import type { PluginOperations } from './plugins.ts';
 
 /** Columns of a terminal. */
 const WIDTH = 80;
@@ -57,23 +55,11 @@ const plainLines = ({ plugins, hooks }: PluginInventory): string[] => {
   ];
 };
 
-/** What the running pciback has loaded; `undefined` when none answers. */
-const ofRunning = async (path: string | false): Promise<PluginInventory | undefined> => {
-  if (path === false) return undefined;
-  try {
-    return await new ControlClient(path).require('plugins', {});
-  } catch (error) {
-    if (isPcibackError(error, 'CONTROL_UNREACHABLE')) return undefined;
-    throw error;
-  }
-};
-
 /** @throws PcibackError what loading the rc file and its plugins throws */
 export const runPlugins = async (context: CommandContext): Promise<number> => {
-  const loaded = await configure(overridesOf(context.options));
-  const running = await ofRunning(loaded.config.control);
-  const inventory = running ?? inventoryOf(await loadPlugins(loaded, context.log));
-  const source = running === undefined ? `rc file ${loaded.file ?? '(none)'}` : 'the running pciback';
+  const running = await (await context.control<PluginOperations>()).ask('plugins', {});
+  const inventory = running ?? inventoryOf(await context.plugins());
+  const source = running === undefined ? `rc file ${(await context.config()).file ?? '(none)'}` : 'the running pciback';
   if (context.options.json === true) {
     context.print(
       JSON.stringify({ source: running === undefined ? 'rc file' : 'running', ...inventory }, undefined, 2),

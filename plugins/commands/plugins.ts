@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: MIT
 
-import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+import { z } from 'zod';
+import { type CommandDefinition, definePlugin, type OperationsOf, operation } from '../../core/plugin/index.ts';
+import { inventoryOf, type PluginInventory } from '../inventory.ts';
+
+export const operations = {
+  plugins: operation({
+    about: 'What is loaded, what it brings and taps, and how it does.',
+    asks: z.strictObject({}),
+    answer: (_asked, { engine }): PluginInventory => inventoryOf(engine.plugins),
+  }),
+};
+
+export type PluginOperations = OperationsOf<typeof operations>;
 
 export const plugins: CommandDefinition = {
   name: 'plugins',
@@ -19,5 +31,6 @@ export default definePlugin({
   api: '^1.0',
   apply: (host) => {
     host.commands.add(plugins);
+    host.parts.add('plugins', { about: 'Tells what is loaded.', operations });
   },
 });

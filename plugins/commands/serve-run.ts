@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { formatBdf } from '../../core/bdf.ts';
-import type { Config, LoadedConfig, PluginEntry } from '../../core/config/index.ts';
-import { describeError, fail } from '../../core/errors/index.ts';
-import type { Logger } from '../../core/log.ts';
-import { Pciback } from '../../core/pciback.ts';
-import type { Platform } from '../../core/platform/index.ts';
+import type { LoadedConfig, PluginEntry } from '../../core/config/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
-import type { ControlServer, ControlTerms } from '../control/index.ts';
+import { startLoaded } from '../start.ts';
 import { jsonLog, type LogLevel, readableLog } from './logger.ts';
-import { configure, loadPlugins, openPlatform, overridesOf } from './setup.ts';
 
 const openLog = async (context: CommandContext, level: LogLevel) =>
   context.options.json === true
@@ -22,40 +16,11 @@ const openLog = async (context: CommandContext, level: LogLevel) =>
         },
       });
 
-/** What the rc file hides has to be there: a device that was meant to be kept from the host would not be. */
-const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger): Promise<void> => {
-  if (hide.length === 0) return;
-  const listings = await platform.pci.list();
-  for (const pattern of hide) {
-    if (listings.some((one) => pattern.matches(one))) continue;
-    if (pattern.address !== undefined) {
-      fail('DEVICE_NOT_FOUND', { bdf: formatBdf(pattern.address), platform: platform.name });
-    }
-    log.warn({ pattern: pattern.text }, 'no function to hide');
-  }
-};
-
 /** With `--record`, the plugin that does it is one more of the rc file. */
 const recording = (loaded: LoadedConfig, directory: unknown): LoadedConfig => {
   if (typeof directory !== 'string') return loaded;
   const entry: PluginEntry = ['observe/recorder', { directory: resolve(directory) }];
   return { ...loaded, config: { ...loaded.config, plugins: [...loaded.config.plugins, entry] } };
-};
-
-/** Opens the control socket. Guests are served without one too, so what keeps it shut is only said. */
-const openControl = async (
-  path: string | false,
-  terms: ControlTerms,
-  log: Logger,
-): Promise<ControlServer | undefined> => {
-  if (path === false) return undefined;
-  const { Control, ControlServer } = await import('../control/index.ts');
-  try {
-    return await ControlServer.start(path, new Control(terms), log);
-  } catch (error) {
-    log.warn({ path, why: describeError(error) }, 'no control socket');
-    return undefined;
-  }
 };
 
 /**
@@ -67,43 +32,28 @@ const openControl = async (
 export const runServe = async (context: CommandContext): Promise<number> => {
   // From now on a signal is kept for later: nothing is to be left half-done.
   const { stop } = context;
-  const loaded = recording(await configure(overridesOf(context.options)), context.options.record);
+  const loaded = recording(await context.config(), context.options.record);
   const { config } = loaded;
   const log = await openLog(context, config.log.level);
-  const plugins = await loadPlugins(loaded, log);
-  const platform = await openPlatform(plugins, config, log);
-  let server: ControlServer | undefined;
+  const running = await startLoaded(loaded, { log });
+  const { engine, platform } = running;
+  let end: NodeJS.Signals | Error;
   try {
-    await assertThere(platform, config.hide, log);
-    const pciback = new Pciback({ platform, plugins, config, log });
-    await pciback.start();
-    log.info(
-      {
-        platform: platform.name,
-        slots: config.slots,
-        interrupts: config.interrupts,
-        config: loaded.file ?? 'none',
-        pid: process.pid,
-      },
-      'ready',
-    );
-    const terms = { platform: platform.name, answerer: platform.answerer, pciback, plugins };
-    server = await openControl(config.control, terms, log);
+    const { slots, interrupts } = config;
+    const facts = { platform: platform.name, slots, interrupts, config: loaded.file ?? 'none', pid: process.pid };
+    log.info(facts, 'ready');
     if (platform.name === 'embedded') {
       const { runIncludedGuest } = await import('./included-guest.ts');
-      await runIncludedGuest(platform, pciback, log);
+      await runIncludedGuest(engine, log);
     }
-    const end = await Promise.race([stop, pciback.failed]);
-    // Nothing is loaded any more while devices go back.
-    await server?.close();
+    end = await Promise.race([stop, engine.failed]);
     if (typeof end !== 'string') throw end;
-    log.info({ signal: end }, 'stopping');
-    const ledger = await pciback.stop();
-    log.info({ ...ledger }, 'stopped');
-    return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
-  } finally {
-    await server?.close();
-    await platform.close();
-    plugins.close();
+  } catch (error) {
+    await running.abandon();
+    throw error;
   }
+  log.info({ signal: end }, 'stopping');
+  const ledger = await running.stop();
+  log.info({ ...ledger }, 'stopped');
+  return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
 };

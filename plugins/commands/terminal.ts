@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import type { Logger } from '../../core/log.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 
 /** What a command line runs in; the process itself, or a test. */
 export interface Terminal {
@@ -13,19 +12,3 @@ export interface Terminal {
   stop(): Promise<NodeJS.Signals>;
   readonly log: Logger;
 }
-
-/** What a command is run with. */
-export const contextOf = (
-  terminal: Terminal,
-  options: CommandContext['options'],
-  words: readonly string[],
-): CommandContext => ({
-  options,
-  arguments: words,
-  print: (text) => terminal.write(`${text}\n`),
-  // Signals are caught only for a command that asks for them.
-  get stop() {
-    return terminal.stop();
-  },
-  log: terminal.log,
-});

@@ -2,7 +2,8 @@
 
 import { connect } from 'node:net';
 import { catalogue, describeError, type ErrorCode, fail, PcibackError } from '../../core/errors/index.ts';
-import { type Answer, type ErrorAnswer, LONGEST_ANSWER, type Operation, type Operations } from './protocol.ts';
+import type { ControlClient } from '../../core/plugin/index.ts';
+import { type Answer, type ErrorAnswer, LONGEST_ANSWER } from './protocol.ts';
 
 /** Milliseconds that a running pciback may take. */
 const PATIENCE = 10_000;
@@ -39,41 +40,31 @@ const exchange = (path: string, line: string): Promise<string> =>
 const nobody = (error: unknown): boolean =>
   ['ENOENT', 'ECONNREFUSED'].includes(String((error as NodeJS.ErrnoException).code));
 
-/** Asks the pciback that runs on this host. */
-export class ControlClient {
-  readonly #path: string;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  /**
-   * Asks, if a pciback listens at the socket.
-   *
-   * @returns `undefined` when there is none
-   * @throws PcibackError what the operation is refused for; `CONTROL_UNREACHABLE` when the socket cannot be used
-   */
-  async ask<Name extends Operation>(
-    op: Name,
-    args: Operations[Name]['asks'],
-  ): Promise<Operations[Name]['answers'] | undefined> {
+/**
+ * Asks the pciback that listens at a socket.
+ *
+ * @param path `false`: the rc file says that there is none
+ */
+export const createClient = (path: string | false): ControlClient => {
+  const ask = async (op: string, args: unknown): Promise<unknown> => {
+    if (path === false) return undefined;
     let text: string;
     try {
-      text = await exchange(this.#path, JSON.stringify({ id: 1, op, args }));
+      text = await exchange(path, JSON.stringify({ id: 1, op, args }));
     } catch (error) {
       if (nobody(error)) return undefined;
-      return fail('CONTROL_UNREACHABLE', { path: this.#path, why: describeError(error) }, error);
+      return fail('CONTROL_UNREACHABLE', { path, why: describeError(error) }, error);
     }
     const answer = JSON.parse(text) as Answer;
     if (!answer.ok) throw remoteError(answer.error);
-    return answer.result as Operations[Name]['answers'];
-  }
-
-  /** As {@link ask}, and refuses when no pciback runs. @throws PcibackError `CONTROL_UNREACHABLE` */
-  async require<Name extends Operation>(
-    op: Name,
-    args: Operations[Name]['asks'],
-  ): Promise<Operations[Name]['answers']> {
-    return (await this.ask(op, args)) ?? fail('CONTROL_UNREACHABLE', { path: this.#path, why: 'nobody listens there' });
-  }
-}
+    return answer.result;
+  };
+  return {
+    ask,
+    require: async (op, args) => {
+      const what = 'the rc file says "control: false", so the running pciback cannot be asked';
+      if (path === false) return fail('USAGE', { what, nearest: undefined });
+      return (await ask(op, args)) ?? fail('CONTROL_UNREACHABLE', { path, why: 'nobody listens there' });
+    },
+  };
+};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-export { ControlClient } from './client.ts';
-export { Control, type ControlTerms } from './operations.ts';
+export { createClient } from './client.ts';
+export { type ControlOperations, type DeviceStatus, type StatusReport, statusOf } from './operations.ts';
 export * from './protocol.ts';
-export { ControlServer } from './server.ts';
+export { controlSection, socketOf } from './section.ts';
+export { ControlServer, type FindOperations } from './server.ts';

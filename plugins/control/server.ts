@@ -7,8 +7,11 @@ import { dirname } from 'node:path';
 import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError } from '../../core/platform/index.ts';
-import type { Control } from './operations.ts';
-import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest, type Request } from './protocol.ts';
+import type { RunningOperation } from '../../core/plugin/index.ts';
+import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest } from './protocol.ts';
+
+/** The operations that there are now. */
+export type FindOperations = () => ReadonlyMap<string, RunningOperation>;
 
 /** Clients at the same time; one more is told to come later. */
 const MOST_CLIENTS = 8;
@@ -34,13 +37,13 @@ const wrong = (what: string): ErrorAnswer => ({
 /** Answers the requests of one client, one after the other. Memory for it is bounded whatever it sends or does not read. */
 class Client {
   readonly #socket: Socket;
-  readonly #control: Control;
+  readonly #operations: FindOperations;
   #input = '';
   #busy = false;
 
-  constructor(socket: Socket, control: Control) {
+  constructor(socket: Socket, operations: FindOperations) {
     this.#socket = socket;
-    this.#control = control;
+    this.#operations = operations;
     socket.setEncoding('utf8');
     socket.setTimeout(PATIENCE, () => socket.destroy());
     socket.on('error', () => socket.destroy());
@@ -69,18 +72,13 @@ class Client {
 
   async #answer(line: string): Promise<Answer> {
     if (line.length > LONGEST_REQUEST) return { id: 0, ok: false, error: wrong('the request is too long') };
-    const request = parseRequest(line);
+    const request = parseRequest(line, this.#operations());
     if ('wrong' in request) return { id: request.id, ok: false, error: wrong(request.wrong) };
     try {
-      return { id: request.id, ok: true, result: await this.#run(request) };
+      return { id: request.id, ok: true, result: await request.operation.answer(request.args) };
     } catch (error) {
       return { id: request.id, ok: false, error: errorOf(error) };
     }
-  }
-
-  #run({ op, args }: Request): unknown {
-    const handler = this.#control[op] as (asked: Request['args']) => unknown;
-    return handler(args);
   }
 
   /** Resolves when the client has taken the answer, or is gone. */
@@ -152,7 +150,7 @@ export class ControlServer {
    * @throws PcibackError `CONFIG_UNTRUSTED` for a directory that others may write, `USAGE` when another pciback listens
    * there
    */
-  static async start(path: string, control: Control, log: Logger): Promise<ControlServer> {
+  static async start(path: string, operations: FindOperations, log: Logger): Promise<ControlServer> {
     await prepareDirectory(dirname(path));
     if (statusOf(path) !== undefined) {
       if (await isAlive(path)) fail('USAGE', { what: `another pciback listens at ${path}`, nearest: undefined });
@@ -166,13 +164,18 @@ export class ControlServer {
       }
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
-      new Client(socket, control);
+      new Client(socket, operations);
     });
     await listen(server, path);
     chmodSync(path, 0o600);
     server.on('error', (error) => log.error({ error: describeError(error) }, 'control socket failed'));
     log.info({ path }, 'control socket open');
     return new ControlServer(server, sockets);
+  }
+
+  /** Clients that are connected now. */
+  get clients(): number {
+    return this.#sockets.size;
   }
 
   /** Takes no more requests; the socket goes with it. Calling it twice is harmless. */

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
-import { configure, overridesOf } from '../commands/setup.ts';
-import { ControlClient, type StatusReport } from './index.ts';
+import type { ControlOperations, StatusReport } from './operations.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((all, one) => all + one, 0);
@@ -51,6 +49,19 @@ const deviceRows = (devices: StatusReport['devices']): string[] =>
         ]),
       ]).map((row) => row.trimEnd());
 
+const counted = (counters: Readonly<Record<string, number>> = {}): string[] =>
+  Object.entries(counters).map(([name, count]) => `${count} ${name}`);
+
+const partRows = (parts: StatusReport['parts']): string[] =>
+  columns([
+    ['part', 'state', ''],
+    ...parts.map(({ name, state, health, counters }) => [
+      name,
+      state,
+      [...(health === undefined ? [] : [health]), ...counted(counters)].join(', '),
+    ]),
+  ]).map((row) => row.trimEnd());
+
 const laneRow = ({
   guests,
   urgent,
@@ -65,18 +76,14 @@ const laneRow = ({
 
 /** @throws PcibackError `CONTROL_UNREACHABLE`, `USAGE` */
 export const runStatus = async (context: CommandContext): Promise<number> => {
-  const { config } = await configure(overridesOf(context.options));
-  if (config.control === false) {
-    const what = 'the rc file says "control: false", so the running pciback cannot be asked';
-    return fail('USAGE', { what, nearest: undefined });
-  }
-  const report = await new ControlClient(config.control).require('status', {});
+  const report = await (await context.control<ControlOperations>()).require('status', {});
   if (context.options.json === true) {
     context.print(JSON.stringify(report, undefined, 2));
     return 0;
   }
   context.print(`pciback, process ${report.pid}, on platform ${report.platform}`);
   if (report.lane !== undefined) context.print(laneRow(report.lane));
-  for (const row of ['', ...guestRows(report.guests), '', ...deviceRows(report.devices)]) context.print(row);
+  const { guests, devices, parts } = report;
+  for (const row of ['', ...guestRows(guests), '', ...deviceRows(devices), '', ...partRows(parts)]) context.print(row);
   return 0;
 };

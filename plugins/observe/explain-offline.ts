@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { type Bdf, formatBdf } from '../../core/bdf.ts';
-import type { LoadedConfig } from '../../core/config/index.ts';
+import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
 import { RateLimit, silent } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
+import type { CommandContext } from '../../core/plugin/index.ts';
 import { DenialRecord } from '../../core/space/denials.ts';
 import type { Tenant } from '../../core/stub/index.ts';
-import { loadPlugins } from '../commands/setup.ts';
-import { Control } from '../control/index.ts';
-import { createEmbeddedPlatform, hostDevices, readDump } from '../platforms/embedded/index.ts';
+import { createEmbeddedPlatform, hostDevices, readDump } from '../index.ts';
+import {
+  type DenialsReport,
+  deniedWrites,
+  type ExplainOperations,
+  type ExplainReport,
+  explainDevice,
+} from './explain-operations.ts';
 
 /** Nobody runs in it: it only holds the device, so that its table is compiled. */
 const nobody = (): Tenant => ({
@@ -30,27 +35,25 @@ const nobody = (): Tenant => ({
  * @param dump file made by lspci -xxxx; `undefined`: this host's own devices, which are only read
  * @throws PcibackError `DEVICE_NOT_FOUND`, `FILE_UNREADABLE`, `DUMP_INVALID`, and what plugins are refused for
  */
-export const withoutDaemon = async <Result>(
-  loaded: LoadedConfig,
-  address: Bdf,
+export const withoutDaemon = async (
+  context: CommandContext,
+  asked: ExplainOperations['explain']['asks'],
   dump: string | undefined,
-  use: (control: Control) => Result,
-): Promise<Result> => {
+): Promise<{ readonly explained: ExplainReport; readonly denied: DenialsReport }> => {
+  const address = parseBdf(asked.bdf);
   const images = dump === undefined ? await hostDevices() : await readDump(resolve(dump));
   const image = images.find((one) => one.bdf === address);
   if (image === undefined) {
     const where = dump === undefined ? 'of this host' : `of ${dump}`;
     return fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: `embedded (devices ${where})` });
   }
-  const plugins = await loadPlugins(loaded, silent);
+  const [{ config }, plugins] = await Promise.all([context.config(), context.plugins()]);
   const platform = createEmbeddedPlatform({ devices: [image] });
   try {
-    const config = { ...loaded.config, platform: 'embedded', hide: [] };
-    const pciback = new Pciback({ platform, plugins, config, log: silent });
-    await pciback.stub.assign(address, nobody());
-    return use(new Control({ platform: 'embedded', pciback, plugins }));
+    const engine = new Pciback({ platform, plugins, config, log: silent });
+    await engine.stub.assign(address, nobody());
+    return { explained: explainDevice(engine, asked), denied: deniedWrites(engine, { bdf: asked.bdf }) };
   } finally {
     await platform.close();
-    plugins.close();
   }
 };

@@ -4,7 +4,7 @@ import { styleText } from 'node:util';
 import { hex } from '../../core/bdf.ts';
 import { defaults } from '../../core/config/defaults.ts';
 import { columns } from '../columns.ts';
-import type { DenialReport, DenialsReport, ExplainReport } from '../control/index.ts';
+import type { DenialReport, DenialsReport, ExplainReport } from './explain-operations.ts';
 import type { ExplainedMap, ExplainedPart } from './explain-table.ts';
 
 type Print = (line: string) => void;

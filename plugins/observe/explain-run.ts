@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import type { LoadedConfig } from '../../core/config/index.ts';
 import { fail } from '../../core/errors/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
-import { configure, overridesOf } from '../commands/setup.ts';
-import { ControlClient, type DenialsReport, type ExplainReport, type Operations } from '../control/index.ts';
+import type { DenialsReport, ExplainOperations, ExplainReport } from './explain-operations.ts';
 import { painter, printDenied, printExplained, printMap } from './explain-report.ts';
 
 /** `0xe8:2`. @throws PcibackError `USAGE` */
@@ -19,7 +17,7 @@ const parseRange = (text: string | undefined): { readonly offset?: number; reado
   return { offset: Number.parseInt(offset, 16), ...(size === undefined ? {} : { size: Number.parseInt(size, 10) }) };
 };
 
-type Asked = Operations['explain']['asks'];
+type Asked = ExplainOperations['explain']['asks'];
 
 interface Answers {
   readonly explained: ExplainReport;
@@ -28,22 +26,16 @@ interface Answers {
   readonly wouldBe: boolean;
 }
 
-const fromDaemon = async (loaded: LoadedConfig, asked: Asked): Promise<Answers | undefined> => {
-  const { control } = loaded.config;
-  if (control === false) return undefined;
-  const client = new ControlClient(control);
+const fromDaemon = async (context: CommandContext, asked: Asked): Promise<Answers | undefined> => {
+  const client = await context.control<ExplainOperations>();
   const explained = await client.ask('explain', asked);
   if (explained === undefined) return undefined;
   return { explained, denied: await client.require('denials', { bdf: asked.bdf }), wouldBe: false };
 };
 
-const fromHere = async (loaded: LoadedConfig, asked: Asked, dump: string | undefined): Promise<Answers> => {
+const fromHere = async (context: CommandContext, asked: Asked, dump: string | undefined): Promise<Answers> => {
   const { withoutDaemon } = await import('./explain-offline.ts');
-  return withoutDaemon(loaded, parseBdf(asked.bdf), dump, (control) => ({
-    explained: control.explain(asked),
-    denied: control.denials(asked),
-    wouldBe: true,
-  }));
+  return { ...(await withoutDaemon(context, asked, dump)), wouldBe: true };
 };
 
 /**
@@ -58,9 +50,8 @@ export const runExplain = async (context: CommandContext): Promise<number> => {
   const map = options.map === true;
   const asked: Asked = { bdf: formatBdf(parseBdf(address)), ...parseRange(rangeText), ...(map ? { map } : {}) };
   const dump = typeof options.dump === 'string' ? options.dump : undefined;
-  const loaded = await configure(overridesOf(options));
   const answers =
-    (dump === undefined ? await fromDaemon(loaded, asked) : undefined) ?? (await fromHere(loaded, asked, dump));
+    (dump === undefined ? await fromDaemon(context, asked) : undefined) ?? (await fromHere(context, asked, dump));
   const { explained, denied, wouldBe } = answers;
   if (options.json === true) {
     const shown = options.denied === true ? denied : explained;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+import { type CommandDefinition, controlOptions, definePlugin } from '../../core/plugin/index.ts';
+import { operations } from './explain-operations.ts';
 
 export const explain: CommandDefinition = {
   name: 'explain',
@@ -18,14 +19,12 @@ this host, or of a dump made by lspci -xxxx, with the plugins and quirks of the 
     { flags: '--denied', description: 'the refused writes of the guest, with reasons and counts' },
     { flags: '--map', description: 'the whole config space: kinds of owners, and what was read, written and denied' },
     { flags: '--dump <file>', description: 'explain a device of this dump; no running pciback is asked' },
-    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
-    { flags: '--control <path>', description: 'socket of the running pciback, instead of the rc file’s' },
     {
       flags: '--fields <preset>',
       description: 'without a running pciback: the preset, instead of the rc file’s',
       choices: ['kernel', 'full'],
     },
-    { flags: '--json', description: 'print one JSON document' },
+    ...controlOptions,
   ],
   run: async (context) => (await import('./explain-run.ts')).runExplain(context),
 };
@@ -34,6 +33,10 @@ export default definePlugin({
   name: 'observe/explain',
   api: '^1.0',
   apply: (host) => {
+    host.parts.add('explain', {
+      about: 'Explains config space and refused writes of devices that guests have.',
+      operations,
+    });
     host.commands.add(explain);
   },
 });

@@ -7,9 +7,8 @@ import { describeError, fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
-import { configure, overridesOf } from '../commands/setup.ts';
-import { ControlClient, type QuirkChange } from '../control/index.ts';
 import { learn, quirkJson, quirkSource } from './learn.ts';
+import type { QuirkChange, QuirkOperations } from './quirk-operations.ts';
 import { parseRecording } from './recording.ts';
 
 const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });
@@ -17,12 +16,6 @@ const usage = (what: string, near?: string): never => fail('USAGE', { what, near
 const required = (context: CommandContext, name: string): string => {
   const [action = '', what] = context.arguments;
   return what ?? usage(`quirk ${action} needs ${name}`);
-};
-
-const clientOf = async (context: CommandContext): Promise<ControlClient> => {
-  const { config } = await configure(overridesOf(context.options));
-  if (config.control !== false) return new ControlClient(config.control);
-  return usage('the rc file says "control: false", so the running pciback cannot be asked');
 };
 
 const printChange = (context: CommandContext, verb: string, change: QuirkChange): number => {
@@ -43,7 +36,7 @@ const load = async (context: CommandContext): Promise<number> => {
   const what = required(context, 'a file or a text');
   const { device } = context.options;
   const devices = Array.isArray(device) ? device.map((one) => formatBdf(parseBdf(one))) : undefined;
-  const client = await clientOf(context);
+  const client = await context.control<QuirkOperations>();
   if (!isText(what)) {
     const file = resolve(what);
     const change = await client.require('quirk-load', { file, ...(devices === undefined ? {} : { devices }) });
@@ -55,11 +48,15 @@ const load = async (context: CommandContext): Promise<number> => {
 
 const unload = async (context: CommandContext): Promise<number> => {
   const name = required(context, 'the name of a quirk');
-  return printChange(context, 'unloaded', await (await clientOf(context)).require('quirk-unload', { name }));
+  return printChange(
+    context,
+    'unloaded',
+    await (await context.control<QuirkOperations>()).require('quirk-unload', { name }),
+  );
 };
 
 const list = async (context: CommandContext): Promise<number> => {
-  const { quirks } = await (await clientOf(context)).require('quirk-list', {});
+  const { quirks } = await (await context.control<QuirkOperations>()).require('quirk-list', {});
   if (context.options.json === true) context.print(JSON.stringify({ quirks }, undefined, 2));
   else {
     const rows = quirks.map(({ name, origin, devices }) => [name, origin, devices.join(' ') || '-']);

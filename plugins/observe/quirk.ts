@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+import { type CommandDefinition, controlOptions, definePlugin } from '../../core/plugin/index.ts';
+import { operations } from './quirk-operations.ts';
 
 export const quirk: CommandDefinition = {
   name: 'quirk',
@@ -17,9 +18,7 @@ export const quirk: CommandDefinition = {
   options: [
     { flags: '--device <bdf...>', description: 'load: only for these devices' },
     { flags: '-o, --output <file>', description: 'learn: where the quirk is written, .json or .ts; missing: printed' },
-    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
-    { flags: '--control <path>', description: 'socket of the running pciback, instead of the rc file’s' },
-    { flags: '--json', description: 'print one JSON document' },
+    ...controlOptions,
   ],
   run: async (context) => (await import('./quirk-run.ts')).runQuirk(context),
 };
@@ -28,6 +27,7 @@ export default definePlugin({
   name: 'observe/quirk',
   api: '^1.0',
   apply: (host) => {
+    host.parts.add('quirk', { about: 'Loads and unloads quirks while guests run.', operations });
     host.commands.add(quirk);
   },
 });

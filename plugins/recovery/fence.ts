@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
-import type { Config } from '../../core/config/schema.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import type { FenceReason, GuestFacts } from '../../core/facts.ts';
-import type { Hooks } from '../../core/hooks/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { DomainControl, Platform } from '../../core/platform/index.ts';
-import type { Assignment, SeizedDevice } from '../../core/stub/index.ts';
+import type { Assignment, SeizedDevice, Stub } from '../../core/stub/index.ts';
+import type { ErrorOptions } from './section.ts';
 
 /** What an operator lets follow when a device was fenced. */
-export type AfterFence = Config['errors']['onFailure'];
+export type AfterFence = ErrorOptions['onFailure'];
 
 /** What a fence is made with. */
 export interface FenceTerms {
   readonly platform: Pick<Platform, 'name' | 'domains'>;
-  readonly hooks: Hooks;
+  readonly stub: Pick<Stub, 'fence'>;
   readonly log: Logger;
   readonly onFailure: AfterFence;
 }
@@ -51,12 +50,12 @@ export class Fence {
     markFailed: () => Promise<void>,
   ): Promise<void> {
     if (assignment.fenced !== undefined) return;
-    const { hooks, log, onFailure } = this.#terms;
+    const { stub, log, onFailure } = this.#terms;
     const { tenant } = assignment;
     const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
-    for (const error of assignment.fence(reason)) log.error({ ...facts, error }, 'a step of fencing failed');
+    for (const error of stub.fence(device, assignment, reason))
+      log.error({ ...facts, error }, 'a step of fencing failed');
     log.error({ ...facts, reason, onFailure }, 'device fenced');
-    hooks.call('deviceFenced', device, tenant, reason);
     await markFailed();
     if (this.#follow === undefined || this.#followed.has(tenant)) return;
     this.#followed.add(tenant);

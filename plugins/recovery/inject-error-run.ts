@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
-import { configure, overridesOf } from '../commands/setup.ts';
-import { ControlClient } from '../control/index.ts';
+import type { RecoveryOperations } from './operations.ts';
 
 /**
  * Asks the running pciback to inject an error, and prints what became of it.
@@ -17,12 +15,8 @@ export const runInjectError = async (context: CommandContext): Promise<number> =
   const { options, print } = context;
   const [address = '', severity = ''] = context.arguments;
   const bdf = formatBdf(parseBdf(address));
-  const { config } = await configure(overridesOf(options));
-  if (config.control === false) {
-    const what = 'the rc file says "control: false", so the running pciback cannot be asked';
-    return fail('USAGE', { what, nearest: undefined });
-  }
-  const report = await new ControlClient(config.control).require('inject-error', { bdf, severity });
+  const client = await context.control<RecoveryOperations>();
+  const report = await client.require('inject-error', { bdf, severity });
   if (options.json === true) print(JSON.stringify(report, undefined, 2));
   else {
     print(`${bdf}: ${severity} error, ${report.outcome}`);

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../../core/bdf.ts';
-import { type Config, type ConfigInput, configSchema } from '../../core/config/schema.ts';
+import type { Config } from '../../core/config/index.ts';
 import type { Logger } from '../../core/log.ts';
-import { Pciback } from '../../core/pciback.ts';
+import type { Pciback } from '../../core/pciback.ts';
 import type { Clock, Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
-import { PluginHost } from '../../core/plugin/loader.ts';
-import { type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
-import { bundled } from '../../plugins/bundled.ts';
+import type { RcFile } from '../../plugins/config.ts';
 import type { GuestOptions, IncludedGuest } from '../../plugins/platforms/embedded/guest.ts';
 import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 import { samples } from '../../plugins/platforms/embedded/sources.ts';
+import { startPciback } from '../../plugins/start.ts';
 
 /** One line of the log, as tests look at it. */
 export interface LogLine {
@@ -36,8 +36,11 @@ export const recordingLog = (): { readonly log: Logger; readonly lines: LogLine[
 export interface EmbeddedHostOptions {
   /** Default: the bundled samples. */
   readonly devices?: readonly DeviceImage[];
-  readonly config?: ConfigInput;
-  /** Beside the bundled fields, quirks, mappers and policies. */
+  /** As in an rc file, with its plugins, quirks and sections; there is no control socket unless it names one. */
+  readonly config?: RcFile;
+  /** What paths in the configuration count from; missing: the working directory. */
+  readonly directory?: string;
+  /** Loaded after those of the configuration. */
   readonly plugins?: readonly (Plugin | Quirk)[];
   readonly clock?: Clock;
   /** Interrupts after which the host judges a line; default: as Linux. */
@@ -64,48 +67,40 @@ export interface EmbeddedHost {
   close(): Promise<void>;
 }
 
-/** Bundled plugins that a host in this process has no use for; all others serve guests. */
-const left = ['platforms', 'native', 'commands'];
-
 /**
- * Starts a host for a test of a plugin: everything bundled that serves guests under the chosen preset is loaded, then
- * the plugins under test.
+ * Starts a host for a test of a plugin: everything bundled is loaded under the chosen preset, then the plugins of the
+ * configuration, then those under test.
  */
 export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Promise<EmbeddedHost> => {
   const { log, lines } = recordingLog();
-  const config = configSchema.parse(options.config ?? {});
-  const plugins = new PluginHost({ log, deadlines: config.deadlines });
-  for (const [name, entry] of Object.entries<BundledPlugin>(bundled)) {
-    if (!entry.byDefault || (entry.preset !== undefined && entry.preset !== config.fields)) continue;
-    if (config.without.includes(name)) continue;
-    if (left.includes(name.split('/')[0] ?? '')) continue;
-    await loadByName(plugins, name, undefined, { asked: 'bundled', directory: '/', bundled });
-  }
-  for (const plugin of options.plugins ?? []) await plugins.load(plugin, undefined, 'test');
-  plugins.seal();
   const platform = createEmbeddedPlatform({
     devices: options.devices ?? samples(),
     duties: 'enforced',
     ...(options.nobodyCaresAfter === undefined ? {} : { nobodyCaresAfter: options.nobodyCaresAfter }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
-  const pciback = new Pciback({ platform: options.between?.(platform) ?? platform, plugins, config, log });
-  await pciback.start();
+  const running = await startPciback({
+    config: { control: false, ...options.config },
+    platform: options.between?.(platform) ?? platform,
+    log,
+    ...(options.directory === undefined ? {} : { directory: options.directory }),
+    ...(options.plugins === undefined ? {} : { plugins: options.plugins }),
+  });
+  const { engine, plugins, config } = running;
   return {
     platform,
     plugins,
-    pciback,
+    pciback: engine,
     config,
     log,
     lines,
     guest: async (devices, { name, ...guestOptions } = {}) => {
-      for (const device of devices) await pciback.stub.seize(device);
+      for (const device of devices) await engine.stub.seize(device);
       const domain = await platform.toolstack.create({ devices, ...(name === undefined ? {} : { name }) });
       return platform.startGuest({ domain, ...guestOptions });
     },
     close: async () => {
-      await pciback.stop();
-      await platform.close();
+      await running.stop();
     },
   };
 };

@@ -6,8 +6,8 @@ import { Request } from '../../core/ring/request.ts';
 import { Outcome } from '../../core/space/outcome.ts';
 import { Refusals } from '../../core/space/refusals.ts';
 import type { GuestView } from '../../core/space/views.ts';
-import { Seat } from '../../plugins/lane/seat.ts';
 import { type Hardware, LaneDevice } from '../../plugins/lane/lane-device.ts';
+import { Seat } from '../../plugins/lane/seat.ts';
 import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../plugins/lane/thread-protocol.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 

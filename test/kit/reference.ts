@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 
-import { describeConfig } from '../../core/config/describe.ts';
+import { defaultConfig } from '../../core/config/index.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
 import { defaultDeadlines, type HookName, hookNames, hookTable, kindNames } from '../../core/hooks/index.ts';
+import { silent } from '../../core/log.ts';
+import { declaredSections } from '../../core/parts/index.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
 import { quirkSchema } from '../../core/quirk/quirk-json.ts';
+import { loadPlugins } from '../../plugins/start.ts';
 import { bundledSets } from './bundled-sets.ts';
+import { describeConfig, rowsBelow } from './describe-config.ts';
 import { fieldsPage } from './fields-page.ts';
 import { interruptPoliciesPage } from './interrupt-policies-page.ts';
 
@@ -98,29 +103,56 @@ const errorsPage = (): string => {
   );
 };
 
-/** The page about the rc file: every key with its type, default and meaning. */
-const configurationPage = (): string => {
-  const rows = describeConfig().map(
+/** The page about the rc file: every key with its type, default and meaning; the sections of plugins come last. */
+const configurationPage = ({ registries }: PluginHost): string => {
+  const rows = describeConfig(declaredSections(registries)).map(
     ({ key, type, default: initial, description }) =>
       `| \`${key}\` | ${type} | ${initial === undefined ? '' : `\`${initial.replaceAll('|', '\\|')}\``} | ${description} |`,
   );
   return generated(
     'Configuration',
-    '`core/config/schema.ts`',
+    '`core/config/keys.ts` and the sections of bundled plugins',
     ['| key | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n'),
   );
 };
 
+/** The page about the control API: every operation with its arguments. */
+const operationsPage = ({ registries }: PluginHost): string => {
+  const operations = registries.parts.owned.flatMap(({ name: part, thing }) =>
+    Object.entries(thing.operations ?? {}).map(([name, { about, asks }]) => ({ part, name, about, asks })),
+  );
+  const sections = operations.map(({ part, name, about, asks }) => {
+    const rows = rowsBelow('', asks).map(({ key, type, description }) => `| \`${key}\` | ${type} | ${description} |`);
+    const table = ['| argument | type | meaning |', '|---|---|---|', ...rows, ''];
+    return [`## ${name}`, '', about, '', `Part \`${part}\`.`, '', ...(rows.length === 0 ? [] : table)].join('\n');
+  });
+  return generated(
+    'Operations',
+    'the operations of bundled parts',
+    [
+      'What can be asked of a running pciback, at the socket that the key `control` of the rc file names. A request is one',
+      'line of JSON, `{"id": 1, "op": "status", "args": {}}`; the answer is one line with the same `id`,',
+      '`{"id": 1, "ok": true, "result": …}` or `{"id": 1, "ok": false, "error": { "code", "message", "solve", "facts" }}`.',
+      '',
+      ...sections,
+    ].join('\n'),
+  );
+};
+
 /** Generated pages by their path below `docs/`. */
-export const referencePages = async (): Promise<Readonly<Record<string, string>>> => ({
-  'reference/hooks.md': hooksPage(),
-  'reference/errors.md': errorsPage(),
-  'reference/configuration.md': configurationPage(),
-  'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
-  'reference/interrupt-policies.md': generated(
-    'Interrupt policies',
-    '`plugins/interrupts/*.ts`',
-    await interruptPoliciesPage(),
-  ),
-  'reference/fields.md': generated('Fields', '`plugins/fields/*.ts`', fieldsPage(await bundledSets())),
-});
+export const referencePages = async (): Promise<Readonly<Record<string, string>>> => {
+  const host = await loadPlugins({ config: defaultConfig(), directory: '/' }, silent);
+  return {
+    'reference/hooks.md': hooksPage(),
+    'reference/errors.md': errorsPage(),
+    'reference/configuration.md': configurationPage(host),
+    'reference/operations.md': operationsPage(host),
+    'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
+    'reference/interrupt-policies.md': generated(
+      'Interrupt policies',
+      '`plugins/interrupts/*.ts`',
+      await interruptPoliciesPage(),
+    ),
+    'reference/fields.md': generated('Fields', '`plugins/fields/*.ts`', fieldsPage(await bundledSets())),
+  };
+};

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../core/config/index.ts';
-import { configSchema } from '../../core/config/schema.ts';
+import { type ConfigInput, parseConfig } from '../../core/config/index.ts';
 import { silent } from '../../core/log.ts';
 import type { Denial } from '../../core/space/denials.ts';
-import { loadPlugins, overridesOf } from '../../plugins/commands/setup.ts';
+import { overridesOf } from '../../plugins/commands/setup.ts';
+import { loadPlugins } from '../../plugins/start.ts';
 import { startEmbeddedHost } from '../kit/embedded-host.ts';
 
 const connected = 4;
 
 /** Bundled field plugins that a start with this rc file loads. */
 const fieldsUnder = async (config: ConfigInput): Promise<string[]> => {
-  const host = await loadPlugins({ config: configSchema.parse(config), directory: '/' }, silent);
+  const host = await loadPlugins({ config: await parseConfig(config, 'rc', '/'), directory: '/' }, silent);
   return host.loaded.map(({ name }) => name).filter((name) => name.startsWith('fields/'));
 };
 

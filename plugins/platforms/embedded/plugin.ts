@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.ts';
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { embeddedSection } from './section.ts';
+
+const isWord = (device: string): boolean => device === 'host' || device === 'samples';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
-const create: PlatformFactory = async ({ options }) => {
+const create = async ({ options, directory }: PlatformSettings<z.output<typeof embeddedSection>>) => {
   const [{ createEmbeddedPlatform }, { gatherDevices }] = await Promise.all([
     import('./index.ts'),
     import('./gather.ts'),
   ]);
-  const names = Array.isArray(options.devices) ? options.devices.map(String) : [];
+  const names = options.devices.map((device) => (isWord(device) ? device : resolve(directory, device)));
   return createEmbeddedPlatform({ devices: await gatherDevices(names) });
 };
 
@@ -17,6 +22,6 @@ export default definePlugin({
   name: 'platforms/embedded',
   api: '^1.0',
   apply: (host) => {
-    host.platforms.add('embedded', create);
+    host.platforms.add('embedded', { about: 'Xen in this process.', options: embeddedSection, create });
   },
 });

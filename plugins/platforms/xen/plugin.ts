@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type PlatformFactory } from '../../../core/plugin/index.ts';
+import type { z } from 'zod';
+import { type DiagnoseSettings, definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { xenSection } from './section.ts';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
-const create: PlatformFactory = async ({ native, answerer, watch, log, options }) => {
+const create = async ({ native, answerer, watch, log, options }: PlatformSettings<z.output<typeof xenSection>>) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
-  const mode = options.mode === 'stand-alone' ? 'stand-alone' : 'drop-in';
-  const { lane, configPages, precedence } = options;
-  return createXenPlatform({
-    native: loader,
-    mode,
-    log,
-    watch,
-    ...(lane === false || answerer === undefined ? {} : { answerer }),
-    configPages: configPages !== false,
-    precedence: precedence !== false,
-  });
+  const { lane, ...others } = options;
+  const threads = lane && answerer !== undefined ? { answerer } : {};
+  return createXenPlatform({ native: loader, log, watch, ...others, ...threads });
 };
+
+/** As above, for `pciback doctor`. */
+const diagnose = async (settings: DiagnoseSettings) => (await import('./doctor.ts')).diagnose(settings);
 
 /** A real dom0. */
 export default definePlugin({
   name: 'platforms/xen',
   api: '^1.0',
   apply: (host) => {
-    host.platforms.add('xen', create);
+    host.platforms.add('xen', { about: 'A real dom0.', options: xenSection, create, diagnose });
   },
 });

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { describeConfig } from '../../../core/config/describe.ts';
-import { defaultConfig, defineConfig } from '../../../core/config/index.ts';
+import { defaultConfig } from '../../../core/config/index.ts';
 import { configSchema } from '../../../core/config/schema.ts';
 import { defaultDeadlines } from '../../../core/hooks/index.ts';
+import { silent } from '../../../core/log.ts';
+import { declaredSections } from '../../../core/parts/index.ts';
+import { defineConfig } from '../../../plugins/config.ts';
+import { loadPlugins } from '../../../plugins/start.ts';
+import { describeConfig } from '../../kit/describe-config.ts';
+
+const { registries } = await loadPlugins({ config: defaultConfig(), directory: '/' }, silent);
 
 describe('the schema', () => {
   it('has the defaults that a start without an rc file uses', () => {
@@ -23,7 +29,7 @@ describe('the schema', () => {
 });
 
 describe('the reference', () => {
-  const rows = describeConfig();
+  const rows = describeConfig(declaredSections(registries));
 
   it('has every key, with a description', () => {
     expect(rows.map((row) => row.key)).toEqual([
@@ -43,15 +49,17 @@ describe('the reference', () => {
       'onReset',
       'onReset.failed',
       'onReset.unsupported',
-      'errors',
-      'errors.deadlineSeconds',
-      'errors.onFailure',
       'deadlines',
       ...Object.keys(defaultDeadlines).map((name) => `deadlines.${name}`),
       'shutdownSeconds',
-      'control',
       'log',
       'log.level',
+      'guests',
+      'guests.<name>.slots',
+      'guests.<name>.interrupts',
+      'guests.<name>.devices',
+      'guests.<name>.devices.<bdf>.permissive',
+      'guests.<name>.devices.<bdf>.allowInterruptControl',
       'embedded',
       'embedded.devices',
       'xen',
@@ -59,12 +67,10 @@ describe('the reference', () => {
       'xen.lane',
       'xen.mode',
       'xen.precedence',
-      'guests',
-      'guests.<name>.slots',
-      'guests.<name>.interrupts',
-      'guests.<name>.devices',
-      'guests.<name>.devices.<bdf>.permissive',
-      'guests.<name>.devices.<bdf>.allowInterruptControl',
+      'control',
+      'errors',
+      'errors.deadlineSeconds',
+      'errors.onFailure',
     ]);
     for (const row of rows) expect(row.description, row.key).toMatch(/^.{10,}\.$/);
   });

@@ -9,6 +9,7 @@ import { silent } from '../../../core/log.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { type Asker, loadByName, resolvePlugin } from '../../../core/plugin/resolve.ts';
+import { doors } from '../../../plugins/doors.ts';
 
 let directory = '';
 const write = (path: string, text: string) => {
@@ -29,6 +30,7 @@ const asker = (): Asker => ({
   bundled: { 'slots/plain': { byDefault: true, load: async () => ({ default: plain }) } },
   // A temporary directory may belong to anybody; trust has tests of its own.
   onlooker: { ...thisProcess(), uid: 1000 },
+  doors,
 });
 
 describe('finding plugins', () => {

@@ -15,7 +15,8 @@ import { Errno, HostError } from '../../../core/platform/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { HostOperations, InterruptControl } from '../../../core/stub/index.ts';
 import { Wall } from '../../../core/wall/wall.ts';
-import { Control } from '../../../plugins/control/operations.ts';
+import { statusOf } from '../../../plugins/control/index.ts';
+import { explainDevice } from '../../../plugins/observe/explain-operations.ts';
 import { printExplained } from '../../../plugins/observe/explain-report.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
@@ -340,9 +341,8 @@ describe('in a running host', () => {
   it('status and explain show the policy and the permission, the page only what is not the rule', async () => {
     const guest = await start(yes);
     await guest.reached(4);
-    const shown = new Control({ platform: 'embedded', pciback: host.pciback, plugins: host.plugins });
-    expect(shown.status().devices[0]).toMatchObject({ interrupts: 'mine', allowInterruptControl: true });
-    const explained = shown.explain({ bdf: formatBdf(nic), offset: 0, size: 1 });
+    expect(statusOf(host.pciback, []).devices[0]).toMatchObject({ interrupts: 'mine', allowInterruptControl: true });
+    const explained = explainDevice(host.pciback, { bdf: formatBdf(nic), offset: 0, size: 1 });
     expect(explained).toMatchObject({ interrupts: 'mine', allowInterruptControl: true });
     const lines: string[] = [];
     printExplained(explained, (line) => lines.push(line));

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
 import type { ConfigInput } from '../../../core/config/schema.ts';
 import { Errno, HostError, type LineInterrupts, type Platform } from '../../../core/platform/index.ts';
-import { Control } from '../../../plugins/control/index.ts';
+import { statusOf } from '../../../plugins/control/index.ts';
 import { type EmbeddedPlatform, sample } from '../../../plugins/platforms/embedded/index.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
@@ -85,7 +85,7 @@ describe('a line interrupt on a host that takes no handler', () => {
         },
       },
     ]);
-    const { devices } = new Control({ ...host, platform: 'embedded' }).status();
+    const { devices } = statusOf(host.pciback, []);
     expect(devices).toMatchObject([{ bdf: formatBdf(nic.bdf), lineRefused: expect.stringContaining('line 19') }]);
   });
 

@@ -299,7 +299,7 @@ describe.concurrent('doctor', () => {
 
   it('says what is wrong with the rc file and goes on', async () => {
     const { status, out } = await run(['doctor'], place(rc({ slot: 'x' })));
-    expect(out).toMatch(/missing +rc file: .*slot.*\n +→ Correct the file/);
+    expect(out).toMatch(/missing +rc file, what it says to plugins: .*slot.*\n +→ Correct the file/);
     expect(status).toBe(0);
   });
 

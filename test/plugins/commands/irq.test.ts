@@ -6,11 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
-import { silent } from '../../../core/log.ts';
-import { checkDevices } from '../../../plugins/commands/doctor-run.ts';
 import { runIrq } from '../../../plugins/commands/irq-run.ts';
-import { Control, ControlServer } from '../../../plugins/control/index.ts';
 import { sample } from '../../../plugins/platforms/embedded/index.ts';
+import { checkDevices } from '../../../plugins/platforms/xen/doctor.ts';
+import { commandContext } from '../../kit/command-context.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { makeSysfs } from '../platforms/xen/fake-sysfs.ts';
 
@@ -21,29 +20,20 @@ describe('pciback irq', () => {
   let home: string;
   let path: string;
   let host: EmbeddedHost;
-  let server: ControlServer;
 
   beforeEach(async () => {
     home = mkdtempSync(join(tmpdir(), 'pciback-irq-'));
     path = join(home, 'control.sock');
-    host = await startEmbeddedHost({ devices: [nic, sample('e1000e')] });
-    server = await ControlServer.start(path, new Control({ ...host, platform: 'embedded' }), silent);
+    host = await startEmbeddedHost({ devices: [nic, sample('e1000e')], config: { control: path } });
   });
   afterEach(async () => {
-    await server.close();
     await host.close();
     rmSync(home, { recursive: true });
   });
 
   const irq = async (words: readonly string[], json = false): Promise<string[]> => {
-    const printed: string[] = [];
-    const status = await runIrq({
-      arguments: words,
-      options: { control: path, json },
-      print: (line) => printed.push(line),
-      stop: new Promise(() => undefined),
-      log: silent,
-    });
+    const { context, printed } = commandContext({ control: path, json }, words);
+    const status = await runIrq(context);
     expect(status).toBe(0);
     return printed;
   };

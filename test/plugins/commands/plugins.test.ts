@@ -9,9 +9,10 @@ import { silent } from '../../../core/log.ts';
 import { capability, definePlugin, type Plugin, register } from '../../../core/plugin/index.ts';
 import { Command } from '../../../core/ring/layout.ts';
 import { runPlugins } from '../../../plugins/commands/plugins-run.ts';
-import { configure, loadPlugins } from '../../../plugins/commands/setup.ts';
-import { Control, ControlServer } from '../../../plugins/control/index.ts';
+import { configure } from '../../../plugins/commands/setup.ts';
 import { sample } from '../../../plugins/platforms/embedded/index.ts';
+import { loadPlugins } from '../../../plugins/start.ts';
+import { commandContext } from '../../kit/command-context.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 let home: string;
@@ -27,15 +28,9 @@ const rc = (text: string): string => {
 };
 
 const run = async (options: Readonly<Record<string, string | boolean>>): Promise<string[]> => {
-  const printed: string[] = [];
-  const status = await runPlugins({
-    arguments: [],
-    options: { control: join(home, 'control.sock'), ...options },
-    print: (line) => printed.push(line),
-    stop: new Promise(() => undefined),
-    log: silent,
-  });
-  expect(status).toBe(0);
+  const { context, printed, close } = commandContext({ control: join(home, 'control.sock'), ...options });
+  expect(await runPlugins(context)).toBe(0);
+  await close();
   return printed;
 };
 
@@ -46,33 +41,30 @@ describe('pciback plugins, without a running pciback', () => {
     expect(lines.slice(1).filter((line) => line.length > 80)).toEqual([]);
     const at = lines.findIndex((line) => line.startsWith('slots/vpci '));
     expect(lines[at]).toMatch(/^slots\/vpci +0\.0\.0 +\d+\.\d +0 +slots$/);
-    expect(lines).toContain('  interruptLimits: interrupts/line-limits');
+    expect(lines.find((line) => line.startsWith('control/'))).toMatch(/commands: status|parts/);
     expect(lines.filter((line) => line.startsWith('fields/pcie '))).toEqual([]);
   });
 
   it('as JSON: name, kind, origin, version, things, taps, cost and faults of each', async () => {
-    const [text = ''] = await run({ config: rc(''), json: true });
-    const { source, plugins, hooks } = JSON.parse(text);
+    const { source, plugins, hooks } = JSON.parse((await run({ config: rc(''), json: true })).join('\n'));
     expect(source).toBe('rc file');
-    expect(plugins.find((one: { name: string }) => one.name === 'interrupts/line-limits')).toEqual({
-      name: 'interrupts/line-limits',
+    expect(plugins.find((one: { name: string }) => one.name === 'slots/vpci')).toEqual({
+      name: 'slots/vpci',
       kind: 'plugin',
       origin: 'bundled',
       version: '0.0.0',
-      brings: {},
-      taps: ['interruptLimits'],
+      brings: { slots: ['vpci'] },
+      taps: [],
       ms: expect.any(Number),
       faults: 0,
     });
-    expect(hooks).toEqual({ interruptLimits: ['interrupts/line-limits'] });
+    expect(hooks).toEqual({});
   });
 });
 
 describe('pciback plugins, of a running pciback', () => {
   let host: EmbeddedHost | undefined;
-  let server: ControlServer | undefined;
   afterEach(async () => {
-    await server?.close();
     await host?.close();
   });
 
@@ -90,21 +82,19 @@ describe('pciback plugins, of a running pciback', () => {
           });
         },
       });
-    host = await startEmbeddedHost({ plugins: [tapping('lab/second'), tapping('lab/first', 'lab/second')] });
+    host = await startEmbeddedHost({
+      config: { control: join(home, 'control.sock') },
+      plugins: [tapping('lab/second'), tapping('lab/first', 'lab/second')],
+    });
     const [device] = await host.platform.pci.list();
     if (device === undefined) throw new Error('no sample');
     await expect(host.pciback.stub.seize(device.bdf)).rejects.toMatchObject({ code: 'PLUGIN_FAULT' });
     expect(told).toEqual(['lab/first']);
-    server = await ControlServer.start(
-      join(home, 'control.sock'),
-      new Control({ ...host, platform: 'embedded' }),
-      silent,
-    );
     const lines = await run({ config: rc('') });
     expect(lines[0]).toMatch(/^the running pciback: /);
     expect(lines).toContain('  deviceSeized: lab/first lab/second');
     expect(lines.find((line) => line.startsWith('lab/first '))).toMatch(/1\.2\.3 +\d+\.\d +1 +taps deviceSeized$/);
-    expect(lines[lines.findIndex((line) => line.startsWith('lab/first ')) + 1]).toBe('    from test');
+    expect(lines[lines.findIndex((line) => line.startsWith('lab/first ')) + 1]).toBe('    from given');
   });
 });
 

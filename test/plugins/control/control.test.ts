@@ -7,39 +7,44 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
 import { silent } from '../../../core/log.ts';
+import type { ControlClient } from '../../../core/plugin/index.ts';
 import { Command } from '../../../core/ring/layout.ts';
+import type { IrqOperations } from '../../../plugins/commands/irq-operations.ts';
 import {
-  Control,
-  ControlClient,
+  type ControlOperations,
   ControlServer,
+  createClient,
   LONGEST_REQUEST,
   parseRequest,
 } from '../../../plugins/control/index.ts';
+import type { ExplainOperations } from '../../../plugins/observe/explain-operations.ts';
+import type { QuirkOperations } from '../../../plugins/observe/quirk-operations.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
+
+type Operations = ControlOperations & ExplainOperations & QuirkOperations & IrqOperations;
+
+const clientAt = (socket: string | false) => createClient(socket) as ControlClient<Operations>;
 
 let home: string;
 let path: string;
 let host: EmbeddedHost;
 let guest: IncludedGuest;
-let server: ControlServer;
-let client: ControlClient;
+let client: ControlClient<Operations>;
 let nic: string;
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'pciback-control-'));
   path = join(home, 'run/control.sock');
-  host = await startEmbeddedHost({ config: { fields: 'kernel' } });
+  host = await startEmbeddedHost({ config: { fields: 'kernel', control: path } });
   const found = (await host.platform.pci.list()).find((one) => one.device === 0x10d3);
   if (found === undefined) throw new Error('no sample');
   nic = formatBdf(found.bdf);
   guest = await host.guest([found.bdf], { name: 'work' });
   await guest.reached(4);
-  server = await ControlServer.start(path, new Control({ ...host, platform: 'embedded' }), silent);
-  client = new ControlClient(path);
+  client = clientAt(path);
 });
 afterEach(async () => {
-  await server.close();
   await host.close();
   rmSync(home, { recursive: true });
 });
@@ -51,11 +56,13 @@ const quirkFile = (name: string, offset: string, writable: string): string => {
   return file;
 };
 
+const operations = () => host.pciback.parts.operations();
+
 describe('the socket', () => {
   it('is for its own user alone, and gone with the server', async () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(join(home, 'run')).mode & 0o777).toBe(0o700);
-    await server.close();
+    await host.close();
     expect(existsSync(path)).toBe(false);
     expect(await client.ask('status', {})).toBeUndefined();
   });
@@ -64,15 +71,13 @@ describe('the socket', () => {
     const open = join(home, 'open');
     mkdirSync(open, { mode: 0o777 });
     chmodSync(open, 0o777);
-    const control = new Control({ ...host, platform: 'embedded' });
-    await expect(ControlServer.start(join(open, 'x.sock'), control, silent)).rejects.toMatchObject({
+    await expect(ControlServer.start(join(open, 'x.sock'), operations, silent)).rejects.toMatchObject({
       code: 'CONFIG_UNTRUSTED',
     });
   });
 
   it('is not taken from a pciback that lives, and taken over from one that died', async () => {
-    const control = new Control({ ...host, platform: 'embedded' });
-    await expect(ControlServer.start(path, control, silent)).rejects.toThrow(/another pciback/);
+    await expect(ControlServer.start(path, operations, silent)).rejects.toThrow(/another pciback/);
     const dead = join(home, 'run/dead.sock');
     // A socket nobody listens at: renamed away while its server lived.
     const other = createServer();
@@ -80,8 +85,8 @@ describe('the socket', () => {
     renameSync(join(home, 'run/live.sock'), dead);
     await new Promise((resolve) => other.close(resolve));
     expect(existsSync(dead)).toBe(true);
-    const second = await ControlServer.start(dead, control, silent);
-    expect(await new ControlClient(dead).ask('status', {})).toMatchObject({ platform: 'embedded' });
+    const second = await ControlServer.start(dead, operations, silent);
+    expect(await clientAt(dead).ask('status', {})).toMatchObject({ platform: 'embedded' });
     await second.close();
   });
 });
@@ -117,15 +122,15 @@ describe('the protocol', () => {
   it.each([
     ['{', 'one line of JSON'],
     ['[]', '"id"'],
-    ['{"id":1,"op":"shutdown"}', '"op" is not one of status, explain'],
+    ['{"id":1,"op":"shutdown"}', '"op" is not one of'],
     ['{"id":1,"op":"constructor"}', '"op" is not one of'],
-    ['{"id":1,"op":"explain","args":{}}', '"bdf" of explain is not a text'],
-    ['{"id":1,"op":"explain","args":{"bdf":"01:00.0","offset":-1}}', '"offset" of explain is not a number'],
-    ['{"id":1,"op":"explain","args":{"bdf":"01:00.0","size":1.5}}', '"size" of explain is not a number'],
-    ['{"id":1,"op":"status","args":{"x":1}}', 'status takes no "x"'],
-    ['{"id":1,"op":"quirk-load","args":{"file":"/x","devices":[1]}}', '"devices" of quirk-load'],
+    ['{"id":1,"op":"explain","args":{}}', '"bdf" of explain: expected string'],
+    ['{"id":1,"op":"explain","args":{"bdf":"01:00.0","offset":-1}}', '"offset" of explain: '],
+    ['{"id":1,"op":"explain","args":{"bdf":"01:00.0","size":1.5}}', '"size" of explain: expected int'],
+    ['{"id":1,"op":"status","args":{"x":1}}', '"x" of status: there is no such key'],
+    ['{"id":1,"op":"quirk-load","args":{"file":"/x","devices":[1]}}', '"devices[0]" of quirk-load: expected string'],
   ])('refuses %s', async (line, why) => {
-    expect(parseRequest(line)).toMatchObject({ wrong: expect.stringContaining(why) });
+    expect(parseRequest(line, operations())).toMatchObject({ wrong: expect.stringContaining(why) });
     const [answer] = await raw(`${line}\n`, 1);
     expect(answer).toMatchObject({ ok: false, error: { code: 'USAGE', message: expect.stringContaining(why) } });
     expect(await client.ask('status', {})).toBeDefined();
@@ -174,12 +179,12 @@ describe('the operations', () => {
     await expect(client.require('quirk-load', { file: join(home, 'no.json') })).rejects.toMatchObject({
       code: 'PLUGIN_UNKNOWN',
     });
-    await expect(new ControlClient(join(home, 'none')).require('status', {})).rejects.toMatchObject({
+    await expect(clientAt(join(home, 'none')).require('status', {})).rejects.toMatchObject({
       code: 'CONTROL_UNREACHABLE',
       message: `no pciback answers at ${join(home, 'none')}: nobody listens there`,
       solve: expect.stringContaining('pciback serve'),
     });
-    await expect(new ControlClient(join(home, 'x'.repeat(300))).require('status', {})).rejects.toMatchObject({
+    await expect(clientAt(join(home, 'x'.repeat(300))).require('status', {})).rejects.toMatchObject({
       code: 'CONTROL_UNREACHABLE',
     });
   });

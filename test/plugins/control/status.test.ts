@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { silent } from '../../../core/log.ts';
-import { Control, ControlServer, type StatusReport } from '../../../plugins/control/index.ts';
+import type { StatusReport } from '../../../plugins/control/index.ts';
 import { runStatus } from '../../../plugins/control/status-run.ts';
 import { sample } from '../../../plugins/platforms/embedded/index.ts';
+import { commandContext } from '../../kit/command-context.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 describe('pciback status', () => {
@@ -18,29 +18,24 @@ describe('pciback status', () => {
   let home: string;
   let path: string;
   let host: EmbeddedHost;
-  let server: ControlServer;
 
   beforeEach(async () => {
     home = mkdtempSync(join(tmpdir(), 'pciback-status-'));
     path = join(home, 'control.sock');
-    host = await startEmbeddedHost({ devices: [nic] });
-    server = await ControlServer.start(path, new Control({ ...host, platform: 'embedded', answerer: lane }), silent);
+    const answerer = { ...lane, seat: () => expect.fail('there is no lane') };
+    host = await startEmbeddedHost({
+      devices: [nic],
+      config: { control: path },
+      between: (platform) => ({ ...platform, answerer }),
+    });
   });
   afterEach(async () => {
-    await server.close();
     await host.close();
     rmSync(home, { recursive: true });
   });
 
   const status = async (json = false): Promise<string[]> => {
-    const printed: string[] = [];
-    const context = {
-      arguments: [],
-      options: { control: path, json },
-      print: (line: string) => printed.push(line),
-      stop: new Promise<never>(() => undefined),
-      log: silent,
-    };
+    const { context, printed } = commandContext({ control: path, json });
     expect(await runStatus(context)).toBe(0);
     return printed;
   };
@@ -51,7 +46,11 @@ describe('pciback status', () => {
     expect(thread).toBe(
       'answering thread: 1 guests, 5 wake-ups of 0.04 ms, 7 requests found by watching, 2 watches in vain, 1.2 s of one CPU spent on it, goes before other programs',
     );
-    expect(rest).toEqual(['', 'no guest', '', 'no device']);
+    expect(rest.slice(0, 4)).toEqual(['', 'no guest', '', 'no device']);
+    const parts = rest.slice(5).map((row) => row.split(/ {2,}/));
+    expect(parts).toContainEqual(['part', 'state']);
+    expect(parts).toContainEqual(['control', 'running', `socket ${path}, 1 clients`]);
+    expect(parts).toContainEqual(['recovery', 'running', 'listening']);
   });
 
   it('lists guests and devices', async () => {

@@ -6,9 +6,9 @@ import { silent } from '../../../core/log.ts';
 import type { Platform } from '../../../core/platform/index.ts';
 import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
-import { openPlatform } from '../../../plugins/commands/setup.ts';
 import answerer, { startLane } from '../../../plugins/lane/answerer.ts';
 import watch from '../../../plugins/policies/watch.ts';
+import { openPlatform } from '../../../plugins/start.ts';
 
 const openWith = async (plugins: readonly ReturnType<typeof definePlugin>[]): Promise<PlatformSettings> => {
   const host = new PluginHost({ log: silent });
@@ -24,7 +24,7 @@ const openWith = async (plugins: readonly ReturnType<typeof definePlugin>[]): Pr
     },
   });
   for (const plugin of [watch, platform, ...plugins]) await host.load(plugin, undefined, 'test');
-  await openPlatform(host, await parseConfig({ platform: 'here' }, 'rc'), silent);
+  await openPlatform(host, await parseConfig({ platform: 'here' }, 'rc', '/'), silent);
   if (settings === undefined) throw new Error('no platform was made');
   return settings;
 };

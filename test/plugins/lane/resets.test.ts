@@ -56,7 +56,7 @@ describe('a device whose registers came back after an error', () => {
     expect(await write(guest, COMMAND, ON | MASTER)).toBe(Status.success);
     const [, before] = lane.read(COMMAND, 2);
     expect(before & MASTER).toBe(MASTER);
-    expect((await host.pciback.injectError(disk, 'fatal')).outcome).toBe('recovered');
+    expect((await host.platform.errors.inject(disk, 'fatal')).outcome).toBe('recovered');
     expect(command() & MASTER).toBe(0);
     expect(lane.read(COMMAND, 2)).toEqual([Status.success, before & ~MASTER]);
     expect(lane.write(COMMAND, 2, before)).toBe(Outcome.needsCode);
@@ -72,7 +72,7 @@ describe('no other thread reaches a device that is reset', () => {
     await write(guest, COMMAND, ON);
     // What the lane has left is done before.
     lane.write(COMMAND, 2, 0);
-    expect((await host.pciback.injectError(disk, 'nonfatal')).outcome).toBe('recovered');
+    expect((await host.platform.errors.inject(disk, 'nonfatal')).outcome).toBe('recovered');
     expect(seen).toEqual([false, false]);
     expect(lane.seesDevice).toBe(true);
     expect(host.pciback.stub.devices[0]?.operations.enabled).toBe(false);

@@ -2,11 +2,10 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Bdf, bdf } from '../../../core/bdf.ts';
-import type { ConfigInput } from '../../../core/config/schema.ts';
-import { Pciback } from '../../../core/pciback.ts';
 import type { StoreView } from '../../../core/platform/index.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { Command, Status, Verdict } from '../../../core/ring/layout.ts';
+import type { RcFile } from '../../../plugins/config.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
@@ -30,7 +29,7 @@ const observer = definePlugin({
   },
 });
 
-const start = async (config: ConfigInput = {}) => {
+const start = async (config: RcFile = {}) => {
   fencedSeen.length = 0;
   const clock = createManualClock();
   const devices = [sample('root-port'), sample('e1000e'), { ...sample('e1000e'), bdf: secondNic }, sample('nvme')];
@@ -56,7 +55,7 @@ describe('a guest that never answers (S-5, S-6)', () => {
     const silentGuest = await host.guest([nic, secondNic], { aer: () => 'silent' });
     await silentGuest.reached(4);
     const other = await host.guest([], { name: 'other' });
-    const recovery = host.pciback.injectError(nic, 'nonfatal');
+    const recovery = host.platform.errors.inject(nic, 'nonfatal');
     await until('asked', () => silentGuest.report().aer.length === 1);
     clock.advance(19_999);
 
@@ -79,7 +78,7 @@ describe('a guest that never answers (S-5, S-6)', () => {
     await guest.reached(4);
     await host.pciback.stub.seize(secondNic);
     expect(assignmentOf(nic)?.interrupts.mapped).toBeGreaterThan(0);
-    const recovery = host.pciback.injectError(nic, 'nonfatal');
+    const recovery = host.platform.errors.inject(nic, 'nonfatal');
     await until('asked', () => guest.report().aer.length === 1);
     expect(await aerState(guest.domain)).toBeUndefined();
     clock.advance(60_000);
@@ -117,7 +116,7 @@ describe('a guest that never answers (S-5, S-6)', () => {
     const written = guest.request({ cmd: Command.confWrite, offset: control, size: 2, value: 0x8000 });
     await until('reset', () => started);
     // A front end that waits for a request answers no question.
-    const recovery = host.pciback.injectError(disk, 'nonfatal');
+    const recovery = host.platform.errors.inject(disk, 'nonfatal');
     await until('asked', () => (new Int32Array(guest.page() ?? new ArrayBuffer(4))[0] ?? 0) >= 4);
     clock.advance(60_000);
     await recovery;
@@ -135,7 +134,7 @@ describe('a guest that never answers (S-5, S-6)', () => {
     const clock = await start();
     const guest = await host.guest([disk], { aer: () => 'silent' });
     await guest.reached(4);
-    const recovery = host.pciback.injectError(disk, 'fatal');
+    const recovery = host.platform.errors.inject(disk, 'fatal');
     await until('asked', () => guest.report().aer.length === 1);
     clock.advance(60_000);
     await recovery;
@@ -152,7 +151,7 @@ describe('a guest that never answers (S-5, S-6)', () => {
     const clock = await start();
     const guest = await host.guest([disk], { aer: () => 'silent' });
     await guest.reached(4);
-    const recovery = host.pciback.injectError(disk, 'nonfatal');
+    const recovery = host.platform.errors.inject(disk, 'nonfatal');
     await until('asked', () => guest.report().aer.length === 1);
     await host.platform.toolstack.detach(guest.domain, disk);
     clock.advance(60_000);
@@ -167,7 +166,7 @@ describe('guests that cannot be asked', () => {
     await host.pciback.stub.seize(disk);
     const domain = await host.platform.toolstack.create({ devices: [disk] });
     await until('assigned', () => assignmentOf(disk) !== undefined);
-    await host.pciback.injectError(disk, 'nonfatal');
+    await host.platform.errors.inject(disk, 'nonfatal');
     expect(fencedSeen).toEqual([`${domain} no ring`]);
     expect(await aerState(domain)).toBe('aerfail');
   });
@@ -182,7 +181,7 @@ describe('guests that cannot be asked', () => {
     xenstore.transaction = async <T>(_: (view: StoreView) => Promise<T>): Promise<T> => {
       throw new Error('no transaction today');
     };
-    await host.pciback.injectError(disk, 'nonfatal');
+    await host.platform.errors.inject(disk, 'nonfatal');
     xenstore.transaction = original;
     expect(await aerState(domain)).toBeUndefined();
     expect(assignmentOf(disk)?.fenced).toBe('no ring');
@@ -202,7 +201,7 @@ describe('guests that answer', () => {
     });
     await guest.reached(4);
     const { resets } = host.platform.pci.model(disk).counters;
-    const report = await host.pciback.injectError(disk, 'nonfatal');
+    const report = await host.platform.errors.inject(disk, 'nonfatal');
     expect(report.outcome).toBe('recovered');
     expect(guest.report().aer.map(({ cmd, state }) => [cmd, state])).toEqual([
       [6, 1],
@@ -223,7 +222,7 @@ describe('guests that answer', () => {
     await one.reached(4);
     await two.reached(4);
     const before = [nic, secondNic].map((address) => hardware(address, 0x10, 4));
-    const report = await host.pciback.injectError(nic, 'fatal');
+    const report = await host.platform.errors.inject(nic, 'fatal');
     expect(report.outcome).toBe('recovered');
     for (const guest of [one, two]) expect(guest.report().aer.map(({ cmd }) => cmd)).toEqual([6, 9, 7]);
     expect([nic, secondNic].map((address) => hardware(address, 0x10, 4))).toEqual(before);
@@ -237,7 +236,7 @@ describe('guests that answer', () => {
     const guest = await host.guest([disk], { aer: () => Verdict.needReset });
     await guest.reached(4);
     host.platform.pci.model(disk).failNext('reset');
-    const report = await host.pciback.injectError(disk, 'fatal');
+    const report = await host.platform.errors.inject(disk, 'fatal');
     expect(report.outcome).toBe('failed');
     expect(guest.report().aer.map(({ cmd, state }) => [cmd, state])).toEqual([
       [6, 2],
@@ -252,7 +251,7 @@ describe('guests that answer', () => {
     await guest.reached(4);
     await host.pciback.stub.seize(secondNic);
     const before = host.platform.pci.model(secondNic).snapshot();
-    expect((await host.pciback.injectError(nic, 'fatal')).outcome).toBe('recovered');
+    expect((await host.platform.errors.inject(nic, 'fatal')).outcome).toBe('recovered');
     expect(host.platform.pci.model(secondNic).snapshot()).toEqual(before);
     const next = await host.guest([secondNic], { name: 'next' });
     expect((await next.reached(4)).devices[0]?.driver?.interrupts).toBe('msix');
@@ -263,7 +262,7 @@ describe('guests that answer', () => {
     const guest = await host.guest([nic], { aer: ({ cmd }) => (cmd === 6 ? Verdict.disconnect : Verdict.recovered) });
     await guest.reached(4);
     const before = hardware(nic, 0x10, 4);
-    await host.pciback.injectError(nic, 'fatal');
+    await host.platform.errors.inject(nic, 'fatal');
     expect(fencedSeen).toEqual([`${guest.domain} guest gave up`]);
     expect(hardware(nic, 0x10, 4)).toBe(before);
     expect(hardware(nic, 0x04, 2) & 0x0406).toBe(0x0402);
@@ -273,7 +272,7 @@ describe('guests that answer', () => {
     await start();
     const guest = await host.guest([disk], { aer: () => verdict });
     await guest.reached(4);
-    await host.pciback.injectError(disk, 'nonfatal');
+    await host.platform.errors.inject(disk, 'nonfatal');
     expect(fencedSeen).toEqual([`${guest.domain} guest gave up`]);
   });
 
@@ -281,7 +280,7 @@ describe('guests that answer', () => {
     await start();
     const guest = await host.guest([disk]);
     await guest.reached(4);
-    expect(await host.pciback.injectError(disk, 'correctable')).toEqual({ outcome: 'corrected', steps: [] });
+    expect(await host.platform.errors.inject(disk, 'correctable')).toEqual({ outcome: 'corrected', steps: [] });
     expect([guest.report().aer, hardware(disk, 0x110, 4)]).toEqual([[], 1]);
   });
 });
@@ -291,23 +290,25 @@ describe('what follows', () => {
     await start({ errors: { onFailure: 'destroy' } });
     const guest = await host.guest([disk], { aer: () => Verdict.disconnect });
     await guest.reached(4);
-    await host.pciback.injectError(disk, 'nonfatal');
+    await host.platform.errors.inject(disk, 'nonfatal');
     await until('ended', () => !host.platform.hypervisor.exists(guest.domain));
     expect(host.pciback.ledger()).toEqual({ mapped: 0, bound: 0, pirqs: 0, assigned: 0 });
   });
 
   it('what the platform cannot do is refused at the start', async () => {
     await start();
-    const config = { ...host.config, errors: { deadlineSeconds: 60, onFailure: 'pause' as const } };
-    const { platform, plugins, log } = host;
-    expect(() => new Pciback({ platform, plugins, config, log })).toThrow(/cannot pause guests/);
+    const refused = startEmbeddedHost({ devices: [sample('nvme')], config: { errors: { onFailure: 'pause' } } });
+    await expect(refused).rejects.toMatchObject({
+      code: 'FENCE_UNSUPPORTED',
+      message: expect.stringContaining('cannot pause guests'),
+    });
   });
 
   it('a guest that closes its end while it is waited for: the wait ends with it (D-P4)', async () => {
     await start();
     const guest = await host.guest([disk], { aer: () => 'silent' });
     await guest.reached(4);
-    const recovery = host.pciback.injectError(disk, 'nonfatal');
+    const recovery = host.platform.errors.inject(disk, 'nonfatal');
     await until('asked', () => guest.report().aer.length === 1);
     await guest.stop();
     await recovery;

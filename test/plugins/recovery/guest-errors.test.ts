@@ -4,18 +4,18 @@ import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import type { AerOutcome } from '../../../core/dispatcher/index.ts';
 import type { FenceReason } from '../../../core/facts.ts';
-import { Hooks } from '../../../core/hooks/index.ts';
 import { RateLimit, silent } from '../../../core/log.ts';
 import type { DeviceError, RecoveryStage } from '../../../core/platform/index.ts';
 import { ChannelState, type GuestVerdict, Verdict } from '../../../core/ring/layout.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
 import type { Assignment, SeizedDevice, Stub } from '../../../core/stub/index.ts';
-import { Wall } from '../../../core/wall/wall.ts';
 import { Fence, GuestErrors } from '../../../plugins/recovery/index.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 
 const { none, canRecover, needReset, disconnect, recovered, noDriver } = Verdict;
 const address = bdf(0, 1, 0);
+
+const fenceIt: Stub['fence'] = (_device, assignment, reason) => assignment.fence(reason);
 
 type Answer = AerOutcome | 'no ring' | 'no address';
 
@@ -62,12 +62,7 @@ const setup = (answer: Answer | (() => Promise<Answer>)) => {
         return { ok: true, method: 'flr' };
       },
     } as unknown as Stub,
-    fence: new Fence({
-      platform: { name: 'test' },
-      hooks: new Hooks(new Wall(silent)),
-      log: silent,
-      onFailure: 'fence',
-    }),
+    fence: new Fence({ platform: { name: 'test' }, stub: { fence: fenceIt }, log: silent, onFailure: 'fence' }),
     log: silent,
     patience: 1000,
     guestOf: () => ({

@@ -5,47 +5,35 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
-import { silent } from '../../../core/log.ts';
 import { Verdict } from '../../../core/ring/layout.ts';
-import { Control, ControlServer } from '../../../plugins/control/index.ts';
+import { statusOf } from '../../../plugins/control/index.ts';
 import type { AerHandler } from '../../../plugins/platforms/embedded/index.ts';
 import { runInjectError } from '../../../plugins/recovery/inject-error-run.ts';
+import { commandContext } from '../../kit/command-context.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 const disk = bdf(0, 3, 0);
 
 let home: string;
 let host: EmbeddedHost;
-let server: ControlServer;
 let verdict: ReturnType<AerHandler>;
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'pciback-inject-'));
   writeFileSync(join(home, 'rc.json'), JSON.stringify({ control: 'run/control.sock' }));
-  host = await startEmbeddedHost();
+  host = await startEmbeddedHost({ config: { control: 'run/control.sock' }, directory: home });
   verdict = Verdict.recovered;
   const guest = await host.guest([disk], { aer: ({ cmd }) => (cmd === 6 && verdict === 5 ? 2 : verdict) });
   await guest.reached(4);
-  server = await ControlServer.start(
-    join(home, 'run/control.sock'),
-    new Control({ ...host, platform: 'embedded' }),
-    silent,
-  );
 });
 afterEach(async () => {
-  await server.close();
   await host.close();
   rmSync(home, { recursive: true });
 });
 
 const inject = async (address: string, severity: string) => {
-  const out: string[] = [];
-  const context = {
-    arguments: [address, severity],
-    options: { config: join(home, 'rc.json') },
-    print: (line: string) => out.push(line),
-  };
-  return { code: await runInjectError(context as never), out };
+  const { context, printed } = commandContext({ config: join(home, 'rc.json') }, [address, severity]);
+  return { code: await runInjectError(context), out: printed };
 };
 
 describe('pciback inject-error', () => {
@@ -64,7 +52,7 @@ describe('pciback inject-error', () => {
     const { code, out } = await inject('03:00.0', 'fatal');
     expect(code).toBe(1);
     expect(out.at(-1)).toBe('0000:03:00.0 is cut off from its guest: guest gave up');
-    const { devices } = new Control({ ...host, platform: 'embedded' }).status();
+    const { devices } = statusOf(host.pciback, []);
     expect(devices.map((one) => one.fenced)).toEqual(['guest gave up']);
   });
 
@@ -79,8 +67,6 @@ describe('pciback inject-error', () => {
   it('a platform that cannot says so', async () => {
     const { inject: _, ...others } = host.platform.errors;
     Object.assign(host.platform, { errors: others });
-    await expect(host.pciback.injectError(disk, 'fatal')).rejects.toThrow(
-      /platform embedded cannot make functions fail/,
-    );
+    await expect(inject('03:00.0', 'fatal')).rejects.toThrow(/platform embedded cannot make functions fail/);
   });
 });

@@ -173,10 +173,10 @@ const hotLoad = (world: World): void => {
 
 /** A function meets an error; its guest is asked, and may not answer. */
 const failing = (world: World): void => {
-  const { pciback, random, devices } = world;
+  const { host, pciback, random, devices } = world;
   const [address, severity] = [random.pick(devices), random.pick(['correctable', 'nonfatal', 'fatal'] as const)];
   if (pciback !== undefined)
-    world.beside(`error of ${formatBdf(address)}`, () => pciback.injectError(address, severity));
+    world.beside(`error of ${formatBdf(address)}`, () => host.platform.errors.inject(address, severity));
 };
 
 const index = (random: SeededRandom): number => random.below(3);

@@ -3,7 +3,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { bdf as address, formatBdf } from '../../../../core/bdf.ts';
 import type { LineVerdict } from '../../../../core/platform/index.ts';
-import { Control } from '../../../../plugins/control/index.ts';
 import { type DeviceImage, type PciModel, sample } from '../../../../plugins/platforms/embedded/index.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../../kit/embedded-host.ts';
 
@@ -204,14 +203,18 @@ describe('the views of an operator', () => {
   it('show each handler, and toggle it', async () => {
     await start();
     const guest = await boot(nic);
-    const control = new Control({ ...host, platform: 'embedded' });
+    const ask = (op: string, args: object) =>
+      host.pciback.parts
+        .operations()
+        .get(op)
+        ?.answer({ ...args });
     const bdf = formatBdf(nic.bdf);
     const expected = { bdf, guest: guest.domain, name: `xen-pciback[${bdf}]`, irq: LINE, handled: 0 };
-    expect(control['irq-handlers']()).toEqual({ handlers: [{ ...expected, on: true, acknowledging: true }] });
-    expect(control['irq-toggle']({ bdf })).toEqual({ ...expected, on: false, acknowledging: false });
+    expect(ask('irq-handlers', {})).toEqual({ handlers: [{ ...expected, on: true, acknowledging: true }] });
+    expect(ask('irq-toggle', { bdf })).toEqual({ ...expected, on: false, acknowledging: false });
     expect(line().actions).toEqual([]);
-    expect(control['irq-toggle']({ bdf })).toMatchObject({ on: true, acknowledging: true });
-    expect(() => control['irq-toggle']({ bdf: '0000:7f:00.0' })).toThrow(
+    expect(ask('irq-toggle', { bdf })).toMatchObject({ on: true, acknowledging: true });
+    expect(() => ask('irq-toggle', { bdf: '0000:7f:00.0' })).toThrow(
       expect.objectContaining({ code: 'DEVICE_NOT_SEIZED' }),
     );
   });

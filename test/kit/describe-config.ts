@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { unwrap } from '../errors/schema-issue.ts';
-import { configSchema } from './schema.ts';
+import { configSchema } from '../../core/config/schema.ts';
+import { unwrap } from '../../core/errors/schema-issue.ts';
+import type { Section } from '../../core/parts/index.ts';
 
 /** One key of the rc file, for the reference page. */
 export interface ConfigRow {
@@ -62,23 +63,31 @@ const defaultOf = (schema: z.core.$ZodType): string | undefined => {
 
 const namesOfRecords: Readonly<Record<string, string>> = { guests: '<name>', devices: '<bdf>' };
 
-const rowsOf = (schema: z.core.$ZodType, prefix: string): ConfigRow[] =>
-  Object.entries(unwrap(schema).shape ?? {}).flatMap(([name, value]) => {
-    const key = prefix === '' ? name : `${prefix}.${name}`;
-    const byDefault = defaultOf(value);
-    const row: ConfigRow = {
-      key,
-      type: typeName(value),
-      ...(byDefault === undefined ? {} : { default: byDefault }),
-      description: (value as z.ZodType).description ?? '',
-    };
-    const inner = unwrap(value) as Definition;
-    if (inner.type === 'object') return [row, ...rowsOf(value, key)];
-    if (inner.type === 'record' && inner.valueType !== undefined && name in namesOfRecords) {
-      return [row, ...rowsOf(inner.valueType, `${key}.${namesOfRecords[name]}`)];
-    }
-    return [row];
-  });
+/** The row of a key, and those of the keys below it. */
+const rowsAt = (key: string, schema: z.core.$ZodType): ConfigRow[] => {
+  const byDefault = defaultOf(schema);
+  const row: ConfigRow = {
+    key,
+    type: typeName(schema),
+    ...(byDefault === undefined ? {} : { default: byDefault }),
+    description: (schema as z.ZodType).description ?? '',
+  };
+  const inner = unwrap(schema) as Definition;
+  const name = key.split('.').at(-1) ?? '';
+  if (inner.type === 'record' && inner.valueType !== undefined && name in namesOfRecords) {
+    return [row, ...rowsBelow(`${key}.${namesOfRecords[name]}`, inner.valueType)];
+  }
+  return [row, ...rowsBelow(key, schema)];
+};
 
-/** Every key of the rc file in the order of the schema. `docs/reference/configuration.md` is made of it. */
-export const describeConfig = (): ConfigRow[] => rowsOf(configSchema, '');
+/** The rows of the keys below a schema. */
+export const rowsBelow = (key: string, schema: z.core.$ZodType): ConfigRow[] =>
+  Object.entries(unwrap(schema).shape ?? {}).flatMap(([name, value]) =>
+    rowsAt(key === '' ? name : `${key}.${name}`, value),
+  );
+
+/** Every key of the core in the order of the schema, then the sections. `docs/reference/configuration.md` is made of it. */
+export const describeConfig = (sections: readonly Section[]): ConfigRow[] => [
+  ...Object.entries(configSchema.shape).flatMap(([name, value]) => rowsAt(name, value)),
+  ...sections.flatMap(({ name, schema }) => rowsAt(name, schema)),
+];

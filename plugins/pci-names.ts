@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { hex } from '../../core/bdf.ts';
+import { hex } from '../core/bdf.ts';
 
 /** Names of classes, by base class and sub-class (PCI Code and ID Assignment 1.11, §1). */
 const classes: Readonly<Record<string, string>> = {

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+
+import type { Config } from '../config/index.ts';
+import { describeError, fail, isPcibackError, problem } from '../errors/index.ts';
+import { nearest } from '../errors/nearest.ts';
+import type { Logger } from '../log.ts';
+import {
+  type Engine,
+  GUESTS,
+  type PartContext,
+  type PartDefinition,
+  type PartReport,
+  type RunningOperation,
+  type RunningPart,
+} from '../plugin/part.ts';
+import { readSection, sectionsOf } from './sections.ts';
+import { within } from './within.ts';
+
+/** Milliseconds that a part may take to start, and to stop. */
+const DEADLINE = 10_000;
+
+/** What parts are run with. */
+export interface PartRunnerTerms {
+  readonly engine: Engine;
+  readonly config: Config;
+  readonly log: Logger;
+  /** Milliseconds for each start and each stop; missing: 10,000. */
+  readonly deadline?: number;
+}
+
+/** A part with what became of it. */
+interface Entry {
+  readonly name: string;
+  readonly plugin: string;
+  readonly part: PartDefinition;
+  /** It needs guests, itself or through a part that it needs. */
+  readonly needsGuests: boolean;
+  state: PartReport['state'];
+  why?: string;
+  running?: RunningPart;
+  context?: PartContext;
+}
+
+/** Parts of the time before and after guests are served, or of the time in which they are. */
+export type PartPhase = 'around guests' | 'with guests';
+
+/** Starts the parts of the loaded plugins in the order of their needs, and stops them in reverse. */
+export class PartRunner {
+  readonly #terms: PartRunnerTerms;
+  /** In order of starting. */
+  readonly #entries: readonly Entry[];
+
+  /**
+   * Parts that are loaded later are not started.
+   *
+   * @throws PcibackError `PART_NEEDS` for a need that is not there and for a circle of needs, `PLUGIN_REGISTRATION` when two
+   * parts have the same operation
+   */
+  constructor(terms: PartRunnerTerms) {
+    this.#terms = terms;
+    this.#entries = inOrder(terms.engine);
+    const owners = new Map<string, string>();
+    for (const { plugin, part } of this.#entries) {
+      for (const entry of Object.keys(part.operations ?? {})) {
+        const owner = owners.get(entry);
+        if (owner !== undefined) fail('PLUGIN_REGISTRATION', { name: plugin, kind: 'operation', entry, owner });
+        owners.set(entry, plugin);
+      }
+    }
+  }
+
+  /**
+   * Starts the parts of a phase. One that fails is reported; those that need it are not started.
+   *
+   * @throws PcibackError what a part that is required fails with
+   */
+  async start(phase: PartPhase): Promise<void> {
+    for (const entry of this.#of(phase)) {
+      const missing = entry.part.needs?.find((need) => need !== GUESTS && this.#entry(need)?.state !== 'running');
+      const work =
+        missing === undefined
+          ? this.#start(entry)
+          : Promise.reject(new Error(`it needs part "${missing}", which does not run`));
+      try {
+        await work;
+        entry.state = 'running';
+      } catch (error) {
+        entry.state = 'failed';
+        this.#failed(entry, 'start', error);
+        if (entry.part.required !== true) continue;
+        throw isPcibackError(error)
+          ? error
+          : problem('PART_FAILED', { ...factsOf(entry, error), step: 'start' }, error);
+      }
+    }
+  }
+
+  async #start(entry: Entry): Promise<void> {
+    const { deadline = DEADLINE } = this.#terms;
+    entry.context = this.#contextOf(entry);
+    const { part, context } = entry;
+    const starting = (async () => part.start?.(context))();
+    try {
+      const running: unknown = await within(deadline, starting);
+      if (part.start === undefined) return;
+      if (typeof running !== 'object' || running === null) throw new Error(`its start gave ${String(running)}`);
+      entry.running = running;
+    } catch (error) {
+      // It may come up late: nobody would stop it then. A rejection was told already, or comes after the deadline was.
+      void starting.then((late) => late?.stop?.()).catch((late) => this.#terms.log.debug({ late }, 'a late part'));
+      throw error;
+    }
+  }
+
+  /** Stops the running parts of a phase, the last first. Never throws. */
+  async stop(phase: PartPhase): Promise<void> {
+    const { deadline = DEADLINE } = this.#terms;
+    for (const entry of [...this.#of(phase)].reverse()) {
+      if (entry.state !== 'running') continue;
+      // From now on its operations are not there any more.
+      entry.state = 'stopped';
+      try {
+        await within(deadline, (async () => entry.running?.stop?.())());
+      } catch (error) {
+        this.#failed(entry, 'stop', error);
+      }
+    }
+  }
+
+  #of(phase: PartPhase): readonly Entry[] {
+    return this.#entries.filter(({ needsGuests }) => needsGuests === (phase === 'with guests'));
+  }
+
+  #entry(name: string): Entry | undefined {
+    return this.#entries.find((one) => one.name === name);
+  }
+
+  #failed(entry: Entry, step: 'start' | 'stop', error: unknown): void {
+    entry.why = describeError(error);
+    const { code, message, solve } = problem('PART_FAILED', { ...factsOf(entry, error), step }, error);
+    const next = isPcibackError(error) ? error.solve : solve;
+    this.#terms.log.error({ code, part: entry.name, why: message, solve: next }, 'a part failed');
+  }
+
+  #contextOf({ name, part }: Entry): PartContext {
+    const { engine, config, log } = this.#terms;
+    return {
+      options: part.options === undefined ? undefined : readSection(config, part.section ?? name, part.options),
+      directory: sectionsOf(config).directory,
+      log: {
+        debug: (facts, message) => log.debug({ part: name, ...facts }, message),
+        info: (facts, message) => log.info({ part: name, ...facts }, message),
+        warn: (facts, message) => log.warn({ part: name, ...facts }, message),
+        error: (facts, message) => log.error({ part: name, ...facts }, message),
+      },
+      engine,
+      operations: () => this.operations(),
+      parts: () => this.reports(),
+      part: (other) => this.offers(other),
+    };
+  }
+
+  /** The operations of all parts that run, by name. */
+  operations(): ReadonlyMap<string, RunningOperation> {
+    const all = this.#entries.flatMap(({ state, part, context }) =>
+      state !== 'running' || context === undefined
+        ? []
+        : Object.entries(part.operations ?? {}).map(([name, one]): [string, RunningOperation] => [
+            name,
+            { about: one.about, asks: one.asks, answer: (args) => one.answer(args, context) },
+          ]),
+    );
+    return new Map(all);
+  }
+
+  /** What the running part of this name offers. */
+  offers(name: string): unknown {
+    const entry = this.#entry(name);
+    return entry?.state === 'running' ? entry.running?.offers : undefined;
+  }
+
+  /** How every part is doing, in order of starting. */
+  reports(): readonly PartReport[] {
+    return this.#entries.map(({ name, plugin, state, why, running }) => {
+      const report = { name, plugin, state, ...(why === undefined ? {} : { health: why }) };
+      if (state !== 'running') return report;
+      try {
+        const health = running?.health?.();
+        const counters = running?.counters?.();
+        return {
+          ...report,
+          ...(health === undefined ? {} : { health }),
+          ...(counters === undefined ? {} : { counters }),
+        };
+      } catch (error) {
+        return { ...report, health: `it cannot say: ${describeError(error)}` };
+      }
+    });
+  }
+}
+
+const factsOf = ({ name, plugin }: Entry, error: unknown) => ({ part: name, plugin, why: describeError(error) });
+
+/** The parts of the loaded plugins, each after those that it needs; else in order of loading. */
+const inOrder = ({ plugins }: Engine): readonly Entry[] => {
+  const { parts } = plugins.registries;
+  const sorted = new Map<string, Entry>();
+  /** @param above the parts that lead here, each needing the next */
+  const place = (name: string, above: readonly string[]): Entry => {
+    const known = sorted.get(name);
+    if (known !== undefined) return known;
+    const owned = parts.owned.find((one) => one.name === name);
+    if (owned === undefined) {
+      const asking = parts.owned.find((one) => one.name === above.at(-1));
+      const near = nearest(name, [GUESTS, ...parts.names]);
+      const facts = { part: asking?.name ?? '', plugin: asking?.plugin ?? '', nearest: near };
+      return fail('PART_NEEDS', { ...facts, why: `there is no part "${name}", which it needs` });
+    }
+    const { plugin, thing: part } = owned;
+    if (above.includes(name)) {
+      const circle = [...above.slice(above.indexOf(name)), name].join(' → ');
+      return fail('PART_NEEDS', { part: name, plugin, why: `it needs itself: ${circle}`, nearest: undefined });
+    }
+    const needs = (part.needs ?? []).filter((need) => need !== GUESTS).map((need) => place(need, [...above, name]));
+    const needsGuests = part.needs?.includes(GUESTS) === true || needs.some((need) => need.needsGuests);
+    const entry: Entry = { name, plugin, part, needsGuests, state: 'waiting' };
+    sorted.set(name, entry);
+    return entry;
+  };
+  for (const name of parts.names) place(name, []);
+  return [...sorted.values()];
+};

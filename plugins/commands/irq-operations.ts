@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+
+import { z } from 'zod';
+import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import { type OperationsOf, operation } from '../../core/plugin/index.ts';
+import type { Assignment } from '../../core/stub/index.ts';
+import type { LineState } from '../../core/stub/line-handler.ts';
+import { assignedAt } from '../assigned.ts';
+
+/** The handler on the line of one device, as `irq_handlers` of the kernel's back end shows it. */
+export interface IrqHandlerStatus extends LineState {
+  readonly bdf: string;
+  /** Domain that has the device. */
+  readonly guest: number;
+}
+
+const handlerOf = (bdf: Bdf, { tenant, line }: Assignment): IrqHandlerStatus => ({
+  bdf: formatBdf(bdf),
+  guest: tenant.domain,
+  ...line.state,
+});
+
+export const operations = {
+  'irq-handlers': operation({
+    about: 'The handler on the interrupt line of every device that a guest has.',
+    asks: z.strictObject({}),
+    answer: (_asked, { engine }): { readonly handlers: readonly IrqHandlerStatus[] } => ({
+      handlers: engine.stub.devices.flatMap(({ bdf, assignment }) =>
+        assignment === undefined ? [] : [handlerOf(bdf, assignment)],
+      ),
+    }),
+  }),
+  'irq-toggle': operation({
+    about: 'Takes the handler off the line, or puts it on; answers how it is then.',
+    asks: z.strictObject({ bdf: z.string().describe('Address of a device that a guest has.') }),
+    answer: ({ bdf }, { engine }): IrqHandlerStatus => {
+      const { device, assignment } = assignedAt(engine, bdf, 'its line has no handler');
+      assignment.line.toggle();
+      return handlerOf(device.bdf, assignment);
+    },
+  }),
+};
+
+export type IrqOperations = OperationsOf<typeof operations>;

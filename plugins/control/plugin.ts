@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+
+import { resolve } from 'node:path';
+import { describeError } from '../../core/errors/index.ts';
+import {
+  type CommandDefinition,
+  controlOptions,
+  definePlugin,
+  type PartContext,
+  type RunningPart,
+} from '../../core/plugin/index.ts';
+import { operations } from './operations.ts';
+import { controlSection } from './section.ts';
+
+const status: CommandDefinition = {
+  name: 'status',
+  summary: 'what the running pciback serves: guests, devices, parts, and what watching for requests costs',
+  options: controlOptions,
+  run: async (context) => (await import('./status-run.ts')).runStatus(context),
+};
+
+/** Opens the control socket. Guests are served without one too, so what keeps it shut is only said. */
+const start = async (context: PartContext<string | false>): Promise<RunningPart> => {
+  const { options, directory, log } = context;
+  if (options === false) return { health: () => 'no socket' };
+  const path = resolve(directory, options);
+  const { ControlServer } = await import('./server.ts');
+  try {
+    const server = await ControlServer.start(path, () => context.operations(), log);
+    return {
+      health: () => `socket ${path}`,
+      counters: () => ({ clients: server.clients }),
+      stop: () => server.close(),
+    };
+  } catch (error) {
+    const why = describeError(error);
+    log.warn({ path, why }, 'no control socket');
+    return { health: () => `no socket: ${why}` };
+  }
+};
+
+/** The socket at which a running pciback answers the operations of all parts. */
+export default definePlugin({
+  name: 'control',
+  api: '^1.0',
+  apply: (host) => {
+    host.parts.add('control', {
+      about: 'Answers the operations of all parts at a socket for its own user.',
+      needs: ['guests'],
+      options: controlSection,
+      operations,
+      start,
+    });
+    host.commands.add(status);
+  },
+});

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import type { Config } from '../../core/config/index.ts';
+import { readSection, sectionsOf } from '../../core/parts/index.ts';
+
+/** The section `control` of the rc file. */
+export const controlSection = z
+  .union([z.string().min(1), z.literal(false)], { error: 'expected the path of a socket, or false' })
+  .default('/run/pciback/control.sock')
+  .describe(
+    'Socket at which a running pciback takes `pciback explain` and `pciback quirk`, for its own user only; `false`: none.',
+  );
+
+/** The socket that a configuration names, as an absolute path. @throws PcibackError `CONFIG_INVALID` */
+export const socketOf = (config: Config): string | false => {
+  const path = readSection(config, 'control', controlSection);
+  return path === false ? false : resolve(sectionsOf(config).directory, path);
+};

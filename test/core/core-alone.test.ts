@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+
+import { relative, resolve } from 'node:path';
+import { createJiti } from 'jiti';
+import { expect, it } from 'vitest';
+import type { ServedAlone } from '../kit/core-alone.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** All that may be loaded beside the core. */
+const ALLOWED = [
+  /^core\//,
+  /^plugins\/platforms\/embedded\//,
+  /^plugins\/platforms\/recovery-sequence\.ts$/,
+  /^plugins\/fields\/(header|bars|command|control-word)\.ts$/,
+  /^plugins\/interrupts\/(strict|rules|decisions)\.ts$/,
+  /^plugins\/slots\/vpci\.ts$/,
+  /^test\/kit\/core-alone\.ts$/,
+];
+
+it('the core without any part serves a guest, and loads nothing else', async () => {
+  // A loader of its own, because it can tell what it has loaded.
+  const jiti = createJiti(import.meta.url, { fsCache: false, tryNative: false });
+  const main = await jiti.import<{ serveAlone(): Promise<ServedAlone> }>('../kit/core-alone.ts');
+  const { report, parts, ledger } = await main.serveAlone();
+  expect(report.devices).toMatchObject([{ vendor: 0x8086, device: 0x10d3, driver: { interrupts: 'msix' } }]);
+  expect(report.devices[0]?.bars.length).toBeGreaterThan(2);
+  expect(parts).toEqual([]);
+  expect(ledger).toEqual({ mapped: 0, bound: 0, pirqs: 0, assigned: 0 });
+
+  const loaded = Object.keys(jiti.cache)
+    .map((file) => relative(ROOT, file))
+    .filter((file) => !file.startsWith('..') && !file.startsWith('node_modules'));
+  expect(loaded).toContain('core/pciback.ts');
+  expect(loaded).toContain('plugins/slots/vpci.ts');
+  expect(loaded.filter((file) => !ALLOWED.some((form) => form.test(file)))).toEqual([]);
+});

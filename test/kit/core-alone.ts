@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+
+import { type Config, defaultConfig } from '../../core/config/index.ts';
+import { silent } from '../../core/log.ts';
+import { type Ledger, Pciback } from '../../core/pciback.ts';
+import type { PartReport } from '../../core/plugin/index.ts';
+import { PluginHost } from '../../core/plugin/loader.ts';
+import headerFields from '../../plugins/fields/header.ts';
+import strict from '../../plugins/interrupts/strict.ts';
+import { createEmbeddedPlatform, type GuestReport, sample } from '../../plugins/platforms/embedded/index.ts';
+import vpci from '../../plugins/slots/vpci.ts';
+
+/** What became of a guest, and what was left of it. */
+export interface ServedAlone {
+  readonly report: GuestReport;
+  readonly parts: readonly PartReport[];
+  readonly ledger: Ledger;
+}
+
+/** Serves one guest with the core, a platform, the registers of the header, one mapper and one policy. */
+export const serveAlone = async (): Promise<ServedAlone> => {
+  const plugins = new PluginHost({ log: silent });
+  for (const plugin of [headerFields, vpci, strict]) await plugins.load(plugin, undefined, 'test');
+  plugins.seal();
+  const image = sample('e1000e');
+  const platform = createEmbeddedPlatform({ devices: [image], duties: 'enforced' });
+  const config: Config = { ...defaultConfig(), slots: 'vpci', interrupts: 'strict' };
+  const pciback = new Pciback({ platform, plugins, config, log: silent });
+  await pciback.start();
+  await pciback.stub.seize(image.bdf);
+  const domain = await platform.toolstack.create({ devices: [image.bdf] });
+  const guest = await platform.startGuest({ domain });
+  const report = structuredClone(await guest.reached(4));
+  const parts = pciback.parts.reports();
+  const ledger = await pciback.stop();
+  await platform.close();
+  return { report, parts, ledger };
+};
