@@ -7,9 +7,8 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { figure, interleave, median } from '../measure.mjs';
-import { built, DIST, MAIN, PROJECT } from '../package-under-test.mjs';
+import { built, MAIN, PROJECT, urlOf } from '../package-under-test.mjs';
 
 const { sample } = await built('test/kit/index.js');
 const { formatBdf } = await built('core/bdf.js');
@@ -19,11 +18,11 @@ const PLUGINS = 20;
 const PATIENCE = 20_000;
 const MARK = 'first request answered: ';
 
-const definition = pathToFileURL(join(DIST, 'core/plugin/index.js')).href;
+const definition = urlOf('core/plugin/index.js');
 
 /** A plugin of the size that plugins have: a hook, and a register of a device that is not there. */
 const quirkPlugin = (index) => `import { definePlugin } from ${JSON.stringify(definition)};
-import { defineQuirk, register } from ${JSON.stringify(pathToFileURL(join(DIST, 'core/space/quirk.js')).href)};
+import { defineQuirk, register } from ${JSON.stringify(urlOf('core/quirk/quirk.js'))};
 export default definePlugin({
   name: 'bench-start-${index}',
   api: '^1.0',

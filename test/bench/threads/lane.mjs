@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // pciback's own lane between two threads: the real connection, compiled table and seat, with a guest in this thread.
 
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { built, DIST } from '../package-under-test.mjs';
+import { built, urlOf } from '../package-under-test.mjs';
 import { percentiles } from './round-trips.mjs';
 
 const { Lane, Refusals } = await built('plugins/lane/index.js');
@@ -48,7 +46,7 @@ export const startLane = async (mode) => {
   const space = deviceSpace();
   const dispatcher = new Dispatcher({ lookup: () => unexpected('a request') }, unexpected);
   const lane = new Lane({
-    module: pathToFileURL(join(DIST, 'test/kit/threads/lane-thread.js')),
+    module: new URL(urlOf('test/kit/threads/lane-thread.js')),
     own: events.memory,
     policy: policies[mode],
     ring: () => events.ring(),
