@@ -34,8 +34,10 @@ export const fileOf = (path) => {
   for (let from = 1; from < parts.length; from++) {
     const end = `/${parts.slice(from).join('/')}`;
     const found = builtFiles().filter((file) => file.endsWith(end) && !file.startsWith('chunks/'));
-    if (found.length === 1) return join(DIST, found[0]);
-    if (found.length > 1) throw new UsageError(`${DIST} has several files for ${path}: ${found.join(', ')}`);
+    // Of several, the one in the same top folder: core/space/quirk.js, not plugins/commands/quirk.js.
+    const near = found.length === 1 ? found : found.filter((file) => file.startsWith(`${parts[0]}/`));
+    if (near.length === 1) return join(DIST, near[0]);
+    if (found.length > 0) throw new UsageError(`${DIST} has several files for ${path}: ${found.join(', ')}`);
   }
   throw new UsageError(`${DIST} has no file for ${path}.`);
 };

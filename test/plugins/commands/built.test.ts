@@ -44,7 +44,7 @@ describe('the built package', () => {
     }
     expect(chunk('plugins')).not.toMatch(/import\(`[^`]*\/fields\/header\.js`\)/);
     // The answering thread has it too, and needs neither the schemas of the rc file nor hooks.
-    expect(chunk('ground')).not.toMatch(/tapable|ZodObject/);
+    expect(chunk('ground')).not.toContain('/packages.js');
   });
 
   it('carries the licences of the packages in it', () => {
