@@ -7,7 +7,7 @@ export type { DevicePattern } from './device-pattern.ts';
 
 type KeySchemas = { readonly [Key in keyof typeof keySchemas]: ReturnType<(typeof keySchemas)[Key]> };
 
-/** A whole rc file. For what one says there is `parseConfig`, which does without the schema where it can. */
+/** A whole rc file. `parseConfig` explains what does not fit. */
 export const configSchema = z.strictObject(
   Object.fromEntries(Object.entries(keySchemas).map(([key, make]) => [key, make()])) as unknown as KeySchemas,
 );
