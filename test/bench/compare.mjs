@@ -32,9 +32,11 @@ const ratios = (pairs, of) => {
   return all.every(Number.isFinite) ? spread(all) : undefined;
 };
 
-const row = (pairs) => {
+const row = (pairs, figures) => {
   const [{ after: first }] = pairs;
-  const reference = first.references.at(-1)?.name;
+  // The first that is not pciback itself.
+  const at = first.references.findIndex(({ name }) => !figures.includes(name));
+  const reference = first.references[at]?.name;
   return {
     bench: first.bench,
     figure: first.name,
@@ -46,7 +48,7 @@ const row = (pairs) => {
       ? {}
       : {
           reference,
-          besideReference: ratios(pairs, (one) => costOf(one) / costOf({ ...one.references.at(-1), unit: one.unit })),
+          besideReference: ratios(pairs, (one) => costOf(one) / costOf({ ...one.references[at], unit: one.unit })),
         }),
   };
 };
@@ -56,7 +58,7 @@ const times = (ratio) =>
 
 /**
  * Measures two packages in turn and prints what each figure costs after as a share of what it cost before; then the
- * same of the figure relative to the last of its references, which a busy machine disturbs less.
+ * same of the figure relative to its first reference that is no figure of pciback, which a busy machine disturbs less.
  *
  * @param before folder of the other built package
  * @param names benchmarks, each with figures of the same names in both
@@ -78,11 +80,16 @@ export const compare = (before, names, rounds) => {
   }
   const same = (one) => (other) => other.bench === one.bench && other.name === one.name;
   // What only one of the two measures has nothing to stand beside.
+  const figures = runs.after[0].map(({ name }) => name);
   const rows = runs.after[0]
     .filter((one) => runs.before[0].some(same(one)))
-    .map((one) =>
-      row(runs.after.map((after, at) => ({ after: after.find(same(one)), before: runs.before[at].find(same(one)) }))),
-    );
+    .map((one) => {
+      const pairs = runs.after.map((after, at) => ({
+        after: after.find(same(one)),
+        before: runs.before[at].find(same(one)),
+      }));
+      return row(pairs, figures);
+    });
   console.log(`after: ${DIST}\nbefore: ${before}\n${rounds} pairs of runs; median (least–most); above 1 is slower`);
   let bench = '';
   for (const one of rows) {
