@@ -2,10 +2,7 @@
 
 import { defaultDeadlines } from '../hooks/table.ts';
 
-/**
- * What is in force without an rc file. The schema takes its defaults from here, so that a start without an rc file need
- * not load the schema.
- */
+/** What is in force without an rc file; the schema takes its defaults from here. */
 export const defaults = {
   platform: 'embedded',
   plugins: [],

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkLimits, readLimits } from './check.mjs';
+import { compare } from './compare.mjs';
 import { describeMachine } from './machine.mjs';
 import { checkBuild, PROJECT } from './package-under-test.mjs';
 import { plotAll } from './plots.mjs';
@@ -31,6 +32,8 @@ Options:
 
 Environment:
   PCIBACK_DIST    folder of the built package (default dist/)
+  PCIBACK_BEFORE  folder of another built package, of another version perhaps: both are measured, in turn, and each
+                  figure is printed as a ratio of the two
 
 Exit status: 0; 1 when a limit was exceeded or a benchmark failed; 2 for a wrong call.`;
 
@@ -95,6 +98,9 @@ const main = async (args) => {
     return 0;
   }
   if (globalThis.gc === undefined) throw new UsageError('node was started without --expose-gc; use "npm run bench".');
+  if (call.check !== undefined && process.env.PCIBACK_BEFORE !== undefined) {
+    throw new UsageError('limits are on one package: --check and PCIBACK_BEFORE do not go together.');
+  }
   const limits = call.check === undefined ? undefined : readLimits(resolve(call.check), call.names);
   // A guard that names no benchmark runs those that have a limit.
   const names =
@@ -103,6 +109,11 @@ const main = async (args) => {
       : NAMES.filter((name) => limits.some(({ bench }) => bench === name));
   const machine = describeMachine(call.quick === true, call.quick ? ROUNDS.quick : ROUNDS.full);
   console.log(`pciback ${machine.package} (${machine.commit}), node ${machine.node}, ${machine.cpu}, ${machine.date}`);
+  if (process.env.PCIBACK_BEFORE !== undefined) {
+    const rows = compare(resolve(process.env.PCIBACK_BEFORE), names, call.quick ? ROUNDS.quick : ROUNDS.full);
+    if (call.json !== undefined) writeFileSync(call.json, `${JSON.stringify({ settings: machine, rows }, null, 1)}\n`);
+    return 0;
+  }
   const benches = [];
   for (const name of names) {
     const bench = await measure(name, call);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// After `tsc`: bundles what a start needs, makes the command executable and keeps what the engine makes of it. A command
-// without its first line would be run by the shell. The folder that the compiler wrote to may be given; dist if not.
+// After `tsc`: bundles what a start loads and makes the command executable. A command without its first line would be
+// run by the shell. The folder that the compiler wrote to may be given; dist if not.
 
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bundle, LATE } from './bundle.mjs';
-import { keepCompiled } from './cached-chunks.mjs';
+import { bundle } from './bundle.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
 const dist = resolve(process.argv[2] ?? join(import.meta.dirname, '../../dist'));
@@ -14,10 +13,8 @@ const main = resolve(dist, 'plugins/commands/main.js');
 if (existsSync(main)) {
   await bundle(dist);
   const line = readFileSync(main, 'utf8').split('\n', 1)[0];
-  if (line === FIRST_LINE) {
-    chmodSync(main, 0o755);
-    keepCompiled(dist, main, LATE);
-  } else {
+  if (line === FIRST_LINE) chmodSync(main, 0o755);
+  else {
     console.error(`${main}: the first line is "${line}", expected "${FIRST_LINE}".`);
     console.error('Put it at the top of plugins/commands/main.ts; tsc keeps it.');
     process.exitCode = 1;

@@ -7,23 +7,24 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { figure, interleave, median } from '../measure.mjs';
-import { built, DIST, MAIN, PROJECT } from '../package-under-test.mjs';
+import { built, MAIN, PROJECT, urlOf } from '../package-under-test.mjs';
 
 const { sample } = await built('test/kit/index.js');
 const { formatBdf } = await built('core/bdf.js');
 
 const PLUGINS = 20;
+/** A start is one short process, and processes differ: fewer rounds say little. */
+const LEAST_ROUNDS = 15;
 /** Milliseconds after which a start that has not answered has failed. */
 const PATIENCE = 20_000;
 const MARK = 'first request answered: ';
 
-const definition = pathToFileURL(join(DIST, 'core/plugin/index.js')).href;
+const definition = urlOf('core/plugin/index.js');
 
 /** A plugin of the size that plugins have: a hook, and a register of a device that is not there. */
 const quirkPlugin = (index) => `import { definePlugin } from ${JSON.stringify(definition)};
-import { defineQuirk, register } from ${JSON.stringify(pathToFileURL(join(DIST, 'core/space/quirk.js')).href)};
+import { defineQuirk, register } from ${JSON.stringify(urlOf('core/quirk/quirk.js'))};
 export default definePlugin({
   name: 'bench-start-${index}',
   api: '^1.0',
@@ -87,7 +88,7 @@ const makeFolder = () => {
   writeFileSync(join(folder, 'plugins/witness.mjs'), witness);
   plugins.push('./plugins/witness.mjs');
   writeFileSync(join(folder, 'device.txt'), dumpOf(sample('e1000e')));
-  const rc = { platform: 'embedded', control: false, plugins, embedded: { devices: ['./device.txt'] } };
+  const rc = { platform: 'embedded', control: './control.sock', plugins, embedded: { devices: ['./device.txt'] } };
   writeFileSync(join(folder, 'pciback.config.json'), JSON.stringify(rc));
   return folder;
 };
@@ -155,34 +156,26 @@ export default {
     const folder = makeFolder();
     try {
       const accounts = [];
-      const cpu = { ours: [], bare: [], zod: [] };
-      const keep = async (name, running) => {
-        const { took, cpu: used } = await running;
-        cpu[name].push(used);
-        return took;
-      };
-      const times = await interleave(rounds, {
+      const cpu = { ours: [], bare: [] };
+      const times = await interleave(Math.max(rounds, LEAST_ROUNDS), {
         ours: async () => {
           const { took, own } = await serve(folder);
           accounts.push(own);
           cpu.ours.push(milliseconds(own.cpu));
           return took;
         },
-        bare: () => keep('bare', script(TELL)),
-        zod: () => keep('zod', script(`import('zod').then(() => ${TELL})`)),
+        bare: async () => {
+          const { took, cpu: used } = await script(TELL);
+          cpu.bare.push(used);
+          return took;
+        },
       });
-      const named = (of) => ({ 'node -e 0': of('bare'), 'node that imports zod': of('zod') });
       const counted = (name) => cpu[name].slice(1);
       return {
         settings: { plugins: PLUGINS },
         figures: [
-          figure(
-            'spawn to first answer',
-            'ms',
-            times.get('ours'),
-            named((name) => times.get(name)),
-          ),
-          figure('processor time until the first answer', 'ms', counted('ours'), named(counted)),
+          figure('spawn to first answer', 'ms', times.get('ours'), { 'node -e 0': times.get('bare') }),
+          figure('processor time until the first answer', 'ms', counted('ours'), { 'node -e 0': counted('bare') }),
         ],
         notes: [`Where the time goes: ${phases(accounts.slice(1))}.`],
       };

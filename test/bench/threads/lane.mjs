@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // pciback's own lane between two threads: the real connection, compiled table and seat, with a guest in this thread.
 
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { built, DIST } from '../package-under-test.mjs';
+import { built, urlOf } from '../package-under-test.mjs';
 import { percentiles } from './round-trips.mjs';
 
 const { Lane } = await built('plugins/lane/lane.js');
@@ -16,6 +14,9 @@ const { endpointHeader } = await built('plugins/fields/header.js');
 const { FakeDevice, FakeFunction, createManualClock } = await built('test/kit/index.js');
 const { SharedEvents } = await built('test/kit/threads/shared-bell.js');
 const { ThreadGuest } = await built('test/kit/threads/thread-guest.js');
+
+/** A package of version 0.1.0 or before, to compare with: its connection takes its terms one by one. */
+const IS_BEFORE_PARTS = Connection.length > 2;
 
 const PORT = 1;
 /** Ids, class, a BAR, subsystem: a constant, a kept one, and one with code whose content is kept. */
@@ -49,7 +50,9 @@ export const startLane = async (mode) => {
   const space = deviceSpace();
   const dispatcher = new Dispatcher({ lookup: () => unexpected('a request') }, unexpected);
   const lane = new Lane({
-    bell: pathToFileURL(join(DIST, 'test/kit/threads/shared-bell.js')),
+    ...(IS_BEFORE_PARTS
+      ? { module: new URL(urlOf('test/kit/threads/lane-thread.js')) }
+      : { bell: new URL(urlOf('test/kit/threads/shared-bell.js')) }),
     own: events.memory,
     policy: policies[mode],
     ring: () => events.ring(),
@@ -62,17 +65,16 @@ export const startLane = async (mode) => {
     clock: createManualClock(),
     grants: { map: () => ({ memory: page, reference: page, unmap: () => undefined }) },
     events: { bindInterdomain: () => events.channel(PORT) },
-    answerer: lane,
+    [IS_BEFORE_PARTS ? 'lane' : 'answerer']: lane,
   };
   const refusals = new Refusals().memory;
-  const connection = new Connection(platform, {
-    domain: 1,
-    keys: { grantReference: 1, eventChannel: 1 },
-    dispatcher,
-    leftWork: () => {
-      if (new Refusals(refusals).any) unexpected('a refused write');
-    },
-  });
+  const leftWork = () => {
+    if (new Refusals(refusals).any) unexpected('a refused write');
+  };
+  const keys = { grantReference: 1, eventChannel: 1 };
+  const connection = IS_BEFORE_PARTS
+    ? new Connection(platform, 1, keys, dispatcher, leftWork)
+    : new Connection(platform, { domain: 1, keys, dispatcher, leftWork });
   connection.show(() => ({
     addresses: Int32Array.of(0),
     devices: [space.deviceView],

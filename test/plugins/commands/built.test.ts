@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { build, compiled, dist, run, start } from './built.ts';
+import { build, compiled, dist, home as packageFolder, run, start } from './built.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -37,12 +37,14 @@ describe('the built package', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('runs on the chunks of the bundle, and has their compiled form', () => {
-    const chunks = readdirSync(join(dist, 'chunks'));
-    expect(chunks).toEqual(expect.arrayContaining(['core.cjs', 'serve.cjs', 'js-yaml.cjs', 'LICENSES.txt']));
-    expect(chunks.filter((file) => file.endsWith('.cache'))).toHaveLength(2);
-    expect(readFileSync(join(dist, 'plugins/commands/main.js'), 'utf8')).toContain('/chunks/');
-    expect(readFileSync(join(dist, 'core/bdf.js'), 'utf8')).toContain('/chunks/');
+  it('runs on the chunks of the bundle, and imports no file for each bundled plugin', () => {
+    const chunk = (name: string): string => readFileSync(join(dist, 'chunks', `${name}.js`), 'utf8');
+    for (const file of ['plugins/commands/main.js', 'core/bdf.js', 'plugins/fields/header.js']) {
+      expect(readFileSync(join(dist, file), 'utf8')).toContain('/chunks/');
+    }
+    expect(chunk('plugins')).not.toMatch(/import\(`[^`]*\/fields\/header\.js`\)/);
+    // The answering thread has it too, and needs neither the schemas of the rc file nor hooks.
+    expect(chunk('ground')).not.toContain('/packages.js');
   });
 
   it('carries the licences of the packages in it', () => {
@@ -54,6 +56,34 @@ describe('the built package', () => {
 });
 
 describe.concurrent('the bundle', () => {
+  it('shares its modules with a plugin that imports the installed package', async () => {
+    const directory = place('pciback.config.json', '{ "plugins": ["./own.mjs"], "control": false }');
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(packageFolder, join(directory, 'node_modules/pciback'));
+    writeFileSync(
+      join(directory, 'own.mjs'),
+      `import { isPcibackError, PcibackError } from 'pciback';
+import { definePlugin } from 'pciback/plugin';
+import { defineQuirk, register } from 'pciback/quirk';
+const quirk = defineQuirk({ name: 'own/one', source: 'a test', match: [{ vendor: 1, device: 2 }], fields: [register(0x80, 8, 'r').writable()] });
+export default definePlugin({
+  name: 'own',
+  api: '^1.0',
+  apply: (host) => {
+    host.quirks.add(quirk);
+    try {
+      host.quirks.add(quirk);
+    } catch (error) {
+      throw new Error(\`shared: \${error instanceof PcibackError && isPcibackError(error)}\`);
+    }
+  },
+});
+`,
+    );
+    const { err } = await run(['serve'], directory);
+    expect(err).toContain('shared: true');
+  });
+
   it('shows its help', async () => {
     const { status, out, err } = await run(['--help'], place());
     expect(out).toMatch(/serve.*doctor.*status/s);

@@ -6,7 +6,8 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, stat
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../../..');
-const home = join(root, 'node_modules/.cache/pciback');
+/** The folder of that package: its package.json, and `dist`. */
+export const home = join(root, 'node_modules/.cache/pciback');
 /** What the compiler made for these tests. */
 export const compiled = join(home, 'compiled');
 /** The package as it is shipped, bundled, built for these tests: never an old `dist`. */
@@ -59,10 +60,10 @@ const compile = (): void => {
   );
 };
 
-/** What the bundle depends on: sources, the tools that make it, the packages in it, and the engine that keeps its form. */
+/** What the bundle depends on: sources, the tools that make it, and the packages in it. */
 const makings = (): string => {
-  const tools = ['after-build.mjs', 'bundle.mjs', 'cached-chunks.mjs'].map((name) => join(root, 'test/tools', name));
-  const hash = createHash('sha256').update(process.version);
+  const tools = ['after-build.mjs', 'bundle.mjs'].map((name) => join(root, 'test/tools', name));
+  const hash = createHash('sha256');
   for (const file of [state, join(root, 'package-lock.json'), ...tools]) hash.update(readFileSync(file));
   return hash.digest('hex');
 };
