@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+
+import { devices } from './devices.mjs';
+import { guests } from './guests.mjs';
+import { plugins } from './plugins.mjs';
+import { registers } from './registers.mjs';
+
+/**
+ * Mutants of the core: `name`, unique; `file` that is changed; `find`, a text that is in it exactly once; `replace`; `tests`
+ * that have to notice; `why` it matters.
+ */
+export const mutants = [...devices, ...guests, ...registers, ...plugins];
