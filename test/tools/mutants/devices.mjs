@@ -62,8 +62,8 @@ export const devices = [
   {
     name: 'a failed reset at return is not judged',
     file: 'core/stub/stub.ts',
-    find: 'reset = await this.reset(device);\n      device.quarantine = this.#judge(reset);',
-    replace: 'reset = await this.reset(device);',
+    find: 'device.quarantine = this.#judge(reset);\n      const stubborn',
+    replace: 'const stubborn',
     tests: ['test/core/stub/stub.test.ts'],
     why: 'the next guest gets what the one before left (S-16)',
   },
