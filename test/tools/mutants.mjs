@@ -27,30 +27,37 @@ const copyTree = () => {
   return copy;
 };
 
+const escaped = (title) => title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
 /**
  * Runs tests.
  *
- * @returns `passed`; `failed`, a test did; `hung`; `broken`, no test ran: nothing is shown by that
+ * @param titles runs only those, all of them; none: every test, until one fails
+ * @returns `outcome`: `passed`; `failed`, a test did; `hung`; `broken`, no test ran, which shows nothing. And the titles
+ * that failed.
  */
-const outcomeOf = (copy, tests) => {
+const run = (copy, tests, titles = []) => {
   const report = join(copy, 'report.json');
   rmSync(report, { force: true });
   const vitest = join(copy, 'node_modules/vitest/vitest.mjs');
-  const options = ['run', '--bail=1', '--maxWorkers=1', '--reporter=json', `--outputFile=${report}`, ...tests];
+  const which = titles.length === 0 ? ['--bail=1'] : ['-t', titles.map(escaped).join('|')];
+  const options = ['run', '--maxWorkers=1', '--reporter=json', `--outputFile=${report}`, ...which, ...tests];
   const done = spawnSync(process.execPath, [vitest, ...options], {
     cwd: copy,
     encoding: 'utf8',
     timeout: PATIENCE,
     killSignal: 'SIGKILL',
   });
-  if (done.error?.code === 'ETIMEDOUT') return 'hung';
+  if (done.error?.code === 'ETIMEDOUT') return { outcome: 'hung', failed: [] };
   try {
-    const { numFailedTests, numPassedTests, success } = JSON.parse(readFileSync(report, 'utf8'));
-    if (numFailedTests > 0) return 'failed';
-    return success && numPassedTests > 0 ? 'passed' : 'broken';
+    const { numFailedTests, numPassedTests, success, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+    const all = testResults.flatMap((file) => file.assertionResults);
+    const failed = all.filter(({ status }) => status === 'failed').map(({ title }) => title);
+    if (numFailedTests > 0) return { outcome: 'failed', failed };
+    return { outcome: success && numPassedTests > 0 ? 'passed' : 'broken', failed };
   } catch {
     console.error(done.stderr);
-    return 'broken';
+    return { outcome: 'broken', failed: [] };
   }
 };
 
@@ -60,9 +67,11 @@ const faultOf = (copy, mutant) => {
   const sound = readFileSync(file, 'utf8');
   try {
     writeFileSync(file, mutated(sound, mutant));
-    const outcome = outcomeOf(copy, mutant.tests);
+    const { outcome, failed } = run(copy, mutant.tests, mutant.titles);
     if (outcome === 'passed') return 'lives: no test notices';
-    return outcome === 'broken' ? 'no test ran with it' : undefined;
+    if (outcome === 'broken') return 'no test ran with it';
+    const passed = (mutant.titles ?? []).filter((title) => !failed.includes(title));
+    return passed.length === 0 ? undefined : `does not fail: ${passed.join('; ')}`;
   } catch (error) {
     return `does not apply: ${error.message}`;
   } finally {
@@ -77,7 +86,7 @@ const main = (words) => {
   const copy = copyTree();
   try {
     const tests = [...new Set(chosen.flatMap((one) => one.tests))];
-    if (outcomeOf(copy, tests) !== 'passed') {
+    if (run(copy, tests).outcome !== 'passed') {
       console.error('the tests do not pass without any mutant');
       return 1;
     }

@@ -135,3 +135,19 @@ describe('the number of devices', () => {
       expect(await read(`/local/domain/0/error/backend/pci/${guest.domain}/0/error`)).toContain('num_devs');
   });
 });
+
+describe('an entry that asks for its device to be taken (D-X10)', () => {
+  it.each([
+    ['the address that the device has', '0000:00:00.00', true],
+    ['an address that another one had before the indices moved', '0000:00:01.00', false],
+  ])('is heeded with %s: %s, %s', async (_, vdev, taken) => {
+    await write(`${guest.back}/vdev-0`, vdev);
+    await write(`${guest.back}/state-0`, '5');
+    await write(`${guest.back}/state`, '7');
+    await write(`${guest.front}/state`, '7');
+    await reaches('8');
+    expect(isFree(nic.bdf)).toBe(taken);
+    const { err } = await guest.ring.request({ cmd: Command.confRead, devfn: 0, offset: 0, size: 2 });
+    expect(err).toBe(taken ? Status.devNotFound : Status.success);
+  });
+});

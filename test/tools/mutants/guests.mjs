@@ -119,7 +119,7 @@ export const guests = [
     file: 'core/xenbus/exports.ts',
     find: ' && slots.find(device) === virtual',
     replace: '',
-    tests: ['test/core/xenbus/state-machine.test.ts'],
+    tests: ['test/core/xenbus/exports.test.ts'],
     why: 'another device would be taken from the guest (D-X10)',
   },
   {

@@ -103,7 +103,7 @@ export const plugins = [
     file: 'core/log.ts',
     find: 'if (this.#tokens < 1) {',
     replace: 'if (this.#tokens < -1000) {',
-    tests: ['test/core/log.test.ts'],
+    tests: ['test/core/log-levels.test.ts'],
     why: 'a guest could fill the log of the host (XSA-43)',
   },
   {
@@ -111,7 +111,7 @@ export const plugins = [
     file: 'core/log.ts',
     find: 'Math.min(this.#burst, this.#tokens',
     replace: 'Math.min(Number.POSITIVE_INFINITY, this.#tokens',
-    tests: ['test/core/log.test.ts'],
+    tests: ['test/core/log-levels.test.ts'],
     why: 'after it a guest could write thousands of lines at once',
   },
   {
