@@ -5,12 +5,10 @@ import { seed } from './seed.mjs';
 const worker = 'test/core/dispatcher/worker.test.ts';
 const eoi = ['test/core/dispatcher/late-eoi.test.ts', 'a request (seed c2711441bc)'];
 const xenEoi = ['test/plugins/platforms/xen/late-eoi.test.ts', 'a request (seed c2711441bc)'];
-const stub = 'test/core/stub/stub.test.ts';
 const states = 'test/core/xenbus/state-machine.test.ts';
 const decisions = 'test/plugins/interrupts/decisions.test.ts';
 const atWork = 'test/plugins/interrupts/at-work.test.ts';
 const policies = 'test/property/interrupt-policies.test.ts';
-const line = 'test/core/stub/line-handler.test.ts';
 const whole = 'test/core/whole-driver.test.ts';
 const dispatcher = 'core/dispatcher/dispatcher.ts';
 
