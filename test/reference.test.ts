@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { referencePages } from './kit/reference.ts';
-import { testTitles } from './kit/test-titles.ts';
+import { testTitles } from './tools/test-titles.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const docs = join(root, 'docs');

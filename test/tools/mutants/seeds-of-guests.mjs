@@ -3,8 +3,8 @@
 import { seed } from './seed.mjs';
 
 const worker = 'test/core/dispatcher/worker.test.ts';
-const eoi = ['test/core/dispatcher/late-eoi.test.ts', 'a request (seed c2711441bc)'];
-const xenEoi = ['test/plugins/platforms/xen/late-eoi.test.ts', 'a request (seed c2711441bc)'];
+const eoi = ['test/core/dispatcher/late-eoi.test.ts', "'a request' (seed c2711441bc)"];
+const xenEoi = ['test/plugins/platforms/xen/late-eoi.test.ts', "'a request' (seed c2711441bc)"];
 const states = 'test/core/xenbus/state-machine.test.ts';
 const decisions = 'test/plugins/interrupts/decisions.test.ts';
 const atWork = 'test/plugins/interrupts/at-work.test.ts';
