@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Bdf, formatBdf, parseBdf } from '../../core/bdf.ts';
 import { definePlugin } from '../../core/plugin/definition.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
+import { realClock } from '../../plugins/platforms/embedded/clock.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../kit/embedded-host.ts';
 
 const connected = 4;
@@ -252,13 +253,14 @@ describe('what the guest sends is hostile', () => {
   });
 
   it('XSA-43: refused interrupt requests are logged at a bounded rate', async () => {
-    await start();
+    // The clock of the rate stands still, however long the requests take.
+    await start({ clock: { ...realClock, now: () => 0 } });
     const guest = await host.guest([await sampleBdf(0x10ec, 0x8139)], { driver: 'none' });
     await guest.reached(connected);
     const before = host.lines.length;
     const enable = { cmd: Command.enableMsi, domain: 0, bus: 0, devfn: 0 };
     for (let i = 0; i < 1000; i++) expect((await guest.request(enable)).err).toBe(Status.opFailed);
-    expect(host.lines.length - before).toBeLessThan(30);
+    expect(host.lines.slice(before).filter(({ level }) => level === 'warn')).toHaveLength(10);
   });
 });
 

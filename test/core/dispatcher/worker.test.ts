@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import { Worker as Thread } from 'node:worker_threads';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
 import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
@@ -194,61 +193,65 @@ describe('what is thrown inside of a request', () => {
 });
 
 describe('a guest beside', () => {
-  it('is seen by watching its page: one wake-up and one unmask for a burst, nothing left spinning', async () => {
+  /** A guest that asks again so many looks at the clock after each answer; a look takes 0.01 ms. */
+  const beside = (pause: number, requests: number) => {
     const memory = new SharedArrayBuffer(Page.bytes);
     const words = new Int32Array(memory);
-    let served = 0;
+    const seen = { served: 0, events: 0, unmasks: 0, looks: 0 };
     const space = {
       value: 0,
       read: () => {
-        served++;
+        seen.served++;
         return Status.success;
       },
     };
     const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
     const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
-    const clock = { now: () => performance.now(), after: () => () => {} };
+    let [waits, left] = [pause, requests];
+    const ask = (): void => {
+      left--;
+      waits = pause;
+      Atomics.or(words, 0, Flag.frontActive);
+    };
+    const clock = {
+      now: () => {
+        const isAnswered = (Atomics.load(words, 0) & Flag.frontActive) === 0;
+        if (isAnswered && seen.served > 0 && left > 0 && --waits === 0) ask();
+        return seen.looks++ * 0.01;
+      },
+      after: () => () => {},
+    };
     const worker = new Worker(new Ring(memory), dispatcher, clock, {
       policy: { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
       wakeMs: () => 1,
     });
-    const guest = new Thread(
-      `const { workerData, parentPort } = require('node:worker_threads');
-       const words = new Int32Array(workerData);
-       for (let i = 0; i < 500; i++) {
-         Atomics.or(words, 0, 1);
-         const end = performance.now() + 2000;
-         while ((Atomics.load(words, 0) & 1) !== 0) if (performance.now() > end) process.exit(1);
-       }
-       parentPort.postMessage('answered');`,
-      { eval: true, workerData: memory },
-    );
-    const answered = new Promise((resolve) => guest.once('message', resolve));
-    let unmasks = 0;
-    let masked = false;
-    const unmask = () => {
-      unmasks++;
-      masked = false;
+    worker.serve({ port: 1, notify: () => {}, unmask: () => void seen.unmasks++, close: () => {} });
+    /** The request that wakes the host, and the turns that its run takes. */
+    const burst = async (): Promise<void> => {
+      ask();
+      seen.events++;
+      worker.event();
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     };
-    worker.serve({ port: 1, notify: () => {}, unmask, close: () => {} });
-    let events = 0;
-    const done = { value: false };
-    void answered.then(() => {
-      done.value = true;
-    });
-    while (!done.value) {
-      if (!masked && (Atomics.load(words, 0) & 1) !== 0) {
-        masked = true;
-        events++;
-        worker.event();
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    // The last run may still have its turn to come.
-    for (let i = 0; i < 50 && masked; i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(served).toBe(500);
-    expect(unmasks).toBe(events);
-    expect(events).toBeLessThan(250);
+    return { worker, seen, burst, isPending: () => (Atomics.load(words, 0) & Flag.frontActive) !== 0 };
+  };
+
+  it('is seen by watching its page: one wake-up and one unmask for a burst, nothing left spinning', async () => {
+    const { worker, seen, burst, isPending } = beside(3, 500);
+    await burst();
+    expect([seen.served, seen.events, seen.unmasks, isPending()]).toEqual([500, 1, 1, false]);
+    const { looks } = seen;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen.looks).toBe(looks);
+    await worker.close();
+  });
+
+  it('that takes longer than is watched costs a wake-up for each request, and each watch ends', async () => {
+    const { worker, seen, burst } = beside(1000, 5);
+    for (let request = 0; request < 5; request++) await burst();
+    expect([seen.served, seen.unmasks]).toEqual([5, 5]);
+    // The longest watch is 1 ms.
+    expect(seen.looks).toBeLessThan(5 * 110);
     await worker.close();
   });
 });

@@ -159,6 +159,16 @@ describe('an answer', () => {
     expect(front.view.getInt32(Page.aerCmd, true)).toBe(0);
   });
 
+  it.each([129, 0x7fffffff, 0xffffffff])('leaves what lies behind the list, for %i vectors too', (count) => {
+    const front = frontEnd();
+    front.put({ cmd: Command.enableMsix, value: count | 0, aerCmd: 0x12345678 });
+    front.send();
+    const ring = new Ring(front.memory);
+    ring.snapshot().err = Status.success;
+    ring.answer();
+    expect(front.view.getInt32(Page.aerCmd, true)).toBe(0x12345678);
+  });
+
   it('is dropped when the front end has given up (D-P1)', () => {
     const front = frontEnd();
     front.put({ cmd: Command.confRead, value: 9 });

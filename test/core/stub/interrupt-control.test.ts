@@ -18,6 +18,7 @@ import { Wall } from '../../../core/wall/wall.ts';
 import { statusOf } from '../../../plugins/control/index.ts';
 import { explainDevice } from '../../../plugins/observe/explain-operations.ts';
 import { printExplained } from '../../../plugins/observe/explain-report.ts';
+import { realClock } from '../../../plugins/platforms/embedded/clock.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
@@ -321,6 +322,8 @@ describe('in a running host', () => {
   const start = async (source: InterruptPolicySource) => {
     host = await startEmbeddedHost({
       devices: [sample('e1000e')],
+      // The clock of the rate of log lines stands still, however long a test takes.
+      clock: { ...realClock, now: () => 0 },
       plugins: [policyPlugin(source)],
       config: { interrupts: 'mine', allowInterruptControl: [formatBdf(nic)] },
     });
@@ -383,7 +386,8 @@ describe('in a running host', () => {
     for (let i = 0; i < 200; i++) {
       expect((await guest.request({ cmd: Command.enableMsi, domain: 0, bus: 0, devfn: 0 })).err).toBe(Status.opFailed);
     }
-    expect(host.lines.slice(before).filter(({ message }) => message === 'a plugin failed').length).toBeGreaterThan(0);
-    expect(host.lines.length - before).toBeLessThan(30);
+    const told = host.lines.slice(before).filter(({ level }) => level === 'error' || level === 'warn');
+    expect(told.some(({ message }) => message === 'a plugin failed')).toBe(true);
+    expect(told.length).toBeLessThanOrEqual(20);
   });
 });

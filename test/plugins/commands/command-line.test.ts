@@ -362,7 +362,7 @@ describe.concurrent('serve', () => {
       'acme/fragile',
       `host.platforms.add('fragile', async () => {
          const platform = createEmbeddedPlatform({ devices: [] });
-         const lost = new Promise((resolve) => setTimeout(() => resolve(problem('STORE_LOST', { why: 'gone' })), 300));
+         const lost = new Promise((resolve) => process.once('SIGUSR2', () => resolve(problem('STORE_LOST', { why: 'gone' }))));
          const xenstore = new Proxy(platform.xenstore, {
            get: (store, key) => (key === 'lost' ? lost : typeof store[key] === 'function' ? store[key].bind(store) : store[key]),
          });
@@ -372,8 +372,10 @@ describe.concurrent('serve', () => {
        import { problem } from '${dist}/core/errors/index.js';`,
     );
     const directory = place({ ...rc({ plugins: ['./fragile.mjs'], platform: 'fragile' }), 'fragile.mjs': fragile });
-    const { status, out, err } = await run(['serve'], directory);
-    expect(out).toContain('ready platform=fragile');
+    const serving = start(['serve'], directory);
+    await serving.printed('ready platform=fragile');
+    serving.signal('SIGUSR2');
+    const { status, err } = await serving.end;
     expect(err).toMatch(/^error STORE_LOST: the connection to xenstore is lost: gone\n {2}next: /);
     expect(status).toBe(1);
   });
