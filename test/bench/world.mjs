@@ -9,7 +9,7 @@ const { DenialRecord } = await built('core/space/denials.js');
 const { Dispatcher } = await built('core/dispatcher/index.js');
 const { Page } = await built('core/ring/layout.js');
 const { definePlugin } = await built('core/plugin/definition.js');
-const { defineQuirk, register } = await built('core/space/quirk.js');
+const { defineQuirk, register } = await built('core/quirk/quirk.js');
 const { vpci } = await built('plugins/slots/vpci.js');
 const { image } = await built('plugins/platforms/embedded/image.js');
 const { startEmbeddedHost } = await built('test/kit/embedded-host.js');
@@ -125,7 +125,7 @@ export const tenant = (domain = 1) => {
     domain,
     name: `bench ${domain}`,
     limit,
-    denials: new DenialRecord(domain, (_bdf, _offset, _mask, rule, owner) => ({ owner: owner ?? '', why: rule ?? '' })),
+    denials: new DenialRecord(domain),
     refused: () => {},
     settled: () => {},
     warn: () => {},

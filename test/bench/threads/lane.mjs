@@ -35,7 +35,6 @@ const deviceSpace = () => {
   const nothing = () => undefined;
   const table = compileSpace(new FakeDevice(hardware), [{ owner: 'fields/header', set: endpointHeader }], {
     unhandled: 'drop',
-    deny: nothing,
     skipped: nothing,
   });
   return new ConfigSpace(hardware, table, { failed: unexpected, denied: nothing });
@@ -61,7 +60,7 @@ export const startLane = async (mode) => {
     clock: createManualClock(),
     grants: { map: () => ({ memory: page, reference: page, unmap: () => undefined }) },
     events: { bindInterdomain: () => events.channel(PORT) },
-    lane,
+    answerer: lane,
   };
   const refusals = new Refusals().memory;
   const connection = new Connection(platform, 1, { grantReference: 1, eventChannel: 1 }, dispatcher, () => {
