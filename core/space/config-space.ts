@@ -60,8 +60,6 @@ class CurrentRefusal implements Refusal {
  * `read` and `write` are the hot path: no allocation, no hook, no search. Results are left in `bits`.
  */
 export class ConfigSpace {
-  /** Result of the last successful read as a signed 32-bit pattern, `size` bytes from bit 0; 0 after a failure. */
-  bits = 0;
   readonly counts: AccessCounts;
   readonly #hardware: PciFunction;
   readonly #sink: AccessSink;
@@ -95,7 +93,12 @@ export class ConfigSpace {
   /** On this thread behaviours run, so nothing is known of their writes as data, nor put off. */
   #interpreterOf({ bits, words }: CompiledSpace): Interpreter {
     const { reads, writes } = this.counts;
-    return new Interpreter({ ...bits, words, reads, writes, described: [] }, this.#hardware);
+    return new Interpreter({ ...bits, words, reads, writes, described: [] }, this.#hardware, this.#refusal);
+  }
+
+  /** Result of the last successful read as a signed 32-bit pattern, `size` bytes from bit 0; 0 after a failure. */
+  get bits(): number {
+    return this.#plain.bits;
   }
 
   /** {@link bits}, unsigned. */
@@ -133,16 +136,28 @@ export class ConfigSpace {
     let status: Outcome;
     try {
       status = plain.read(offset, size);
-      this.bits = plain.bits;
+    } catch (error) {
+      status = this.#readFailed(offset, size as Size, error);
+    }
+    return status === Outcome.needsCode || this.#recorder !== undefined ? this.#readOn(status, offset, size) : status;
+  }
+
+  /** The rest of a read of which the interpreter alone has come to `status`. */
+  #readOn(before: Outcome, offset: number, size: number): Outcome {
+    let status = before;
+    try {
       if (status === Outcome.needsCode) status = this.#readByCode(offset, size as Size);
     } catch (error) {
-      // D-C16: the guest gets the error and zero.
-      this.bits = 0;
-      plain.countRead(offset, size as Size);
-      status = this.#failed(offset, error);
+      status = this.#readFailed(offset, size as Size, error);
     }
-    if (this.#recorder !== undefined && plain.accepts(offset, size)) this.#takeDown('read', offset, size, status);
+    if (this.#plain.accepts(offset, size)) this.#takeDown('read', offset, size, status);
     return status;
+  }
+
+  /** D-C16: the guest gets the error and zero, which the interpreter has left. */
+  #readFailed(offset: number, size: Size, error: unknown): Outcome {
+    this.#plain.countRead(offset, size);
+    return this.#failed(offset, error);
   }
 
   #readByCode(offset: number, size: Size): Outcome {
@@ -158,7 +173,7 @@ export class ConfigSpace {
       if (mask === 0 || register.behaviour.read === undefined) continue;
       view = (view & ~mask) | ((register.view() << register.shift) & mask);
     }
-    this.bits = (view >>> ((offset & 3) << 3)) | 0;
+    this.#plain.bits = (view >>> ((offset & 3) << 3)) | 0;
     this.#plain.countRead(offset, size);
     return Status.success;
   }
@@ -215,7 +230,7 @@ export class ConfigSpace {
       const status = plain.write(offset, size, value);
       const rest = status === Outcome.needsCode ? (this.#table.registers[offset >> 2] ?? NONE) : undefined;
       if (rest !== undefined) plain.writePlain(offset, size as Size, value);
-      if (plain.refused.mask !== 0) this.#deniedByPolicy(plain.refused);
+      if (plain.refused.mask !== 0) this.#deniedByPolicy(undefined);
       return rest === undefined ? status : this.#writeByCode(rest, offset, size as Size, value);
     } catch (error) {
       plain.countWrite(offset, size as Size);
@@ -321,19 +336,15 @@ export class ConfigSpace {
   }
 
   /** The policy of the bits refuses them; with `by` a register whose writes are described as refused. */
-  #deniedByPolicy({ offset, size, value, mask, times }: RefusedWrite, by?: PlacedRegister): void {
+  #deniedByPolicy(by: PlacedRegister | undefined): void {
     const { claimed, readOnly } = this.#table;
-    const bits = mask << ((offset & 3) << 3);
     const refusal = this.#refusal;
-    refusal.offset = offset;
-    refusal.size = size;
-    refusal.value = value;
-    refusal.mask = mask;
-    refusal.times = times;
+    const at = refusal.offset >> 2;
+    const bits = refusal.mask << ((refusal.offset & 3) << 3);
     refusal.register = by;
     if (by?.behaviour.described?.kind === 'refused') refusal.why = by.behaviour.described.why;
-    else if (((claimed[offset >> 2] as number) & bits) === 0) refusal.why = 'no field claims these bits';
-    else refusal.why = ((readOnly[offset >> 2] as number) & bits) !== 0 ? 'read-only' : 'fixed';
+    else if (((claimed[at] as number) & bits) === 0) refusal.why = 'no field claims these bits';
+    else refusal.why = ((readOnly[at] as number) & bits) !== 0 ? 'read-only' : 'fixed';
     this.#tell();
   }
 
@@ -358,7 +369,9 @@ export class ConfigSpace {
     const by = mine?.find(
       ({ behaviour, mask, shift }) => behaviour.described?.kind === 'refused' && ((mask << shift) & bits) !== 0,
     );
-    this.#deniedByPolicy(write, by);
+    const { offset, size, value, mask: refused, times } = write;
+    Object.assign(this.#refusal, { offset, size, value, mask: refused, times });
+    this.#deniedByPolicy(by);
   }
 
   /** Closes the gates that another thread has left to be closed. @returns whether there was one */

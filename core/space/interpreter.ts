@@ -3,7 +3,7 @@
 import { Status } from '../ring/layout.ts';
 import { type DescribedRegister, describedRegister } from './described-writes.ts';
 import { Outcome } from './outcome.ts';
-import type { RefusedWrite } from './refusal.ts';
+import type { RefusalNote } from './refusal.ts';
 import type { ConfigAccess, TableView } from './views.ts';
 
 type Size = 1 | 2 | 4;
@@ -17,6 +17,7 @@ export const reachOf = (offset: number, size: number): number => sizeMask(size) 
 
 /** Whether each byte that has a bit in `reach` has one in `mask` too. */
 const coversEachByte = (mask: number, reach: number): boolean => {
+  if (mask === reach) return true;
   for (let shift = 0; shift < 32; shift += 8) {
     if (((reach >>> shift) & 0xff) !== 0 && ((mask >>> shift) & 0xff) === 0) return false;
   }
@@ -41,14 +42,8 @@ const countBytes = (counts: Uint32Array, offset: number, size: number): void => 
 export class Interpreter {
   /** Result of the last {@link read} as a signed 32-bit pattern, `size` bytes from bit 0; 0 when it did not succeed. */
   bits = 0;
-  /** Bits of the last {@link write} or {@link writePlain} that the policy of the bits refused. */
-  readonly refused: { -readonly [Key in keyof RefusedWrite]: RefusedWrite[Key] } = {
-    offset: 0,
-    size: 0,
-    value: 0,
-    mask: 0,
-    times: 1,
-  };
+  /** What the last {@link write} or {@link writePlain} refused, with a mask of 0 when that is nothing. */
+  readonly refused: RefusalNote;
   readonly #hardware: ConfigAccess;
   readonly #size: number;
   readonly #shadowed: Int32Array;
@@ -63,9 +58,14 @@ export class Interpreter {
   readonly #writes: Uint32Array;
   readonly #described: readonly (DescribedRegister | null)[];
 
-  /** The view is taken apart, so that all interpreters have one shape wherever their view comes from. */
-  constructor(view: TableView, hardware: ConfigAccess) {
+  /**
+   * The view is taken apart, so that all interpreters have one shape wherever their view comes from.
+   *
+   * @param refused where to note what is refused
+   */
+  constructor(view: TableView, hardware: ConfigAccess, refused: RefusalNote) {
     this.#hardware = hardware;
+    this.refused = refused;
     this.#size = view.size;
     this.#shadowed = view.shadowed;
     this.#shadow = view.shadow;
@@ -98,18 +98,26 @@ export class Interpreter {
 
   /** Answers a read. @returns `success`, `invalidOffset` or `needsCode` */
   read(offset: number, size: number): Outcome {
-    this.bits = 0;
-    if (!this.accepts(offset, size)) return Status.invalidOffset;
+    if (!this.accepts(offset, size)) return this.#nothing(Status.invalidOffset);
     const at = offset >> 2;
     const shift = (offset & 3) << 3;
     const reach = sizeMask(size) << shift;
     const open = reach & ~(this.#shadowed[at] as number);
+    let view = this.#shadow[at] as number;
     // What the table answers alone is what drivers read most.
-    if (open === 0) this.bits = (((this.#shadow[at] as number) & reach) >>> shift) | 0;
-    else if (((this.#answered[at] as number) & open) !== 0) return Outcome.needsCode;
-    else this.bits = (this.view(offset, size, reach) >>> shift) | 0;
+    if (open !== 0) {
+      if (((this.#answered[at] as number) & open) !== 0) return this.#nothing(Outcome.needsCode);
+      this.bits = 0;
+      view = (view & ~open) | ((this.#hardware.readConfig(offset, size) << shift) & open);
+    }
+    this.bits = ((view & reach) >>> shift) | 0;
     countBytes(this.#reads, offset, size);
     return Status.success;
+  }
+
+  #nothing(outcome: Outcome): Outcome {
+    this.bits = 0;
+    return outcome;
   }
 
   /** The bits of `wanted`, which need no code, as the guest sees them; like `wanted` in their place in the dword. */
@@ -147,7 +155,8 @@ export class Interpreter {
     if (coded !== 0 && (described === null || (coded & ~described.mask) !== 0)) return Outcome.needsCode;
     // Hardware may change what is kept of a register beside it; and of several accesses the second may be refused.
     if (through !== 0 && (this.#behind[at] === 1 || !coversEachByte(through, reach))) return Outcome.needsCode;
-    let refused = this.#refusedOf(offset, size, written);
+    const fixed = this.#fixed(at, reach);
+    let refused = fixed === 0 ? 0 : (written ^ this.view(offset, size, fixed)) & fixed;
     let status: Outcome = Status.success;
     if (described !== null) {
       // What changes more than nothing has whole bytes, of which no bit goes to hardware: nothing below throws then.
@@ -163,20 +172,18 @@ export class Interpreter {
 
   /** Does the part of a write that needs no code, in any case. The caller has seen that the access is accepted. */
   writePlain(offset: number, size: Size, value: number): void {
-    const written = (value << ((offset & 3) << 3)) & reachOf(offset, size);
-    this.#settle(offset, size, written, this.#refusedOf(offset, size, written));
+    this.refused.mask = 0;
+    const at = offset >> 2;
+    const reach = reachOf(offset, size);
+    const written = (value << ((offset & 3) << 3)) & reach;
+    const fixed = this.#fixed(at, reach);
+    this.#settle(offset, size, written, fixed === 0 ? 0 : (written ^ this.view(offset, size, fixed)) & fixed);
   }
 
-  /** Bits of a write that nobody takes and that would change something, in their place. None of them needs code. */
-  #refusedOf(offset: number, size: Size, written: number): number {
-    const at = offset >> 2;
-    const taken =
-      (this.#through[at] as number) |
-      (this.#own[at] as number) |
-      (this.#coded[at] as number) |
-      (this.#reserved[at] as number);
-    const fixed = reachOf(offset, size) & ~taken;
-    return fixed === 0 ? 0 : (written ^ this.view(offset, size, fixed)) & fixed;
+  /** Bits that no write changes. None of them needs code to be read. */
+  #fixed(at: number, reach: number): number {
+    const taken = (this.#through[at] as number) | (this.#own[at] as number) | (this.#coded[at] as number);
+    return reach & ~(taken | (this.#reserved[at] as number));
   }
 
   #settle(offset: number, size: Size, written: number, refused: number): void {
@@ -184,16 +191,17 @@ export class Interpreter {
     const shift = (offset & 3) << 3;
     const reach = sizeMask(size) << shift;
     // First what the host may refuse.
-    this.#pass(offset, size, written);
+    if (((this.#through[at] as number) & reach) !== 0) this.#pass(offset, size, written);
     const own = (this.#own[at] as number) & reach;
     if (own !== 0) this.#shadow[at] = ((this.#shadow[at] as number) & ~own) | (written & own);
     countBytes(this.#writes, offset, size);
-    const note = this.refused;
-    note.mask = (refused >>> shift) | 0;
     if (refused === 0) return;
+    const note = this.refused;
     note.offset = offset;
     note.size = size;
     note.value = (written >>> shift) | 0;
+    note.mask = (refused >>> shift) | 0;
+    note.times = 1;
   }
 
   /** Passes bits on, in the largest accesses that touch only bytes with a bit that goes to hardware. */

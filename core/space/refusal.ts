@@ -23,3 +23,8 @@ export interface Refusal extends RefusedWrite {
   /** The rule, a constant text. */
   readonly why: string;
 }
+
+/** Where refused writes are noted, one at a time. */
+export type RefusalNote = { -readonly [Key in keyof RefusedWrite]: RefusedWrite[Key] };
+
+export const refusalNote = (): RefusalNote => ({ offset: 0, size: 0, value: 0, mask: 0, times: 1 });

@@ -4,6 +4,7 @@ import { Command } from '../../core/ring/layout.ts';
 import type { Request } from '../../core/ring/request.ts';
 import { Interpreter } from '../../core/space/interpreter.ts';
 import { Outcome } from '../../core/space/outcome.ts';
+import { refusalNote } from '../../core/space/refusal.ts';
 import type { Refusals } from '../../core/space/refusals.ts';
 import type { ConfigAccess, DeviceView } from '../../core/space/views.ts';
 
@@ -62,7 +63,7 @@ export class LaneDevice {
 
   /** @param page memory of the function's config space; missing: it is not mapped */
   constructor(view: DeviceView, hardware: Hardware, page?: ArrayBufferLike) {
-    this.#table = new Interpreter(view, new FileAccess(hardware, view.file, page));
+    this.#table = new Interpreter(view, new FileAccess(hardware, view.file, page), refusalNote());
   }
 
   /** Whether a gate waits to be closed. */

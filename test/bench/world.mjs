@@ -125,7 +125,7 @@ export const tenant = (domain = 1) => {
     domain,
     name: `bench ${domain}`,
     limit,
-    denials: new DenialRecord(domain, (_bdf, _offset, _mask, rule, owner) => ({ owner: owner ?? '', why: rule ?? '' })),
+    denials: new DenialRecord(domain),
     refused: () => {},
     settled: () => {},
     warn: () => {},

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Status } from '../../../core/ring/layout.ts';
-import { PENDING } from '../../../core/space/behaviour.ts';
+import { Outcome } from '../../../core/space/outcome.ts';
 import { HostOperations } from '../../../core/stub/index.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
@@ -39,7 +39,7 @@ describe('a change of the power state', () => {
   it('back to D0 leaves them too', () => {
     const { nic, clock, operations } = sleeper();
     nic.put(PMCSR, 2, PME_STATUS | PME_ENABLE | 3);
-    expect(operations.setPowerState(0)).toBe(PENDING);
+    expect(operations.setPowerState(0)).toBe(Outcome.later);
     clock.advance(10);
     expect(nic.get(PMCSR, 2)).toBe(PME_STATUS | PME_ENABLE);
   });
@@ -53,7 +53,7 @@ describe('a change of the power state', () => {
       reset: async () => Status.success,
       settled: (status) => settled.push(status),
     });
-    expect([operations.setPowerState(3), operations.busy]).toEqual([PENDING, true]);
+    expect([operations.setPowerState(3), operations.busy]).toEqual([Outcome.later, true]);
     clock.advance(9);
     expect([settled, operations.busy]).toEqual([[], true]);
     clock.advance(1);

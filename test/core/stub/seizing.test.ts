@@ -6,6 +6,7 @@ import { RateLimit, silent } from '../../../core/log.ts';
 import type { Platform, ResetOutcome } from '../../../core/platform/index.ts';
 import { DenialRecord } from '../../../core/space/denials.ts';
 import { Stub, type Tenant } from '../../../core/stub/index.ts';
+import { Wall } from '../../../core/wall/wall.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock, type ManualClock } from '../../kit/manual-clock.ts';
@@ -58,16 +59,17 @@ beforeEach(() => {
     permissive: () => false,
     allowInterruptControl: () => false,
     interruptPolicy: () => 'strict',
-    interruptPolicyNamed: () => strict,
+    interruptPolicyNamed: () => ({ name: 'strict', plugin: 'test', thing: strict }),
     contributions: () => [],
+    interruptLimits: () => ({}),
   } as const;
-  stub = new Stub(platform, new Hooks(() => {}), policy, silent);
+  stub = new Stub(platform, new Hooks(new Wall(silent)), policy, silent);
 });
 
 const tenant: Tenant = {
   domain: 1,
   name: 'guest',
-  denials: new DenialRecord(1, () => ({ owner: '', why: '' })),
+  denials: new DenialRecord(1),
   limit: new RateLimit(() => 0),
   refused: () => {},
   settled: () => {},
