@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { fail } from '../errors/index.ts';
 import { capability, extendedCapability, type FieldSet, type Register, register } from '../space/declaration.ts';
 import { add, type CapabilityList, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
-import { type DeviceMatch, defineQuirk, type Quirk } from './quirk.ts';
+import { defineQuirk, type Quirk } from './quirk.ts';
 
-const hexText = z
+const hexNumber = z
   .string()
   .regex(/^(0x)?[0-9a-fA-F]{1,8}$/, 'a hexadecimal number in quotes, for example "0xe8"')
+  .transform((text) => Number.parseInt(text.replace(/^0x/, ''), 16))
   .describe('A hexadecimal number as text, with or without 0x.');
 
 const bytes = z.union([z.literal(8), z.literal(16), z.literal(32)]);
@@ -18,36 +19,36 @@ const list = z
   .describe('The list at 0x34, or the extended one at 0x100.');
 
 const jsonRegister = z.strictObject({
-  offset: hexText.describe('Bytes from the start of config space, or of the capability.'),
+  offset: hexNumber.describe('Bytes from the start of config space, or of the capability.'),
   width: bytes.describe('Bits of the register.'),
   name: z.string().min(1).describe('As the data sheet or the driver calls it.'),
-  writable: hexText.optional().describe('Bits that go to hardware as written.'),
-  clearedByOne: hexText.optional().describe('Bits of which a one goes to hardware, a zero never.'),
-  emulated: hexText.optional().describe('Bits of which the guest has a value of its own; hardware never sees it.'),
-  initial: hexText.optional().describe('What the emulated bits show at first; missing: what hardware has.'),
-  shown: hexText.optional().describe('Bits that always show `value`; a write is refused.'),
-  value: hexText.optional().describe('What the shown bits show.'),
-  reserved: hexText.optional().describe('Bits whose writes are ignored, and not counted as refused.'),
-  readOnly: hexText.optional().describe('Bits that show hardware; a write is refused.'),
+  writable: hexNumber.optional().describe('Bits that go to hardware as written.'),
+  clearedByOne: hexNumber.optional().describe('Bits of which a one goes to hardware, a zero never.'),
+  emulated: hexNumber.optional().describe('Bits of which the guest has a value of its own; hardware never sees it.'),
+  initial: hexNumber.optional().describe('What the emulated bits show at first; missing: what hardware has.'),
+  shown: hexNumber.optional().describe('Bits that always show `value`; a write is refused.'),
+  value: hexNumber.optional().describe('What the shown bits show.'),
+  reserved: hexNumber.optional().describe('Bits whose writes are ignored, and not counted as refused.'),
+  readOnly: hexNumber.optional().describe('Bits that show hardware; a write is refused.'),
 });
 
 const jsonSet = z.strictObject({
-  capability: hexText.describe('Id of the capability that the offsets count from.'),
+  capability: hexNumber.describe('Id of the capability that the offsets count from.'),
   list,
   name: z.string().min(1).describe('A word for the set.'),
   registers: z.array(jsonRegister).min(1),
 });
 
 const jsonSurgery = z.union([
-  z.strictObject({ hide: hexText.describe('Id of a capability that the guest does not see.'), list }),
+  z.strictObject({ hide: hexNumber.describe('Id of a capability that the guest does not see.'), list }),
   z.strictObject({
-    relink: hexText.describe('Id of a capability that firmware left out of the list.'),
-    offset: hexText.describe('Where it lies.'),
+    relink: hexNumber.describe('Id of a capability that firmware left out of the list.'),
+    offset: hexNumber.describe('Where it lies.'),
     list,
   }),
   z.strictObject({
-    add: hexText.describe('Id of a capability that hardware does not have.'),
-    offset: hexText.describe('Where it is to lie.'),
+    add: hexNumber.describe('Id of a capability that hardware does not have.'),
+    offset: hexNumber.describe('Where it is to lie.'),
     list,
     registers: z.array(jsonRegister).min(1).describe('Its body, behind the header; offsets count from the capability.'),
   }),
@@ -57,22 +58,22 @@ const jsonSurgery = z.union([
 ]);
 
 const jsonMatch = z.strictObject({
-  vendor: hexText,
-  device: hexText.optional(),
+  vendor: hexNumber,
+  device: hexNumber.exactOptional(),
   devices: z
-    .strictObject({ from: hexText, to: hexText })
-    .optional()
+    .strictObject({ from: hexNumber, to: hexNumber })
+    .exactOptional()
     .describe('Instead of device: every id from the first to the last.'),
-  subsystemVendor: hexText.optional(),
-  subsystemDevice: hexText.optional(),
+  subsystemVendor: hexNumber.exactOptional(),
+  subsystemDevice: hexNumber.exactOptional(),
   class: z
-    .strictObject({ value: hexText, mask: hexText })
-    .optional()
+    .strictObject({ value: hexNumber, mask: hexNumber })
+    .exactOptional()
     .describe('24-bit class code, and the bits of it that count.'),
-  function: z.int().min(0).max(7).optional().describe('Number of the function in its slot.'),
+  function: z.int().min(0).max(7).exactOptional().describe('Number of the function in its slot.'),
   revisions: z
-    .strictObject({ from: hexText, to: hexText })
-    .optional()
+    .strictObject({ from: hexNumber, to: hexNumber })
+    .exactOptional()
     .describe('Steppings, from the first to the last.'),
 });
 
@@ -98,28 +99,24 @@ export const jsonQuirk = z.strictObject({
 
 type JsonRegister = z.output<typeof jsonRegister>;
 
-const hexNumber = (text: string): number => Number.parseInt(text.replace(/^0x/, ''), 16);
-const optional = (text: string | undefined): number | undefined => (text === undefined ? undefined : hexNumber(text));
-
 const registerOf = (json: JsonRegister, refuse: (where: string, why: string) => never): Register => {
   const { name, initial, value } = json;
   if (initial !== undefined && json.emulated === undefined) refuse(`${name}.initial`, 'it belongs to emulated bits');
   if ((value === undefined) !== (json.shown === undefined))
     refuse(`${name}.value`, 'shown bits and their value go together');
-  let declared = register(hexNumber(json.offset), json.width, name);
+  let declared = register(json.offset, json.width, name);
   for (const policy of ['writable', 'clearedByOne', 'readOnly', 'reserved'] as const) {
-    const mask = optional(json[policy]);
+    const mask = json[policy];
     if (mask !== undefined) declared = declared[policy](mask);
   }
-  if (json.emulated !== undefined) declared = declared.emulated(hexNumber(json.emulated), optional(initial));
-  if (json.shown !== undefined && value !== undefined)
-    declared = declared.shows(hexNumber(value), hexNumber(json.shown));
+  if (json.emulated !== undefined) declared = declared.emulated(json.emulated, initial);
+  if (json.shown !== undefined && value !== undefined) declared = declared.shows(value, json.shown);
   return declared;
 };
 
 const setOf = (json: z.output<typeof jsonSet>, refuse: (where: string, why: string) => never): FieldSet =>
   (json.list === 'standard' ? capability : extendedCapability)(
-    hexNumber(json.capability),
+    json.capability,
     json.name,
     json.registers.map((one) => registerOf(one, refuse)),
   );
@@ -127,33 +124,15 @@ const setOf = (json: z.output<typeof jsonSet>, refuse: (where: string, why: stri
 const surgeryOf = (json: z.output<typeof jsonSurgery>, refuse: (where: string, why: string) => never): Surgery => {
   if ('limitConfigSize' in json) return limitConfigSize(json.limitConfigSize);
   const which: CapabilityList = json.list;
-  if ('hide' in json) return hide(hexNumber(json.hide), which);
-  const offset = hexNumber(json.offset);
-  if ('relink' in json) return relink(hexNumber(json.relink), offset, which);
+  if ('hide' in json) return hide(json.hide, which);
+  if ('relink' in json) return relink(json.relink, json.offset, which);
   return add(
-    hexNumber(json.add),
-    offset,
+    json.add,
+    json.offset,
     json.registers.map((one) => registerOf(one, refuse)),
     which,
   );
 };
-
-const matchOf = (json: z.output<typeof jsonMatch>): DeviceMatch => ({
-  vendor: hexNumber(json.vendor),
-  ...(json.device === undefined ? {} : { device: hexNumber(json.device) }),
-  ...(json.devices === undefined
-    ? {}
-    : { devices: { from: hexNumber(json.devices.from), to: hexNumber(json.devices.to) } }),
-  ...(json.subsystemVendor === undefined ? {} : { subsystemVendor: hexNumber(json.subsystemVendor) }),
-  ...(json.subsystemDevice === undefined ? {} : { subsystemDevice: hexNumber(json.subsystemDevice) }),
-  ...(json.class === undefined
-    ? {}
-    : { class: { value: hexNumber(json.class.value), mask: hexNumber(json.class.mask) } }),
-  ...(json.function === undefined ? {} : { function: json.function }),
-  ...(json.revisions === undefined
-    ? {}
-    : { revisions: { from: hexNumber(json.revisions.from), to: hexNumber(json.revisions.to) } }),
-});
 
 /** What is wrong, in the innermost place: of the forms that a key can have, the one that was nearest to right. */
 const innermost = (issue: z.core.$ZodIssue, path: readonly PropertyKey[] = []): { where: string; why: string } => {
@@ -184,7 +163,7 @@ export const quirkFromJson = (data: unknown, origin: string): Quirk => {
   return defineQuirk({
     name,
     source,
-    match: match.map(matchOf),
+    match,
     fields: fields.map((one) => ('registers' in one ? setOf(one, refuse) : registerOf(one, refuse))),
     surgery: surgery.map((one) => surgeryOf(one, refuse)),
     interruptLimits,

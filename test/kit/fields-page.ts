@@ -12,7 +12,7 @@ const meanings: Readonly<Record<Kind, readonly [read: string, write: string]>> =
   clearedByOne: ['hardware', 'a one goes to hardware'],
   'emulated from hardware': ['own value, first hardware’s', 'changes the own value, hardware never'],
   'emulated from value': ['own value', 'changes the own value, hardware never'],
-  shown: ['a fixed value', 'refused'],
+  shown: ['a value set when a guest gets the device', 'refused'],
   reserved: ['hardware', 'ignored'],
   function: ['behaviour', 'behaviour'],
   'function, reads hardware': ['hardware', 'behaviour'],

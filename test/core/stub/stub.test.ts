@@ -49,7 +49,6 @@ const nicWith = (trace: string[], reset: () => ResetOutcome): FakeFunction => {
 
 const done: ResetOutcome = { ok: true, method: 'flr' };
 const failed: ResetOutcome = { ok: false, reason: 'failed', detail: 'timed out' };
-
 let trace: string[];
 let outcome: ResetOutcome;
 let nic: FakeFunction;
