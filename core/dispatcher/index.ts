@@ -2,4 +2,4 @@
 
 export { Dispatcher, type Target, type TargetLookup } from './dispatcher.ts';
 export type { AerOutcome } from './error-requests.ts';
-export { Worker } from './worker.ts';
+export { RingServer } from './ring-server.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type Dispatcher, Worker } from '../dispatcher/index.ts';
+import { type Dispatcher, RingServer } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
 import type { EventChannel, MappedPage, Platform, Seat, StoreView } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
@@ -49,9 +49,9 @@ export interface ConnectionTerms {
   readonly leftWork: () => void;
 }
 
-/** The mapped page and bound channel of one connected guest, with the worker that serves them. */
+/** The mapped page and bound channel of one connected guest, with what serves them. */
 export class Connection {
-  readonly worker: Worker;
+  readonly server: RingServer;
   readonly #page: MappedPage;
   readonly #channel: EventChannel;
   /** The guest's seat at the answering thread, where there is one. */
@@ -63,12 +63,12 @@ export class Connection {
     try {
       const { answerer } = platform;
       const { reference } = this.#page;
-      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
-      this.worker = worker;
+      const server = new RingServer(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
+      this.server = server;
       const listener = (): void => {
-        if (this.#seat?.hasServed()) worker.answeredElsewhere();
+        if (this.#seat?.hasServed()) server.answeredElsewhere();
         this.#seat?.catchUp();
-        worker.event();
+        server.event();
       };
       const channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
       this.#seat = reference === undefined ? undefined : answerer?.seat(channel, reference, leftWork);
@@ -77,7 +77,7 @@ export class Connection {
       this.#page.unmap();
       throw error;
     }
-    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared');
+    this.server.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared');
   }
 
   /** Does `work` while nobody answers the guest. */
@@ -96,7 +96,7 @@ export class Connection {
     try {
       this.#channel.close();
     } finally {
-      await this.worker.close();
+      await this.server.close();
       this.#page.unmap();
     }
   }
