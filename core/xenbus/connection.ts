@@ -37,10 +37,9 @@ export const readFrontendKeys = async (view: StoreView, frontend: string): Promi
   return { grantReference, eventChannel };
 };
 
-/** What a guest is connected with, beside its platform. */
+/** What one guest's connection is made with. */
 export interface ConnectionTerms {
   readonly domain: number;
-  readonly keys: FrontendKeys;
   readonly dispatcher: Dispatcher;
   /**
    * Does what an answering thread has left after writes of the guest: called before the next request that needs code, when
@@ -58,7 +57,8 @@ export class Connection {
   readonly #seat: Seat | undefined;
 
   /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
-  constructor(platform: Platform, { domain, keys, dispatcher, leftWork }: ConnectionTerms) {
+  constructor(platform: Platform, keys: FrontendKeys, terms: ConnectionTerms) {
+    const { domain, dispatcher, leftWork } = terms;
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
       const { answerer } = platform;

@@ -285,9 +285,8 @@ export class GuestBackend {
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
     const { domain } = guest;
-    this.#connection = new Connection(platform, {
+    this.#connection = new Connection(platform, keys, {
       domain,
-      keys,
       dispatcher: this.#dispatcher,
       leftWork: this.#catchUp,
     });

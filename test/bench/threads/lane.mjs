@@ -65,9 +65,9 @@ export const startLane = async (mode) => {
     answerer: lane,
   };
   const refusals = new Refusals().memory;
-  const connection = new Connection(platform, {
+  const keys = { grantReference: 1, eventChannel: 1 };
+  const connection = new Connection(platform, keys, {
     domain: 1,
-    keys: { grantReference: 1, eventChannel: 1 },
     dispatcher,
     leftWork: () => {
       if (new Refusals(refusals).any) unexpected('a refused write');
