@@ -2,4 +2,4 @@
 
 export { Dispatcher, type Target, type TargetLookup } from './dispatcher.ts';
 export type { AerOutcome } from './error-requests.ts';
-export { type Patience, Worker } from './worker.ts';
+export { type Patience, RingServer } from './ring-server.ts';

@@ -4,7 +4,10 @@
 export interface WatchPolicy {
   /** Longest watch; 0: never. */
   readonly longest: number;
-  /** Longest watch in wake-ups of this host, whichever is shorter. A wake-up: from an event until the thread that it wakes runs. */
+  /**
+   * Longest watch in wake-ups of this host, if that is shorter. A wake-up is the time from an event until the thread that it
+   * wakes runs.
+   */
   readonly wakeUps: number;
   /** A watch after several in vain. */
   readonly shortest: number;

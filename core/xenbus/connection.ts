@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type Dispatcher, type Patience, Worker } from '../dispatcher/index.ts';
+import { type Dispatcher, type Patience, RingServer } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
 import type { EventChannel, MappedPage, Platform, Seat, StoreView } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
@@ -37,10 +37,9 @@ export const readFrontendKeys = async (view: StoreView, frontend: string): Promi
   return { grantReference, eventChannel };
 };
 
-/** What a guest is connected with, beside its platform. */
+/** What one guest's connection is made with. */
 export interface ConnectionTerms {
   readonly domain: number;
-  readonly keys: FrontendKeys;
   readonly dispatcher: Dispatcher;
   /**
    * Does what an answering thread has left after writes of the guest: called before the next request that needs code, when
@@ -50,27 +49,27 @@ export interface ConnectionTerms {
   readonly patience?: Patience;
 }
 
-/** The mapped page and bound channel of one connected guest, with the worker that serves them. */
+/** The mapped page and bound channel of one connected guest, with what serves them. */
 export class Connection {
-  readonly worker: Worker;
+  readonly server: RingServer;
   readonly #page: MappedPage;
   readonly #channel: EventChannel;
   /** The guest's seat at the answering thread, where there is one. */
   readonly #seat: Seat | undefined;
 
   /** @throws HostError when the page cannot be mapped or the channel not bound; neither is left then (D-X6). */
-  constructor(platform: Platform, terms: ConnectionTerms) {
-    const { domain, keys, dispatcher, leftWork } = terms;
+  constructor(platform: Platform, keys: FrontendKeys, terms: ConnectionTerms) {
+    const { domain, dispatcher, leftWork } = terms;
     this.#page = platform.grants.map(domain, keys.grantReference);
     try {
       const { answerer } = platform;
       const { reference } = this.#page;
-      const worker = new Worker(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
-      this.worker = worker;
+      const server = new RingServer(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
+      this.server = server;
       const listener = (): void => {
-        if (this.#seat?.hasServed()) worker.answeredElsewhere();
+        if (this.#seat?.hasServed()) server.answeredElsewhere();
         this.#seat?.catchUp();
-        worker.event();
+        server.event();
       };
       const channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
       this.#seat = reference === undefined ? undefined : answerer?.seat(channel, reference, leftWork);
@@ -79,7 +78,7 @@ export class Connection {
       this.#page.unmap();
       throw error;
     }
-    this.worker.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared', terms.patience);
+    this.server.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared', terms.patience);
   }
 
   /** Does `work` while nobody answers the guest. */
@@ -98,7 +97,7 @@ export class Connection {
     try {
       this.#channel.close();
     } finally {
-      await this.worker.close();
+      await this.server.close();
       this.#page.unmap();
     }
   }

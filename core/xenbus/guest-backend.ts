@@ -92,7 +92,7 @@ export class GuestBackend {
       denials: this.#denials,
       limit: this.#limit,
       refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
-      settled: (status) => this.#connection?.worker.settled(status),
+      settled: (status) => this.#connection?.server.settled(status),
       hold: (work) => this.#hold(work),
       viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
@@ -106,7 +106,7 @@ export class GuestBackend {
       directory: terms.directory,
       log,
       changed: () => this.#showView(),
-      drained: async () => this.#connection?.worker.drained(),
+      drained: async () => this.#connection?.server.drained(),
     });
     this.#dispatcher = new Dispatcher(this.#slots, (error) => {
       if (this.#limit.allows()) tenant.warn({ error: describeError(error) }, 'request failed inside');
@@ -169,12 +169,12 @@ export class GuestBackend {
     state: number,
     patience: number,
   ): Promise<AerOutcome | 'no ring' | 'no address'> {
-    const worker = this.#connection?.worker;
-    if (worker === undefined) return 'no ring';
+    const server = this.#connection?.server;
+    if (server === undefined) return 'no ring';
     const vdev = this.#exports.addressOf(device)?.vdev;
     if (vdev === undefined) return 'no address';
     const [segment, bus, devfn] = [segmentOf(vdev), busOf(vdev), devfnOf(vdev)];
-    return worker.ask({ command, state, segment, bus, devfn }, patience);
+    return server.ask({ command, state, segment, bus, devfn }, patience);
   }
 
   /** Notes in the store that a device's error was not survived; in its own directory (D-X9), never outside of a transaction. */
@@ -282,9 +282,8 @@ export class GuestBackend {
     const { platform, frontend, guest, hooks, log } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
-    this.#connection = new Connection(platform, {
+    this.#connection = new Connection(platform, keys, {
       domain: guest.domain,
-      keys,
       dispatcher: this.#dispatcher,
       leftWork: this.#catchUp,
       patience: { milliseconds: hooks.deadline('later'), overdue: (request) => this.#overdue(request) },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type AerOutcome, Dispatcher, Worker } from '../../core/dispatcher/index.ts';
+import { type AerOutcome, Dispatcher, RingServer } from '../../core/dispatcher/index.ts';
 import type { EventChannels } from '../../core/platform/index.ts';
 import { ChannelState, Command, Flag, Page, Status, Verdict } from '../../core/ring/layout.ts';
 import { Ring } from '../../core/ring/ring.ts';
@@ -116,10 +116,10 @@ export const eoiScenarios: readonly EoiScenario[] = [
 
 const DEADLINE = 10_000;
 
-/** A worker on a bench's channel, and what is seen of the two. */
+/** A ring server on a bench's channel, and what is seen of the two. */
 export class EoiRun {
   readonly trace: EoiTrace[] = [];
-  readonly worker: Worker;
+  readonly server: RingServer;
   /** Requests that the guest made and answers it got; questions that it was asked. */
   readonly counts = { requests: 0, answers: 0, asked: 0, outcomes: 0 };
   readonly #bench: EventBench;
@@ -139,12 +139,12 @@ export class EoiRun {
     const dispatcher = new Dispatcher({ lookup: () => target }, (error) => {
       throw error;
     });
-    this.worker = new Worker(new Ring(memory), dispatcher, this.#clock);
+    this.server = new RingServer(new Ring(memory), dispatcher, this.#clock);
     const channel = bench.events.bindInterdomain(bench.domain, bench.port, () => {
       this.trace.push('delivery');
-      this.worker.event();
+      this.server.event();
     });
-    this.worker.serve({
+    this.server.serve({
       port: channel.port,
       notify: () => {
         const { requests, answers } = this.counts;
@@ -218,14 +218,14 @@ export class EoiRun {
     ask: () => {
       this.counts.asked++;
       const request = { command: Command.aerDetected, state: ChannelState.normal, segment: 0, bus: 0, devfn: 0 };
-      void this.worker.ask(request, DEADLINE).then((outcome) => {
+      void this.server.ask(request, DEADLINE).then((outcome) => {
         this.counts.outcomes++;
         this.trace.push(outcome);
       });
     },
     'device settles': () => {
       this.#settling = false;
-      this.worker.settled(Status.success);
+      this.server.settled(Status.success);
     },
     deadline: () => this.#clock.advance(DEADLINE),
     second: () => this.#clock.advance(1000),

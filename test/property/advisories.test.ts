@@ -329,7 +329,7 @@ const elsewhere = [
   ['XSA-331', 'plugins/lane/lane', 'after the end of the connection the page is not touched any more'],
   [
     'XSA-332',
-    'core/dispatcher/worker',
+    'core/dispatcher/ring-server',
     'an empty event is unmasked at once, the next ones later and later, at most one second',
   ],
   ['XSA-332', 'core/dispatcher/late-eoi', 'ends each delivery once, answers each request and ends each wait'],

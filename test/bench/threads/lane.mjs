@@ -16,7 +16,7 @@ const { SharedEvents } = await built('test/kit/threads/shared-bell.js');
 const { ThreadGuest } = await built('test/kit/threads/thread-guest.js');
 
 /** A package of version 0.1.0 or before, to compare with: its connection takes its terms one by one. */
-const IS_BEFORE_PARTS = Connection.length > 2;
+const IS_BEFORE_PARTS = Connection.length > 3;
 
 const PORT = 1;
 /** Ids, class, a BAR, subsystem: a constant, a kept one, and one with code whose content is kept. */
@@ -74,7 +74,7 @@ export const startLane = async (mode) => {
   const keys = { grantReference: 1, eventChannel: 1 };
   const connection = IS_BEFORE_PARTS
     ? new Connection(platform, 1, keys, dispatcher, leftWork)
-    : new Connection(platform, { domain: 1, keys, dispatcher, leftWork });
+    : new Connection(platform, keys, { domain: 1, dispatcher, leftWork });
   connection.show(() => ({
     addresses: Int32Array.of(0),
     devices: [space.deviceView],

@@ -66,7 +66,7 @@ describe('late EOI, over the channels of platform embedded', () => {
     const run = await EoiRun.start(embeddedBench());
     await run.do('ask');
     await run.do('ask');
-    await run.worker.close();
+    await run.server.close();
     await run.do('verdict');
     await run.do('deadline');
     expect(run.trace).toEqual(['question', 'closed', 'closed', 'delivery']);

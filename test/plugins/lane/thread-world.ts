@@ -116,7 +116,7 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     space.closeGates();
   };
   const keys = { grantReference: 1, eventChannel: 1 };
-  const connection = new Connection(platform, { domain: 1, keys, dispatcher, leftWork: catchUp });
+  const connection = new Connection(platform, keys, { domain: 1, dispatcher, leftWork: catchUp });
   const show = (): void => {
     counts.shown++;
     connection.show(() => ({

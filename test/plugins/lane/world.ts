@@ -189,7 +189,7 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     });
   };
   const keys = { grantReference: 1, eventChannel: 1 };
-  const connection = new Connection(platform, { domain: 1, keys, dispatcher, leftWork });
+  const connection = new Connection(platform, keys, { domain: 1, dispatcher, leftWork });
   if (seat === undefined) throw new Error('the connection took no seat');
   const taken: Seat = seat;
 

@@ -2,7 +2,7 @@
 
 import { seed } from './seed.mjs';
 
-const worker = 'test/core/dispatcher/worker.test.ts';
+const worker = 'test/core/dispatcher/ring-server.test.ts';
 const eoi = ['test/core/dispatcher/late-eoi.test.ts', "'a request' (seed c2711441bc)"];
 const xenEoi = ['test/plugins/platforms/xen/late-eoi.test.ts', "'a request' (seed c2711441bc)"];
 const states = 'test/core/xenbus/state-machine.test.ts';
@@ -18,7 +18,7 @@ export const seedsOfGuests = [
     'c2711441bc',
     'a delivery is never ended',
     {
-      file: 'core/dispatcher/worker.ts',
+      file: 'core/dispatcher/ring-server.ts',
       find: 'this.#answer();\n    }\n    this.#unmask();',
       replace: 'this.#answer();\n    }',
     },
@@ -28,7 +28,7 @@ export const seedsOfGuests = [
     'c2711441bc',
     'no back-off',
     {
-      file: 'core/dispatcher/worker.ts',
+      file: 'core/dispatcher/ring-server.ts',
       find: 'if (excess <= 0) this.#unmask();',
       replace: 'if (excess < 1e9) this.#unmask();',
     },
@@ -38,7 +38,7 @@ export const seedsOfGuests = [
     'c2711441bc',
     'the back-off goes on after a request',
     {
-      file: 'core/dispatcher/worker.ts',
+      file: 'core/dispatcher/ring-server.ts',
       find: 'this.#emptyEvents = 0;\n      this.#excused = served > 0;',
       replace: 'this.#excused = served > 0;',
     },
@@ -109,7 +109,7 @@ export const seedsOfGuests = [
     '429eafe609',
     'a worker ends under its request',
     {
-      file: 'core/dispatcher/worker.ts',
+      file: 'core/dispatcher/ring-server.ts',
       find: 'this.#errors.close();\n    await this.drained();',
       replace: 'this.#errors.close();',
     },

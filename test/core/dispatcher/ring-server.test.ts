@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Dispatcher, Worker } from '../../../core/dispatcher/index.ts';
+import { Dispatcher, RingServer } from '../../../core/dispatcher/index.ts';
 import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
 import type { ConfigSpace } from '../../../core/space/config-space.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
@@ -26,7 +26,7 @@ const setup = () => {
     { lookup: () => ({ assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } }) },
     (error) => trace.push(`failed ${String(error)}`),
   );
-  const worker = new Worker(ring, dispatcher, clock);
+  const server = new RingServer(ring, dispatcher, clock);
   const send = (offset: number): void => {
     words[Page.cmd >> 2] = Command.confRead;
     words[Page.offset >> 2] = offset;
@@ -44,8 +44,8 @@ const setup = () => {
       trace.push('close');
     },
   };
-  worker.serve(channel);
-  return { clock, trace, worker, send, words, answers, channel };
+  server.serve(channel);
+  return { clock, trace, server, send, words, answers, channel };
 };
 
 let it_: ReturnType<typeof setup>;
@@ -56,7 +56,7 @@ beforeEach(() => {
 describe('one delivery, one unmask, after the work (seed c2711441bc)', () => {
   it('a request', () => {
     it_.send(4);
-    it_.worker.event();
+    it_.server.event();
     expect(it_.trace).toEqual(['read 4', 'notify err=0', 'unmask']);
   });
 
@@ -70,14 +70,14 @@ describe('one delivery, one unmask, after the work (seed c2711441bc)', () => {
       first = false;
     };
     it_.send(4);
-    it_.worker.event();
+    it_.server.event();
     expect(it_.trace).toEqual(['read 4', 'notify err=0', 'read 8', 'notify err=0', 'unmask']);
   });
 
   it('an empty event is unmasked at once, the next ones later and later, at most one second', () => {
     const delays: number[] = [];
     for (let i = 0; i < 16; i++) {
-      it_.worker.event();
+      it_.server.event();
       let waited = 0;
       while (it_.trace.length === i) {
         it_.clock.advance(1);
@@ -92,22 +92,22 @@ describe('one delivery, one unmask, after the work (seed c2711441bc)', () => {
 
   it('a request ends the back-off', () => {
     for (let i = 0; i < 6; i++) {
-      it_.worker.event();
+      it_.server.event();
       it_.clock.advance(1000);
     }
     it_.send(0);
-    it_.worker.event();
+    it_.server.event();
     it_.trace.length = 0;
-    it_.worker.event();
+    it_.server.event();
     expect(it_.trace).toEqual(['unmask']);
   });
 
   it('a request that came while its channel was masked for the back-off is answered then', () => {
     for (let i = 0; i < 5; i++) {
-      it_.worker.event();
+      it_.server.event();
       it_.clock.advance(1000);
     }
-    it_.worker.event();
+    it_.server.event();
     it_.send(12);
     it_.trace.length = 0;
     it_.clock.advance(1000);
@@ -117,7 +117,7 @@ describe('one delivery, one unmask, after the work (seed c2711441bc)', () => {
   it('a channel that delivered nothing is not unmasked', () => {
     const other = setup();
     other.send(0);
-    other.worker.serve(other.channel);
+    other.server.serve(other.channel);
     expect(other.trace).toEqual(['read 0', 'notify err=0']);
   });
 });
@@ -126,29 +126,29 @@ describe('requests that wait for their device', () => {
   it('are answered when it has settled; the channel stays masked meanwhile', () => {
     it_.answers.push(() => Outcome.later);
     it_.send(4);
-    it_.worker.event();
+    it_.server.event();
     expect(it_.trace).toEqual(['read 4']);
-    it_.worker.settled(Status.accessDenied);
+    it_.server.settled(Status.accessDenied);
     expect(it_.trace).toEqual(['read 4', 'notify err=-3', 'unmask']);
   });
 
   it('a disconnect waits for them, and answers nobody afterwards (seed 429eafe609)', async () => {
     it_.answers.push(() => Outcome.later);
     it_.send(4);
-    it_.worker.event();
+    it_.server.event();
     let ended = false;
-    const closing = it_.worker.close().then(() => {
+    const closing = it_.server.close().then(() => {
       ended = true;
     });
     await new Promise((resolve) => setImmediate(resolve));
     expect(ended).toBe(false);
-    it_.worker.settled(Status.success);
+    it_.server.settled(Status.success);
     await closing;
     expect(it_.trace).toEqual(['read 4']);
   });
 
   it('a late settling is ignored', () => {
-    it_.worker.settled(Status.success);
+    it_.server.settled(Status.success);
     expect(it_.trace).toEqual([]);
   });
 });
@@ -162,7 +162,7 @@ describe('a guest that never stops asking', () => {
       if (--left > 0) it_.send(0);
     };
     it_.send(0);
-    it_.worker.event();
+    it_.server.event();
     const inFirstRun = it_.trace.filter((line) => line.startsWith('read')).length;
     expect(inFirstRun).toBe(64);
     for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -172,14 +172,14 @@ describe('a guest that never stops asking', () => {
 });
 
 describe('what is thrown inside of a request', () => {
-  it('is op_failed for the guest, told to the log, and does not end the worker (S-13)', () => {
+  it('is op_failed for the guest, told to the log, and does not end the serving (S-13)', () => {
     it_.answers.push(() => {
       throw new Error('inside');
     });
     it_.send(4);
-    it_.worker.event();
+    it_.server.event();
     it_.send(8);
-    it_.worker.event();
+    it_.server.event();
     expect(it_.trace).toEqual([
       'read 4',
       'failed Error: inside',
@@ -221,38 +221,38 @@ describe('a guest beside', () => {
       },
       after: () => () => {},
     };
-    const worker = new Worker(new Ring(memory), dispatcher, clock, {
+    const server = new RingServer(new Ring(memory), dispatcher, clock, {
       policy: { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
       wakeMs: () => 1,
     });
-    worker.serve({ port: 1, notify: () => {}, unmask: () => void seen.unmasks++, close: () => {} });
+    server.serve({ port: 1, notify: () => {}, unmask: () => void seen.unmasks++, close: () => {} });
     /** The request that wakes the host, and the turns that its run takes. */
     const burst = async (): Promise<void> => {
       ask();
       seen.events++;
-      worker.event();
+      server.event();
       for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     };
-    return { worker, seen, burst, isPending: () => (Atomics.load(words, 0) & Flag.frontActive) !== 0 };
+    return { server, seen, burst, isPending: () => (Atomics.load(words, 0) & Flag.frontActive) !== 0 };
   };
 
   it('is seen by watching its page: one wake-up and one unmask for a burst, nothing left spinning', async () => {
-    const { worker, seen, burst, isPending } = beside(3, 500);
+    const { server, seen, burst, isPending } = beside(3, 500);
     await burst();
     expect([seen.served, seen.events, seen.unmasks, isPending()]).toEqual([500, 1, 1, false]);
     const { looks } = seen;
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen.looks).toBe(looks);
-    await worker.close();
+    await server.close();
   });
 
   it('that takes longer than is watched costs a wake-up for each request, and each watch ends', async () => {
-    const { worker, seen, burst } = beside(1000, 5);
+    const { server, seen, burst } = beside(1000, 5);
     for (let request = 0; request < 5; request++) await burst();
     expect([seen.served, seen.unmasks]).toEqual([5, 5]);
     // The longest watch is 1 ms.
     expect(seen.looks).toBeLessThan(5 * 110);
-    await worker.close();
+    await server.close();
   });
 });
 
@@ -275,7 +275,7 @@ describe('a page that is shared', () => {
     let time = 0;
     const clock = { now: () => (time += step), after: () => () => {} };
     const policy = { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 };
-    const worker = new Worker(new Ring(memory), dispatcher, clock, { policy, wakeMs: () => 0 });
+    const server = new RingServer(new Ring(memory), dispatcher, clock, { policy, wakeMs: () => 0 });
     const notify = () => {
       if (refill-- > 0) Atomics.or(words, 0, 1);
     };
@@ -285,23 +285,23 @@ describe('a page that is shared', () => {
       unmask: () => trace.push('unmask'),
       close: () => {},
     };
-    worker.serve(channel, 'shared');
-    return { worker, words, trace, statuses, refillFor: (count: number) => (refill = count) };
+    server.serve(channel, 'shared');
+    return { server, words, trace, statuses, refillFor: (count: number) => (refill = count) };
   };
 
   it('the request that an event brought is answered, however long the thread was kept from it', () => {
-    const { worker, words, trace } = shared(1000);
+    const { server, words, trace } = shared(1000);
     Atomics.or(words, 0, 1);
-    worker.event();
+    server.event();
     expect(trace).toEqual(['read', 'unmask']);
     expect(Atomics.load(words, 0)).toBe(0);
   });
 
   it('the next request is left to whoever shares the page, which gets it back as soon as this one is answered', () => {
-    const { worker, words, trace, refillFor } = shared(1000);
+    const { server, words, trace, refillFor } = shared(1000);
     refillFor(5);
     Atomics.or(words, 0, 1);
-    worker.event();
+    server.event();
     expect(trace).toEqual(['read', 'unmask']);
     expect(Atomics.load(words, 0)).toBe(1);
   });
@@ -312,28 +312,28 @@ describe('a page that is shared', () => {
     const answer = (words: Int32Array) => void Atomics.and(words, 0, ~Flag.backActive);
 
     it('does not give the page away while a request is being worked on', async () => {
-      const { worker, words, trace, statuses } = shared(0);
+      const { server, words, trace, statuses } = shared(0);
       Atomics.or(words, 0, Flag.aerHandler);
       statuses.push(Outcome.later);
       Atomics.or(words, 0, 1);
-      worker.event();
-      const asked = worker.ask(question, 1000);
+      server.event();
+      const asked = server.ask(question, 1000);
       expect(trace).toEqual(['read']);
       answer(words);
-      worker.settled(Status.success);
+      server.settled(Status.success);
       expect(trace).toEqual(['read', 'unmask']);
       expect(await asked).not.toBe('time-out');
       expect(words[Page.err >> 2]).toBe(Status.success);
     });
 
     it('that goes out on the answer to another one does not give it away before the request beside is done', async () => {
-      const { worker, words, trace } = shared(0);
+      const { server, words, trace } = shared(0);
       Atomics.or(words, 0, Flag.aerHandler);
-      const asked = worker.ask(question, 1000);
-      void worker.ask(question, 1000);
+      const asked = server.ask(question, 1000);
+      void server.ask(question, 1000);
       answer(words);
       Atomics.or(words, 0, 1);
-      worker.event();
+      server.event();
       await asked;
       expect(trace).toEqual(['read', 'unmask']);
     });

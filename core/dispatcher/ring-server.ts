@@ -32,7 +32,7 @@ export interface Patience {
  * Serves one guest's ring: at most one run at a time, requests strictly in order, one unmask for each delivery, and
  * only after the work is done (late EOI, XSA-332). Events with nothing to do are unmasked with a growing delay.
  */
-export class Worker {
+export class RingServer {
   readonly #ring: Ring;
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
@@ -71,8 +71,9 @@ export class Worker {
     this.#window = watch === undefined || watch.policy.longest === 0 ? undefined : new WatchWindow(watch);
     const sent = (): void => {
       this.#channel?.notify();
-      // The answer must be able to come in while a request is being worked on. Where the page is shared that request would
-      // be given away with it, so the answer is looked for when that is done.
+      // The guest's answer may come while one of its requests is being worked on, so its event must be let in. But if an
+      // answering thread shares the page, unmasking gives the page away, and that request with it. Then the answer is
+      // looked for when the request is done.
       if (!this.#shared || (this.#waiting === undefined && !this.#looking)) this.#unmask();
     };
     this.#errors = new ErrorRequests(ring, clock, sent, (state) => this.#channel?.awaitsAnswer?.(state));
@@ -81,8 +82,8 @@ export class Worker {
   /**
    * Starts serving.
    *
-   * @param shared somebody else answers too: the page is ours from an event to its unmask only, so it is not looked at
-   * now for a request from before the channel was bound, and given back when the guest's turn is over
+   * @param shared an answering thread answers too. The page belongs to this side only from an event to its unmask. So it is
+   * not looked at now for requests from before the channel was bound, and it is given back after each request
    * @param patience missing: a request waits for its device for ever
    */
   serve(channel: EventChannel, shared: 'shared' | 'alone' = 'alone', patience?: Patience): void {
@@ -92,7 +93,7 @@ export class Worker {
     if (!this.#shared && this.#ring.pending) this.#run();
   }
 
-  /** Requests of the guest were answered elsewhere: its events were not for nothing. */
+  /** The answering thread has answered requests of the guest: its events were not empty. */
   answeredElsewhere(): void {
     this.#emptyEvents = 0;
   }
@@ -113,7 +114,7 @@ export class Worker {
       this.#unmask();
       return;
     }
-    // Requests that were found by looking leave an event behind.
+    // A request that was found by looking sent an event too, which comes when there is nothing left to do.
     if (this.#excused) {
       this.#excused = false;
       this.#unmask();
@@ -148,7 +149,7 @@ export class Worker {
   #run(): void {
     const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#turn;
     for (let served = 0; !this.#closed; served++) {
-      // Whoever shares the page answers most requests, and sooner; the event of the next one comes after the unmask.
+      // An answering thread answers most requests, and faster than this one: it gets the page back after each request.
       if (served > 0 && this.#shared) break;
       if (!this.#ring.pending && !(served > 0 && this.#watch())) break;
       if (served > 0 && (served === BURST || (this.#window !== undefined && this.#clock.now() > turnEnds))) {
@@ -195,7 +196,7 @@ export class Worker {
   #unmask(): void {
     if (!this.#owed || this.#closed) return;
     this.#owed = false;
-    // Of two that are to end the same delivery the first does; another delivery has a delay of its own.
+    // A delayed unmask of the same delivery has nothing left to do.
     this.#cancelUnmask?.();
     this.#cancelUnmask = undefined;
     this.#channel?.unmask();
@@ -229,7 +230,7 @@ export class Worker {
     this.#dispatcher.settle(this.#ring.request, status);
     if (!this.#closed) {
       this.#answer();
-      // Where the page was kept, the event of an answer has not come; it will, with nothing to do.
+      // With a shared page the channel stayed masked, so the answer's event comes later, when there is nothing left to do.
       if (this.#shared && this.#lookForAnswer()) this.#excused = true;
     }
     this.#goOn();
