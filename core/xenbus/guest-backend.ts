@@ -306,7 +306,9 @@ export class GuestBackend {
     if (device.assignment.isSettling) return 'busy';
     const mask = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
     const { owner } = device.assignment.explain(offset, mask, undefined, undefined);
-    const place = { plugin: owner, what: 'a behaviour', device: device.bdf, guest: this.guest.domain, offset };
+    const [plugin = '', ...register] = owner.split(': ');
+    const what = `the behaviour of ${register.join(': ')}`;
+    const place = { plugin, what, device: device.bdf, guest: this.guest.domain, offset };
     this.#terms.hooks.wall.fault(place, new Error('it answered "later", and the device is not busy'));
     return 'over';
   }
