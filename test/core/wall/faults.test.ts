@@ -104,7 +104,9 @@ describe.each(places)('$place', (place) => {
     expect(host.lines.slice(after).filter(({ level }) => level === 'error' || level === 'warn')).toEqual([]);
     const loud = host.lines.slice(before).filter(({ level }) => level === 'error' || level === 'warn');
     expect(loud.length).toBeLessThan(40);
-    if (effect !== 'none' && place.waiting === undefined) expect(count()).toBeGreaterThan(counted);
+    // Where nothing comes of it, it is counted all the same, unless it only answers oddly, or the core never asks.
+    const isHeard = effect !== 'none' || (/throws|rejects/.test(name) && !place.place.startsWith('find'));
+    if (isHeard && place.waiting === undefined) expect(count()).toBeGreaterThan(counted);
     // The other guest never notices.
     const id = { domain: 0, bus: 0, devfn: 0, offset: 0, size: 4, cmd: Command.confRead };
     expect(await other.request(id)).toMatchObject({ err: Status.success, value: 0x813910ec });
