@@ -26,7 +26,7 @@ export interface HookArguments {
   deviceReleased: [device: DeviceFacts];
   /** A function has to be reset. */
   resetDevice: [device: DeviceFacts];
-  /** What becomes of a guest's writes to bits without a field, and who takes its accesses down. */
+  /** What becomes of a guest’s writes to bits without a field, and who takes its accesses down. */
   unhandledWrite: [device: DeviceFacts, guest: GuestFacts];
   /** What is special about the line interrupt of a device. */
   interruptLimits: [device: DeviceFacts];

@@ -96,6 +96,7 @@ export interface Choices<Thing> {
 export interface Collection<Thing> {
   /** All of them or none. @throws PcibackError `PLUGIN_REGISTRATION` when a name is taken; `FIELD_OVERLAP` */
   add(...things: Thing[]): Undo;
+  /** As above, in this place among the others of their kind. */
   add(order: Order, ...things: Thing[]): Undo;
 }
 
@@ -103,6 +104,7 @@ export interface Collection<Thing> {
 export interface Tappable<Name extends HookName> {
   /** @throws PcibackError `HOOK_DUPLICATE` */
   tap(tap: Tap<Name>): Undo;
+  /** @throws PcibackError `HOOK_DUPLICATE`; `HOOK_ORDER`, `HOOK_CYCLE` when all plugins are loaded */
   tap(options: TapOptions, tap: Tap<Name>): Undo;
 }
 

@@ -49,6 +49,7 @@ const refusals: readonly ErrorCode[] = [
   'HOOK_DUPLICATE',
   'PLUGIN_APPLY',
   'PLUGIN_LOAD',
+  'PLUGIN_OPTIONS',
   'PLUGIN_REGISTRATION',
   'PLUGIN_UNLOADED',
 ];
@@ -149,7 +150,7 @@ export class PluginHost {
       if (thing.kind === 'quirk') this.#applyQuirk(thing, options, scope);
       else {
         this.#checkApi(thing);
-        await this.#applyPlugin(thing, await checkOptions(thing, options), scope);
+        await this.#applyPlugin(thing, options, scope);
       }
       if (this.#sealed) this.hooks.check();
       return this.#changed(facts, 'loaded');
@@ -233,7 +234,8 @@ export class PluginHost {
     }
   }
 
-  async #applyPlugin(plugin: Plugin, options: unknown, scope: Scope): Promise<void> {
+  /** @param given options as the rc file has them */
+  async #applyPlugin(plugin: Plugin, given: unknown, scope: Scope): Promise<void> {
     const host = makeFacade({
       plugin: plugin.name,
       registries: this.registries,
@@ -245,9 +247,12 @@ export class PluginHost {
     });
     try {
       // Typed as void; an author of plain JavaScript may write an async function, whose failure must not get lost.
-      const apply: () => unknown = () => plugin.apply(host, options);
+      const { wall } = this.hooks;
       const place = { plugin: plugin.name, what: 'apply', refusals };
-      await this.hooks.wall.wait(place, this.hooks.deadline('apply'), apply);
+      const deadline = this.hooks.deadline('apply');
+      const options = await wall.wait(place, deadline, () => checkOptions(plugin, given));
+      const apply: () => unknown = () => plugin.apply(host, options);
+      await wall.wait(place, deadline, apply);
     } catch (error) {
       if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
       // Nothing of the plugin is in force then, which is more than a fault says.

@@ -81,6 +81,7 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 const shown = (answer: unknown): string => {
   if (typeof answer === 'string') return `"${answer.slice(0, 40)}"`;
   if (isThenable(answer)) return 'a promise';
+  if (typeof answer === 'function') return 'a function';
   return typeof answer === 'object' && answer !== null ? 'an object of another shape' : String(answer);
 };
 
@@ -179,7 +180,7 @@ export class Wall {
       if (code === 'PLUGIN_FAULT' || place.refusals?.includes(code) === true) return error;
     }
     const { plugin, what } = place;
-    const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why: describeError(error) }, error);
+    const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why: wordsOf(error) }, error);
     const account = this.#accountOf(plugin);
     account.faults++;
     const more = account.limit.suppressed;
@@ -222,6 +223,15 @@ export class Wall {
     }
   }
 }
+
+/** What was thrown may be of a kind that cannot even be made a text. */
+const wordsOf = (error: unknown): string => {
+  try {
+    return describeError(error);
+  } catch {
+    return 'it threw something that is no text';
+  }
+};
 
 const checked = <Answer>(answer: Answer, shape: Shape | undefined): Answer => {
   if (shape === undefined || shape.fits(answer)) return answer;

@@ -4,9 +4,11 @@ import { type Bdf, devfnOf, formatBdf, formatRoot, formatVdev } from '../bdf.ts'
 import { describeError, fail } from '../errors/index.ts';
 import type { Logger } from '../log.ts';
 import type { StoreView, Xenstore } from '../platform/index.ts';
+import type { Request } from '../ring/request.ts';
 import type { SlotMap } from '../slots.ts';
 import type { GuestView } from '../space/views.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
+import type { Wall } from '../wall/wall.ts';
 import { changeDirectory, decimal, requireBdf, XenbusState } from './nodes.ts';
 
 /** What a guest's exports are made with. */
@@ -18,6 +20,7 @@ export interface ExportTerms {
   /** The back end's directory of this guest. */
   readonly directory: string;
   readonly log: Logger;
+  readonly wall: Wall;
   /** Devices came or went. */
   readonly changed: () => void;
   /** Resolves when no request of the guest is being worked on. */
@@ -56,6 +59,21 @@ export class Exports {
   /** Does what writes that another thread answered have put off. */
   closeGates(): void {
     for (const { assignment } of this.#devices.values()) assignment?.closeGates();
+  }
+
+  /** A request still waits for its device: as long as that is busy it does so rightly. */
+  overdue({ segment, bus, devfn, offset, size }: Request): 'busy' | 'over' {
+    const { slots, tenant, wall } = this.#terms;
+    const device = slots.lookup(segment, bus, devfn);
+    if (device?.assignment === undefined) return 'over';
+    if (device.assignment.isSettling) return 'busy';
+    const mask = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
+    const [claim] = device.assignment.space.claimsOf(offset, mask);
+    const [plugin = '', ...register] = (claim?.owner ?? '').split(': ');
+    const what = `the behaviour of ${register.join(': ')}`;
+    const place = { plugin, what, device: device.bdf, guest: tenant.domain, offset };
+    wall.fault(place, new Error('it answered "later", and the device is not busy'));
+    return 'over';
   }
 
   /** Carries out what `state-N` of every entry asks for. @returns errors, one per entry that failed. */

@@ -7,7 +7,6 @@ import type { GuestFacts } from '../facts.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
 import type { PciIdentity, Platform, StoreWatch } from '../platform/index.ts';
-import type { Request } from '../ring/request.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { Denial } from '../space/denials.ts';
@@ -65,7 +64,6 @@ export class GuestBackend {
   readonly #terms: GuestBackendTerms;
   readonly #queue = new SerialQueue();
   readonly #look: () => void;
-  readonly #slots: GuestSlots;
   readonly #exports: Exports;
   readonly #dispatcher: Dispatcher;
   readonly #denials: DenialRecord;
@@ -97,18 +95,20 @@ export class GuestBackend {
       viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
-    this.#slots = new GuestSlots(terms.hooks.wall, terms.mapper, tenant);
+    const { wall } = terms.hooks;
+    const slots = new GuestSlots(wall, terms.mapper, tenant);
     this.#exports = new Exports({
       xenstore: platform.xenstore,
       stub,
-      slots: this.#slots,
+      slots,
+      wall,
       tenant,
       directory: terms.directory,
       log,
       changed: () => this.#showView(),
       drained: async () => this.#connection?.server.drained(),
     });
-    this.#dispatcher = new Dispatcher(this.#slots, (error) => {
+    this.#dispatcher = new Dispatcher(slots, (error) => {
       if (this.#limit.allows()) tenant.warn({ error: describeError(error) }, 'request failed inside');
     });
     this.#look = coalesced(
@@ -286,25 +286,12 @@ export class GuestBackend {
       domain: guest.domain,
       dispatcher: this.#dispatcher,
       leftWork: this.#catchUp,
-      patience: { milliseconds: hooks.deadline('later'), overdue: (request) => this.#overdue(request) },
+      patience: { milliseconds: hooks.deadline('later'), overdue: (request) => this.#exports.overdue(request) },
     });
     this.#showView();
     await this.#switch(connected);
     log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');
     hooks.call('guestConnected', guest);
-  }
-
-  /** A request still waits for its device: as long as that is busy it does so rightly. */
-  #overdue({ segment, bus, devfn, offset, size }: Request): 'busy' | 'over' {
-    const device = this.#slots.lookup(segment, bus, devfn);
-    if (device?.assignment === undefined) return 'over';
-    if (device.assignment.isSettling) return 'busy';
-    const mask = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
-    const [claim] = device.assignment.space.claimsOf(offset, mask);
-    const plugin = claim?.owner ?? 'policy: permissive';
-    const place = { plugin, what: 'a behaviour', device: device.bdf, guest: this.guest.domain, offset };
-    this.#terms.hooks.wall.fault(place, new Error('it answered "later", and the device is not busy'));
-    return 'over';
   }
 
   async #disconnect(): Promise<void> {

@@ -28,6 +28,8 @@ const rootsShape: Shape = {
     answer.every((one: Partial<Root> | null) => isUpTo(one?.segment, 0xffff) && isUpTo(one?.bus, 0xff)),
 };
 
+const noDevice: Shape = { expected: 'a device that is in the map, or undefined', fits: () => false };
+
 /**
  * The slot map of one guest, which a plugin's mapper makes and keeps. Whatever the mapper does, a device that was removed,
  * or that another guest has, is not found here.
@@ -97,7 +99,8 @@ export class GuestSlots implements SlotMap<SeizedDevice> {
     } catch (error) {
       throw this.#wall.fault(this.#place('lookup'), error);
     }
-    return found?.assignment?.tenant === this.#tenant ? found : undefined;
+    if (found === undefined || found?.assignment?.tenant === this.#tenant) return found;
+    return this.#wall.run(this.#place('lookup'), () => found, noDevice);
   }
 
   find(device: SeizedDevice): Bdf | undefined {

@@ -2,7 +2,7 @@
 
 import { formatBdf } from '../../core/bdf.ts';
 import type { AerOutcome } from '../../core/dispatcher/index.ts';
-import { describeError } from '../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { Logger } from '../../core/log.ts';
 import { type DeviceError, Errno, HostError, initialVerdicts } from '../../core/platform/index.ts';
@@ -190,7 +190,7 @@ export class GuestErrors {
       assignment.interrupts.restore();
       return true;
     } catch (error) {
-      if (!(error instanceof HostError)) throw error;
+      if (!(error instanceof HostError) && !isPcibackError(error, 'PLUGIN_FAULT')) throw error;
       log.error({ bdf, why: error.message }, 'device not reset after an error');
       return false;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { parseBdf } from '../../core/bdf.ts';
 import { defaultConfig } from '../../core/config/index.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
 import { defaultDeadlines, type HookName, hookNames, hookTable, kindNames } from '../../core/hooks/index.ts';
@@ -11,6 +12,7 @@ import { quirkSchema } from '../../core/quirk/quirk-json.ts';
 import { loadPlugins } from '../../plugins/start.ts';
 import { bundledSets } from './bundled-sets.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
+import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
 import { fieldsPage } from './fields-page.ts';
 import { interruptPoliciesPage } from './interrupt-policies-page.ts';
 
@@ -72,6 +74,28 @@ const hooksPage = (): string => {
       ['| kind | one of them | deadline | what it is for |', '|---|---|---|---|', ...things].join('\n'),
       '## Deadlines',
       `Code that takes its time has a deadline; the rc file sets others with \`deadlines\`. Beside those above there is ${seconds({ apply: defaultDeadlines.apply })}, for a plugin that is loaded. A fault of a plugin and what becomes of it: [faults](faults.md).`,
+    ].join('\n\n'),
+  );
+};
+
+/** The page about faults of plugins: what each comes to, in each place. */
+const faultsPage = (): string => {
+  const places = faultyPlaces(parseBdf('01:00.0'));
+  const rows = places.map((place) => {
+    const cells = faultNames.map((name) => (place.waiting?.includes(name) ? 'not yet tested' : effectOf(place, name)));
+    return `| ${place.place} | ${cells.join(' | ')} |`;
+  });
+  return generated(
+    'Faults of plugins',
+    '`test/kit/faults.ts`, whose cells `test/core/wall/faults.test.ts` executes,',
+    [
+      'Every call from the core into a plugin’s code goes through one place, the wall. What fails there is one error, `PLUGIN_FAULT`: it names the plugin, the hook or method, the device, the guest and the offset; it is counted (`pciback plugins`) and logged, ten lines in five seconds for each plugin, with the number of those left out. What asked has one effect:',
+      Object.entries(effects)
+        .map(([name, meaning]) => `- ${name === meaning ? 'none: whatever asked goes on' : `${name}: ${meaning}`}`)
+        .join('\n'),
+      'Another guest: no effect, in every cell. The daemon: goes on, and one `SIGTERM` ends it, in every cell.',
+      [`| code | ${faultNames.join(' | ')} |`, `|---|${faultNames.map(() => '---|').join('')}`, ...rows].join('\n'),
+      'What never settles is given up after its [deadline](hooks.md#deadlines). Where an answer is not waited for, one that comes later is nonsense. A timer or a promise that a plugin left behind and that fails is a fault of the plugin too, and ends nothing.',
     ].join('\n\n'),
   );
 };
@@ -144,6 +168,7 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
   const host = await loadPlugins({ config: defaultConfig(), directory: '/' }, silent);
   return {
     'reference/hooks.md': hooksPage(),
+    'reference/faults.md': faultsPage(),
     'reference/errors.md': errorsPage(),
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),

@@ -388,4 +388,103 @@ describe('sealing', () => {
     expect(host.hooks.point('deviceSeized').taps).toEqual(['one', 'two']);
     await host.load(tapped('four', 'one'), undefined, 'test');
   });
+
+  it('reports a circle as one, with the names', async () => {
+    const host = makeHost();
+    const after = (name: string, others: string[]) =>
+      named(name, (facade) => void facade.hooks.deviceSeized.tap({ after: others }, () => {}));
+    for (const [name, others] of [
+      ['free', []],
+      ['one', ['three', 'free']],
+      ['two', ['one']],
+      ['three', ['two']],
+      ['behind', ['three']],
+    ] as const) {
+      await host.load(after(name, [...others]), undefined, 'test');
+    }
+    expect(() => host.seal()).toThrow(
+      'the order in deviceSeized is a circle, each before the next: one, two, three, one (of plugins one, two, three)',
+    );
+    host.unload('behind');
+    host.unload('one');
+    expect(() => host.seal()).toThrow(
+      expect.objectContaining({ code: 'HOOK_ORDER', facts: expect.objectContaining({ plugin: 'two' }) }),
+    );
+  });
+});
+
+describe('the order of things', () => {
+  const set = (name: string, offset: number) => header(name, [0], [register(offset, 8, 'r').writable()]);
+
+  it('is that of adding, but for what before and after say; the same for every kind', async () => {
+    const host = makeHost();
+    await host.load(
+      named('one', (facade) => {
+        facade.surgery.add('second', hide(0x10));
+        facade.fields.add({ after: 'c' }, set('a', 0x40), set('b', 0x41));
+        facade.commands.add({ name: 'z', summary: '', run: async () => 0 });
+      }),
+      undefined,
+      'test',
+    );
+    await host.load(
+      named('two', (facade) => {
+        facade.surgery.add('first', hide(0x11), { before: 'second' });
+        facade.fields.add(set('c', 0x42));
+        facade.commands.add({ before: 'z' }, { name: 'y', summary: '', run: async () => 0 });
+      }),
+      undefined,
+      'test',
+    );
+    host.seal();
+    const { surgery, fields, commands } = host.registries;
+    expect([surgery.names, fields.names, commands.names]).toEqual([
+      ['first', 'second'],
+      ['c', 'a', 'b'],
+      ['y', 'z'],
+    ]);
+    host.unload('two');
+    expect([surgery.names, fields.names, commands.names]).toEqual([['second'], ['a', 'b'], ['z']]);
+  });
+
+  it('relative to one that is not there, and a circle, are refused', async () => {
+    const host = makeHost();
+    host.seal();
+    const adding = (name: string, order: Parameters<Host['surgery']['add']>[2]) =>
+      named(name, (facade) => void facade.surgery.add(name, hide(0x10), order));
+    await expect(host.load(adding('one', { after: 'tow' }), undefined, 'test')).rejects.toMatchObject({
+      code: 'HOOK_ORDER',
+    });
+    await host.load(adding('two', {}), undefined, 'test');
+    await expect(host.load(adding('one', { after: 'two', before: 'two' }), undefined, 'test')).rejects.toMatchObject({
+      code: 'HOOK_CYCLE',
+      facts: { hook: 'surgery' },
+    });
+    expect(host.registries.surgery.names).toEqual(['two']);
+  });
+
+  it('nothing is added by an empty call', async () => {
+    const host = makeHost();
+    await host.load(
+      named('one', (facade) => facade.fields.add()()),
+      undefined,
+      'test',
+    );
+    expect(host.registries.fields.names).toEqual([]);
+  });
+});
+
+describe('an apply that never ends', () => {
+  it('is given up, and nothing of the plugin is in force', async () => {
+    const host = new PluginHost({ log: silent, deadlines: { apply: 0.01 } });
+    const plugin = named('acme/stuck', ((facade: Host) => {
+      facade.surgery.add('h', hide(0x10));
+      return new Promise(() => undefined);
+    }) as never);
+    await expect(host.load(plugin, undefined, 'test')).rejects.toMatchObject({
+      code: 'PLUGIN_APPLY',
+      message: expect.stringContaining('no answer within 0.01 s'),
+    });
+    expect(host.registries.surgery.names).toEqual([]);
+  });
 });

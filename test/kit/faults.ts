@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+
+import type { Bdf } from '../../core/bdf.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
+import { type HookName, hookNames } from '../../core/hooks/index.ts';
+import type { InterruptPolicy } from '../../core/interrupts.ts';
+import { definePlugin, type Host, type Plugin } from '../../core/plugin/index.ts';
+import { defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { Command, Status } from '../../core/ring/layout.ts';
+import type { SlotMap } from '../../core/slots.ts';
+import type { Behaviour } from '../../core/space/behaviour.ts';
+import type { SeizedDevice } from '../../core/stub/index.ts';
+import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
+import { vpci } from '../../plugins/slots/vpci.ts';
+import type { EmbeddedHost } from './embedded-host.ts';
+
+/** What a plugin's code does wrong. */
+export const faults = {
+  'throws an Error': (): unknown => {
+    throw new Error('on purpose');
+  },
+  'throws a string': (): unknown => {
+    throw 'on purpose';
+  },
+  rejects: (): unknown => Promise.reject(new Error('on purpose')),
+  'never settles': (): unknown => new Promise(() => undefined),
+  'answers nonsense': (): unknown => Symbol('nonsense'),
+} as const;
+
+export type FaultName = keyof typeof faults;
+export const faultNames = Object.keys(faults) as readonly FaultName[];
+
+/** What becomes of what asked. */
+export const effects = {
+  none: 'none',
+  'not loaded': 'the plugin is not in force',
+  'not seized': 'the function is not seized, it goes back to the host',
+  'not given': 'the guest does not get the device',
+  'write refused': 'the write changes nothing',
+  'request fails': 'the request is answered with an error',
+  quarantined: 'the device goes to no other guest',
+  'not released': 'the function stays seized',
+} as const;
+
+export type Effect = keyof typeof effects;
+
+/** When the fault begins. */
+type Phase = 'from the start' | 'once connected' | 'once the guest is gone';
+
+export interface FaultyPlace {
+  readonly place: string;
+  readonly phase: Phase;
+  /** What becomes of a throw, a rejection and no end. */
+  readonly effect: Effect;
+  /** What becomes of an answer of another shape, where that is something else. */
+  readonly nonsense?: Effect;
+  /** Faults of which nothing is known yet: the wall around behaviours comes with core/space. */
+  readonly waiting?: readonly FaultName[];
+  /** Registers the code that is at fault: `at` does right while there is no fault. */
+  apply?(host: Host, at: <Answer>(right: () => Answer) => Answer): void;
+  /** Does it outside of a guest's life; missing: seizing, boot, requests, end, release. */
+  run?(host: EmbeddedHost, fault: () => unknown): Promise<Effect>;
+  /** For what is no plugin's registration: makes it faulty once the device is with its guest. */
+  arm?(device: SeizedDevice, at: <Answer>(right: () => Answer) => Answer): void;
+}
+
+export const VICTIM = 'victim';
+/** Of the e1000e sample: where no capability lies, MSI control, and the command register. */
+const FREE = 0x60;
+const MSI_CONTROL = 0xd2;
+const COMMAND = 0x04;
+
+/** Under it the guest may do everything. */
+const open: InterruptPolicy = {
+  allowsControlWord: () => true,
+  decidesIntx: () => 'hardware',
+  refusesRequest: () => undefined,
+};
+
+/** Whether the arguments of a hook are about the victim. */
+const isAbout = (args: readonly unknown[], victim: Bdf): boolean =>
+  args.some((argument) => {
+    const facts = argument as { bdf?: Bdf; name?: string; device?: { bdf: Bdf } };
+    return facts.bdf === victim || facts.device?.bdf === victim || facts.name === VICTIM;
+  });
+
+const hookPlace = (
+  name: HookName,
+  victim: Bdf,
+  rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense' | 'run'>,
+): FaultyPlace => ({
+  place: `hook ${name}`,
+  ...rest,
+  apply: (host, at) => {
+    const tap = (...args: unknown[]): unknown => (isAbout(args, victim) ? at(() => undefined) : undefined);
+    (host.hooks[name] as { tap(tap: unknown): unknown }).tap(tap);
+  },
+});
+
+const mapperPlace = (
+  method: keyof SlotMap<never> | 'create',
+  rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense'>,
+) => ({
+  place: `${method} of a slot mapper`,
+  ...rest,
+  apply: (host: Host, at: <Answer>(right: () => Answer) => Answer) => {
+    host.slots.add('faulty', {
+      create: (domain) => {
+        const make = () => vpci.create(domain);
+        if (method === 'create') return at(make) as never;
+        const map = make() as unknown as Record<string, (...args: unknown[]) => unknown>;
+        const right = map[method]?.bind(map);
+        map[method] = (...args) => at(() => right?.(...args));
+        return map as never;
+      },
+    });
+  },
+});
+
+const policyPlace = (method: keyof InterruptPolicy, rest: Pick<FaultyPlace, 'effect' | 'nonsense'>): FaultyPlace => ({
+  place: `${method} of an interrupt policy`,
+  phase: 'once connected',
+  ...rest,
+  apply: (host, at) => {
+    const right: Partial<Record<string, unknown>> = { ...open };
+    host.interrupts.add('faulty', {
+      ...open,
+      [method]: (question: unknown) =>
+        at(() => (right[method] as ((asked: unknown) => unknown) | undefined)?.(question)),
+    });
+  },
+});
+
+const behaviourPlace = (
+  method: keyof Behaviour,
+  rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense'>,
+): FaultyPlace => ({
+  place: `${method} of a behaviour`,
+  waiting: ['rejects', 'never settles', 'answers nonsense'],
+  ...rest,
+  apply: (host, at) => {
+    const right = (): number => 0;
+    const behaviour = { read: right, write: right, [method]: () => at(right) } as Behaviour;
+    host.quirks.add(
+      defineQuirk({
+        name: 'test/faulty',
+        source: 'a test',
+        match: [{ vendor: 0x8086, device: 0x10d3 }],
+        fields: [register(FREE, 16, 'faulty').calls(behaviour)],
+      }),
+    );
+  },
+});
+
+/** Every place where the core calls a plugin's code. */
+export const faultyPlaces = (victim: Bdf): readonly FaultyPlace[] => [
+  {
+    place: 'apply',
+    phase: 'from the start',
+    effect: 'not loaded',
+    nonsense: 'none',
+    run: async (host, fault) => {
+      const plugin = definePlugin({ name: 'test/applied', api: '^1.0', apply: fault as () => void });
+      try {
+        await host.plugins.load(plugin, undefined, 'test');
+        host.plugins.unload('test/applied');
+        return 'none';
+      } catch (error) {
+        if (isPcibackError(error, 'PLUGIN_APPLY')) return 'not loaded';
+        throw error;
+      }
+    },
+  },
+  hookPlace('deviceSeized', victim, { phase: 'from the start', effect: 'not seized', nonsense: 'none' }),
+  hookPlace('unhandledWrite', victim, { phase: 'from the start', effect: 'not given' }),
+  hookPlace('interruptLimits', victim, { phase: 'from the start', effect: 'not given' }),
+  hookPlace('deviceAssigned', victim, { phase: 'from the start', effect: 'not given', nonsense: 'none' }),
+  hookPlace('guestConnected', victim, { phase: 'from the start', effect: 'none' }),
+  hookPlace('interruptControl', victim, { phase: 'once connected', effect: 'request fails' }),
+  hookPlace('deniedWrite', victim, { phase: 'once connected', effect: 'none' }),
+  hookPlace('deviceFenced', victim, {
+    phase: 'from the start',
+    effect: 'none',
+    run: async (host) => {
+      const device = await host.pciback.stub.seize(victim);
+      host.plugins.hooks.call('deviceFenced', device, { domain: 7, name: VICTIM }, 'no ring');
+      await host.pciback.stub.release(victim);
+      return 'none';
+    },
+  }),
+  hookPlace('guestDisconnected', victim, { phase: 'once connected', effect: 'none' }),
+  {
+    ...hookPlace('resetDevice', victim, { phase: 'from the start', effect: 'not seized' }),
+    place: 'hook resetDevice, at seizing',
+  },
+  {
+    ...hookPlace('resetDevice', victim, { phase: 'once connected', effect: 'quarantined' }),
+    place: 'hook resetDevice, when the device comes back',
+  },
+  {
+    ...hookPlace('resetDevice', victim, { phase: 'once the guest is gone', effect: 'not released' }),
+    place: 'hook resetDevice, at release',
+  },
+  hookPlace('deviceReturned', victim, { phase: 'once connected', effect: 'quarantined', nonsense: 'none' }),
+  hookPlace('deviceReleased', victim, { phase: 'once the guest is gone', effect: 'not released', nonsense: 'none' }),
+  mapperPlace('create', { phase: 'from the start', effect: 'not given' }),
+  mapperPlace('add', { phase: 'from the start', effect: 'not given' }),
+  mapperPlace('roots', { phase: 'from the start', effect: 'not given' }),
+  mapperPlace('lookup', { phase: 'once connected', effect: 'request fails' }),
+  mapperPlace('find', { phase: 'from the start', effect: 'none' }),
+  mapperPlace('remove', { phase: 'once connected', effect: 'none' }),
+  {
+    place: 'factory of an interrupt policy',
+    phase: 'from the start',
+    effect: 'not given',
+    apply: (host, at) => {
+      host.interrupts.add('faulty', () => at(() => open));
+    },
+  },
+  policyPlace('allowsControlWord', { effect: 'write refused' }),
+  policyPlace('decidesIntx', { effect: 'request fails' }),
+  policyPlace('refusesRequest', { effect: 'request fails' }),
+  {
+    place: 'reset of a platform, when the device comes back',
+    phase: 'once connected',
+    effect: 'quarantined',
+    arm: ({ operations: { hardware } }, at) => {
+      const right = hardware.reset.bind(hardware);
+      hardware.reset = () => at(right);
+    },
+  },
+  behaviourPlace('attach', { phase: 'from the start', effect: 'not given' }),
+  behaviourPlace('read', { phase: 'once connected', effect: 'request fails' }),
+  behaviourPlace('write', { phase: 'once connected', effect: 'request fails' }),
+];
+
+/** Hooks that no place is for. */
+export const hooksLeftOut = (places: readonly FaultyPlace[]): readonly HookName[] =>
+  hookNames.filter((name) => !places.some(({ place }) => place.split(',')[0] === `hook ${name}`));
+
+/** What a fault comes to in a place. */
+export const effectOf = ({ effect, nonsense = effect }: FaultyPlace, fault: FaultName): Effect =>
+  fault === 'answers nonsense' ? nonsense : effect;
+
+/** A plugin with the code of one place, and the switch of its fault. */
+export const faultyPlugin = (place: FaultyPlace) => {
+  let fault: (() => unknown) | undefined;
+  const at = <Answer>(right: () => Answer): Answer => (fault === undefined ? right() : (fault() as Answer));
+  const plugin: Plugin = definePlugin({
+    name: 'test/faulty',
+    api: '^1.0',
+    apply: (host) => {
+      host.interrupts.add('open', open);
+      place.apply?.(host, at);
+    },
+  });
+  return {
+    plugin,
+    at,
+    set: (next: (() => unknown) | undefined): void => {
+      fault = next;
+    },
+  };
+};
+
+/** The function is at virtual address 00:00.0, whatever the mapper. */
+const address = { domain: 0, bus: 0, devfn: 0 };
+
+/** How many times a guest asks the same: what it can cause is logged at a limited rate. */
+const TIMES = 20;
+
+const requestsOf = async (guest: IncludedGuest): Promise<Effect> => {
+  const read = (offset: number, size: number) => guest.request({ ...address, cmd: Command.confRead, offset, size });
+  const write = (offset: number, value: number) =>
+    guest.request({ ...address, cmd: Command.confWrite, offset, size: 2, value });
+  let failed = 0;
+  let refused = 0;
+  const ask = async (request: Promise<{ readonly err: number }>): Promise<void> => {
+    if ((await request).err !== Status.success) failed++;
+  };
+  for (let time = 0; time < TIMES; time++) {
+    await ask(read(FREE, 2));
+    await ask(write(FREE, 1));
+    await ask(guest.request({ ...address, cmd: Command.enableMsi }));
+    await ask(guest.request({ ...address, cmd: Command.disableMsi }));
+    // By config writes: INTX_DISABLE, and the enable bit of MSI, on and off.
+    await ask(write(COMMAND, 0x0402));
+    if (((await read(COMMAND, 2)).value & 0x0400) === 0) refused++;
+    await ask(write(COMMAND, 0x0002));
+    await write(MSI_CONTROL, 0x0081);
+    if (((await read(MSI_CONTROL, 2)).value & 1) === 0) refused++;
+    await write(MSI_CONTROL, 0x0080);
+  }
+  if (failed > 0) return 'request fails';
+  return refused > 0 ? 'write refused' : 'none';
+};
+
+/** Takes a device through its whole life with one guest, and says what the fault came to. */
+export const liveWith = async (
+  host: EmbeddedHost,
+  victim: Bdf,
+  begin: (phase: Phase, device?: SeizedDevice) => void,
+): Promise<Effect> => {
+  const { stub } = host.pciback;
+  begin('from the start');
+  try {
+    await stub.seize(victim);
+  } catch (error) {
+    if (isPcibackError(error, 'PLUGIN_FAULT')) return 'not seized';
+    throw error;
+  }
+  const device = stub.devices.find(({ bdf }) => bdf === victim);
+  const guest = await host.guest([victim], { name: VICTIM, driver: 'none' });
+  const { domain } = guest.report();
+  const back = `/local/domain/0/backend/pci/${domain}/0/state`;
+  let state = '';
+  while (!['4', '5', '6'].includes(state)) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    state = (await host.platform.xenstore.read(back)) ?? '';
+  }
+  let effect: Effect = 'not given';
+  if (state === '4') {
+    await guest.reached(4);
+    begin('once connected', device);
+    effect = await requestsOf(guest);
+  }
+  await guest.stop();
+  await host.platform.toolstack.destroy(domain);
+  while (host.pciback.guests().some((one) => one.domain === domain)) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  if (effect === 'none' && device?.quarantine !== undefined) effect = 'quarantined';
+  begin('once the guest is gone');
+  try {
+    await stub.release(victim);
+  } catch (error) {
+    if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
+    if (effect === 'none') effect = 'not released';
+  }
+  return effect;
+};
