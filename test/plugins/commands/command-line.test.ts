@@ -187,7 +187,7 @@ describe.concurrent('what plugins of the rc file bring', () => {
   it('which the help lists, and which get the configuration, the plugins and the control client', async () => {
     const look = plugin(
       'acme/look',
-      `host.parts.add('rocket', { about: 'flies', options: z.strictObject({ fuel: z.number() }).optional() });
+      `host.parts.add('rocket', { about: 'flies', options: z.strictObject({ fuel: z.number().optional() }).optional() });
        host.commands.add({
          name: 'look', summary: 'looks around', options: [{ flags: '--control <path>', description: 'socket' }],
          run: async ({ config, plugins, control, print }) => {
