@@ -184,6 +184,55 @@ describe.concurrent('what plugins of the rc file bring', () => {
     expect((await run(['hello'], directory)).status).toBe(2);
   });
 
+  it('which the help lists, and which get the configuration, the plugins and the control client', async () => {
+    const look = plugin(
+      'acme/look',
+      `host.parts.add('rocket', { about: 'flies', options: z.strictObject({ fuel: z.number().optional() }).optional() });
+       host.commands.add({
+         name: 'look', summary: 'looks around', options: [{ flags: '--control <path>', description: 'socket' }],
+         run: async ({ config, plugins, control, print }) => {
+           print((await config()).config.slots);
+           print((await plugins()).registries.platforms.names.join(' '));
+           print(String(await (await control()).ask('status', {})));
+           return 0;
+         },
+       });`,
+      `import { z } from 'zod';`,
+    );
+    const settings = rc({ plugins: ['./look.mjs'], slots: 'passthrough', rocket: { fuel: 3 } });
+    const directory = place({ ...settings, 'look.mjs': look });
+    const { status, out, err } = await run(['look', '--control', 'no.sock'], directory);
+    expect({ status, out, err }).toEqual({ status: 0, out: 'passthrough\nembedded xen\nundefined\n', err: '' });
+    expect((await run(['--help'], directory)).out).toMatch(/serve.*look \[options\] +looks around/s);
+    const broken = place({ ...rc({ plugins: ['./look.mjs'], rocket: { fule: 3 } }), 'look.mjs': look });
+    const help = await run(['--help'], broken);
+    expect(help.out).toMatch(/serve.*^Commands of plugins are not shown: .*rocket\.fule: .*"fuel"\.$/ms);
+    expect({ status: help.status, err: help.err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('platforms with options, and their own findings for doctor', async () => {
+    const moon = plugin(
+      'acme/moon',
+      `host.platforms.add('moon', {
+         about: 'far away',
+         options: z.strictObject({ crew: z.number().default(2) }).prefault({}),
+         create: async ({ options, directory }) => { throw new Error('crew ' + options.crew + ' of ' + directory); },
+         diagnose: async ({ loaders }) => [{ what: 'air', verdict: 'missing', detail: loaders.length + ' loaders', next: 'Take some.' }],
+       });`,
+      `import { z } from 'zod';`,
+    );
+    const directory = place({
+      ...rc({ plugins: ['./moon.mjs'], platform: 'moon', moon: { crew: 3 } }),
+      'moon.mjs': moon,
+    });
+    expect((await run(['serve'], directory)).err).toContain(`Error: crew 3 of ${directory}`);
+    const doctor = await run(['doctor', '--platform', 'moon'], directory);
+    expect(doctor.out).toMatch(/platform moon\n +missing +air: 2 loaders\n +→ Take some\./);
+    expect(doctor.out).toMatch(/platform moon is not usable/);
+    expect(doctor.status).toBe(1);
+    expect((await run(['doctor'], directory)).out).toMatch(/warning +air: 2 loaders/);
+  });
+
   it('and a defect in one is shown with its stack', async () => {
     const { status, err } = await run(['hello', 'nobody'], place(files));
     expect(err).toMatch(/TypeError: nobody is there\n {4}at .*next: .*report/s);
@@ -315,7 +364,7 @@ describe.concurrent('doctor', () => {
 });
 
 describe.concurrent('serve', () => {
-  const samples = { embedded: { devices: ['samples'] } };
+  const samples = { embedded: { devices: ['samples'] }, control: 'control.sock' };
 
   it('serves until SIGTERM, then lets go of everything in order', async () => {
     const serving = start(['serve', '--json'], place(rc(samples)));
@@ -328,8 +377,8 @@ describe.concurrent('serve', () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     const messages = lines.map(({ msg }) => msg);
     const back = lines.filter((line) => line.msg === 'guest state' && line.end === 'back').map((line) => line.to);
-    expect(messages[0]).toBe('ready');
-    expect(lines[0]).toMatchObject({ platform: 'embedded', slots: 'vpci', interrupts: 'strict' });
+    expect(messages.slice(0, 2)).toEqual(['control socket open', 'ready']);
+    expect(lines[1]).toMatchObject({ platform: 'embedded', slots: 'vpci', interrupts: 'strict' });
     expect(back).toEqual(['InitWait', 'Initialised', 'Connected', 'Closing', 'Closed']);
     expect(messages.filter((message) => message === 'device returned')).toHaveLength(9);
     expect(messages.indexOf('guest disconnected')).toBeLessThan(messages.indexOf('device returned'));

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { resolvePlugin } from '../../../core/plugin/resolve.ts';
 import { bundled } from '../../../plugins/bundled.ts';
+import { doors } from '../../../plugins/doors.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { startEmbeddedHost } from '../../kit/embedded-host.ts';
 
@@ -12,7 +13,7 @@ const docs = resolve(import.meta.dirname, '../../../docs/researchers');
 const file = join(docs, 'examples/few-vectors.ts');
 
 const example = async () => {
-  const { things } = await resolvePlugin(file, { asked: 'test', directory: docs, bundled });
+  const { things } = await resolvePlugin(file, { asked: 'test', directory: docs, bundled, doors });
   const [plugin] = things;
   if (plugin?.kind !== 'plugin') throw new Error('the example is no plugin');
   return plugin;

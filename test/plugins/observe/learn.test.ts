@@ -8,6 +8,7 @@ import type { Bdf } from '../../../core/bdf.ts';
 import { resolvePlugin } from '../../../core/plugin/resolve.ts';
 import type { Quirk } from '../../../core/quirk/quirk.ts';
 import type { Assignment } from '../../../core/stub/index.ts';
+import { doors } from '../../../plugins/doors.ts';
 import { learn, quirkJson, quirkSource, replay } from '../../../plugins/observe/learn.ts';
 import learning from '../../../plugins/observe/recorder.ts';
 import { parseRecording, type Recording } from '../../../plugins/observe/recording.ts';
@@ -65,7 +66,7 @@ const record = async (name: Sample, unhandled?: 'drop' | 'pass'): Promise<Record
 const quirkOf = async (file: string, text: string): Promise<Quirk> => {
   const path = join(home, file);
   writeFileSync(path, text);
-  const { things } = await resolvePlugin(path, { asked: 'test', directory: '/', bundled: {} });
+  const { things } = await resolvePlugin(path, { asked: 'test', directory: '/', bundled: {}, doors });
   return things[0] as Quirk;
 };
 
