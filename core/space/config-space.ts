@@ -66,10 +66,10 @@ export class ConfigSpace {
   #table: CompiledSpace;
   #plain: Interpreter;
   #recorder: AccessRecorder | undefined;
-  readonly #recorded: { -readonly [Key in keyof RecordedAccess]: RecordedAccess[Key] } = {
-    kind: 'read',
+  readonly #recorded = {
+    kind: 'read' as RecordedAccess['kind'],
     offset: 0,
-    size: 4,
+    size: 4 as Size,
     value: 0,
     status: 0,
     denied: 0,

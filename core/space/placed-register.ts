@@ -3,7 +3,7 @@
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess } from './behaviour.ts';
-import { movedBy, type PlacedDescription } from './described-writes.ts';
+import type { PlacedDescription } from './described-writes.ts';
 import { answered, type CodePlace, threw } from './fault.ts';
 import { reachOf } from './interpreter.ts';
 import { isAnswer, type Outcome } from './outcome.ts';
@@ -129,7 +129,7 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
       return answered(this, 'describedNow', writes, `"${behaviour.described?.kind}" or undefined`);
     }
     const base = words.byteOffset / words.BYTES_PER_ELEMENT;
-    return { writes: movedBy(writes, base), mask: mask << shift, reach, shift, offset, size };
+    return { writes, base, mask: mask << shift, reach, shift, offset, size };
   }
 
   /** Whether a write that another thread answered has put something off. */
