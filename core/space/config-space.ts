@@ -66,10 +66,10 @@ export class ConfigSpace {
   #table: CompiledSpace;
   #plain: Interpreter;
   #recorder: AccessRecorder | undefined;
-  readonly #recorded: { -readonly [Key in keyof RecordedAccess]: RecordedAccess[Key] } = {
-    kind: 'read',
+  readonly #recorded = {
+    kind: 'read' as RecordedAccess['kind'],
     offset: 0,
-    size: 4,
+    size: 4 as Size,
     value: 0,
     status: 0,
     denied: 0,
@@ -132,32 +132,23 @@ export class ConfigSpace {
    * @returns a protocol status
    */
   read(offset: number, size: number): Outcome {
+    if (this.#recorder === undefined && this.#plain.readKept(offset, size)) return Status.success;
+    return this.#readOn(offset, size);
+  }
+
+  #readOn(offset: number, size: number): Outcome {
     const plain = this.#plain;
     let status: Outcome;
     try {
-      status = plain.read(offset, size);
-    } catch (error) {
-      status = this.#readFailed(offset, size as Size, error);
-    }
-    return status === Outcome.needsCode || this.#recorder !== undefined ? this.#readOn(status, offset, size) : status;
-  }
-
-  /** The rest of a read of which the interpreter alone has come to `status`. */
-  #readOn(before: Outcome, offset: number, size: number): Outcome {
-    let status = before;
-    try {
+      status = this.#recorder === undefined ? plain.readOpen(offset, size) : plain.read(offset, size);
       if (status === Outcome.needsCode) status = this.#readByCode(offset, size as Size);
     } catch (error) {
-      status = this.#readFailed(offset, size as Size, error);
+      // D-C16: the guest gets the error and zero, which the interpreter has left.
+      plain.countRead(offset, size as Size);
+      status = this.#failed(offset, error);
     }
-    if (this.#plain.accepts(offset, size)) this.#takeDown('read', offset, size, status);
+    if (this.#recorder !== undefined && plain.accepts(offset, size)) this.#takeDown('read', offset, size, status);
     return status;
-  }
-
-  /** D-C16: the guest gets the error and zero, which the interpreter has left. */
-  #readFailed(offset: number, size: Size, error: unknown): Outcome {
-    this.#plain.countRead(offset, size);
-    return this.#failed(offset, error);
   }
 
   #readByCode(offset: number, size: Size): Outcome {

@@ -56,9 +56,11 @@ interface RefusedWrites {
   readonly why: string;
 }
 
-/** A description placed in the table of a device: word indexes count from the start of all state words. */
+/** A description placed in the table of a device. */
 export interface PlacedDescription {
   readonly writes: DescribedWrites;
+  /** Index of the register's first word among all state words. */
+  readonly base: number;
   /** Bits of the behaviour, and all bits of the register, in their place in the dword. */
   readonly mask: number;
   readonly reach: number;
@@ -68,44 +70,6 @@ export interface PlacedDescription {
   readonly size: 1 | 2 | 4;
 }
 
-/** The same description, with word indexes that count from `base` words further on. */
-export const movedBy = (writes: DescribedWrites, base: number): DescribedWrites => {
-  switch (writes.kind) {
-    case 'inert':
-    case 'refused':
-      return writes;
-    case 'twofold':
-      return {
-        ...writes,
-        first: base + writes.first,
-        second: base + writes.second,
-        chosen: base + writes.chosen,
-        fixed: base + writes.fixed,
-      };
-    case 'gated':
-      return { ...writes, own: base + writes.own, open: base + writes.open, closing: base + writes.closing };
-  }
-};
-
-/** What runs a description: a register of one device whose writes need no code as long as they fit. */
-export interface DescribedRegister {
-  /** Bits of the behaviour, in their place in the dword. */
-  readonly mask: number;
-  /** Bits that the last write wanted to change and that were refused, in their place in the dword. */
-  readonly refused: number;
-  /** Whether its gate waits to be closed. */
-  readonly isClosing: boolean;
-  /**
-   * Does a write.
-   *
-   * @param written in its place in the dword; zero outside of `reach`
-   * @param reach bits of the access, in their place in the dword
-   * @returns a status; `needsCode`: the write does not fit, and nothing has changed
-   * @throws what hardware throws; nothing has changed then
-   */
-  write(written: number, reach: number): Outcome;
-}
-
 /** Where a description is run: the table, the state words of all its registers, and the device. */
 export interface DescribedPlace {
   readonly bits: Pick<TableBits, 'shadow' | 'shadowed'>;
@@ -113,9 +77,11 @@ export interface DescribedPlace {
   readonly hardware: ConfigAccess;
 }
 
-/** What all kinds have in common: the register's content and hardware, both in their place in the dword. */
-abstract class Placed {
+/** What runs a description: a register of one device whose writes need no code as long as they fit. */
+export abstract class DescribedRegister {
+  /** Bits of the behaviour, in their place in the dword. */
   readonly mask: number;
+  /** Bits that the last write wanted to change and that were refused, in their place in the dword. */
   refused = 0;
   protected readonly words: Uint32Array;
   protected readonly reach: number;
@@ -127,16 +93,27 @@ abstract class Placed {
   constructor(placed: PlacedDescription, { bits, words, hardware }: DescribedPlace) {
     this.mask = placed.mask;
     this.reach = placed.reach;
-    this.words = words;
+    this.words = words.subarray(placed.base);
     this.#placed = placed;
     this.#bits = bits;
     this.#hardware = hardware;
     this.#at = placed.offset >> 2;
   }
 
+  /** Whether its gate waits to be closed. */
   get isClosing(): boolean {
     return false;
   }
+
+  /**
+   * Does a write.
+   *
+   * @param written in its place in the dword; zero outside of `reach`
+   * @param reach bits of the access, in their place in the dword
+   * @returns a status; `needsCode`: the write does not fit, and nothing has changed
+   * @throws what hardware throws; nothing has changed then
+   */
+  abstract write(written: number, reach: number): Outcome;
 
   protected placed(value: number): number {
     return (value << this.#placed.shift) & this.reach;
@@ -172,13 +149,13 @@ abstract class Placed {
   }
 }
 
-class Inert extends Placed implements DescribedRegister {
+class Inert extends DescribedRegister {
   write(written: number): Outcome {
     return (written & this.mask) === 0 ? Status.success : Outcome.needsCode;
   }
 }
 
-class Twofold extends Placed implements DescribedRegister {
+class Twofold extends DescribedRegister {
   readonly #at: TwofoldWrites;
 
   constructor(writes: TwofoldWrites, placed: PlacedDescription, place: DescribedPlace) {
@@ -203,7 +180,7 @@ class Twofold extends Placed implements DescribedRegister {
   }
 }
 
-class Gated extends Placed implements DescribedRegister {
+class Gated extends DescribedRegister {
   readonly #at: GatedWrites;
 
   constructor(writes: GatedWrites, placed: PlacedDescription, place: DescribedPlace) {
@@ -244,7 +221,7 @@ class Gated extends Placed implements DescribedRegister {
   }
 }
 
-class Refused extends Placed implements DescribedRegister {
+class Refused extends DescribedRegister {
   write(written: number, reach: number): Outcome {
     this.refused = (written ^ this.held()) & this.mask & reach;
     return this.refused === 0 ? Status.success : Status.accessDenied;

@@ -98,26 +98,31 @@ export class Interpreter {
 
   /** Answers a read. @returns `success`, `invalidOffset` or `needsCode` */
   read(offset: number, size: number): Outcome {
-    if (!this.accepts(offset, size)) return this.#nothing(Status.invalidOffset);
+    return this.readKept(offset, size) ? Status.success : this.readOpen(offset, size);
+  }
+
+  /** Answers a read for which {@link readKept} did not do. */
+  readOpen(offset: number, size: number): Outcome {
+    this.bits = 0;
+    if (!this.accepts(offset, size)) return Status.invalidOffset;
     const at = offset >> 2;
-    const shift = (offset & 3) << 3;
-    const reach = sizeMask(size) << shift;
-    const open = reach & ~(this.#shadowed[at] as number);
-    let view = this.#shadow[at] as number;
-    // What the table answers alone is what drivers read most.
-    if (open !== 0) {
-      if (((this.#answered[at] as number) & open) !== 0) return this.#nothing(Outcome.needsCode);
-      this.bits = 0;
-      view = (view & ~open) | ((this.#hardware.readConfig(offset, size) << shift) & open);
-    }
-    this.bits = ((view & reach) >>> shift) | 0;
+    const reach = reachOf(offset, size);
+    if (((this.#answered[at] as number) & ~(this.#shadowed[at] as number) & reach) !== 0) return Outcome.needsCode;
+    this.bits = (this.view(offset, size, reach) >>> ((offset & 3) << 3)) | 0;
     countBytes(this.#reads, offset, size);
     return Status.success;
   }
 
-  #nothing(outcome: Outcome): Outcome {
-    this.bits = 0;
-    return outcome;
+  /** Answers a read from the table alone, which is what drivers read most and cannot fail. @returns whether it could */
+  readKept(offset: number, size: number): boolean {
+    if (!this.accepts(offset, size)) return false;
+    const at = offset >> 2;
+    const shift = (offset & 3) << 3;
+    const reach = sizeMask(size) << shift;
+    if (((this.#shadowed[at] as number) & reach) !== reach) return false;
+    this.bits = (((this.#shadow[at] as number) & reach) >>> shift) | 0;
+    countBytes(this.#reads, offset, size);
+    return true;
   }
 
   /** The bits of `wanted`, which need no code, as the guest sees them; like `wanted` in their place in the dword. */

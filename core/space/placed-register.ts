@@ -3,7 +3,7 @@
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess } from './behaviour.ts';
-import { movedBy, type PlacedDescription } from './described-writes.ts';
+import type { PlacedDescription } from './described-writes.ts';
 import { answered, type CodePlace, threw } from './fault.ts';
 import { reachOf } from './interpreter.ts';
 import { isAnswer, type Outcome } from './outcome.ts';
@@ -28,6 +28,8 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
   readonly mask: number;
   /** Bit position of the register in its dword. */
   readonly shift: number;
+  /** All bits of the register, in their place in the dword. */
+  readonly reach: number;
   words: Uint32Array = new Uint32Array(0);
   #denials: RegisterDenials | undefined;
 
@@ -39,15 +41,11 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
     this.owner = place.owner;
     this.mask = place.mask;
     this.shift = (place.offset & 3) << 3;
+    this.reach = reachOf(place.offset, place.size);
   }
 
   get function(): PciFunction {
     return this.device.hardware;
-  }
-
-  /** All bits of the register, in their place in the dword. */
-  get reach(): number {
-    return reachOf(this.offset, this.size);
   }
 
   /** Whether this is the register `other` in another table: then its state can go on. */
@@ -131,7 +129,7 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
       return answered(this, 'describedNow', writes, `"${behaviour.described?.kind}" or undefined`);
     }
     const base = words.byteOffset / words.BYTES_PER_ELEMENT;
-    return { writes: movedBy(writes, base), mask: mask << shift, reach, shift, offset, size };
+    return { writes, base, mask: mask << shift, reach, shift, offset, size };
   }
 
   /** Whether a write that another thread answered has put something off. */

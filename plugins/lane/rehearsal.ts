@@ -62,8 +62,8 @@ const rehearsalDevice = (file: number): DeviceView => {
   config[Dword.count - 1] = -1;
   config[Dword.twofold] = PLACE;
   config[Dword.refused] = WORD;
-  const place = { mask: -1, reach: -1, shift: 0, size: 4 } as const;
-  const word = { mask: 0xffff, reach: 0xffff, shift: 0, size: 2 } as const;
+  const place = { base: 0, mask: -1, reach: -1, shift: 0, size: 4 } as const;
+  const word = { base: 0, mask: 0xffff, reach: 0xffff, shift: 0, size: 2 } as const;
   return {
     size: SIZE,
     shadowed: dwords(shown),

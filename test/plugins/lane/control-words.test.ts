@@ -112,7 +112,15 @@ describe('under a running guest', () => {
 
 it('a refusal with an error counts as the dispatcher counts it', () => {
   const world = laneWorld();
-  const word = { mask: -1, reach: -1, shift: 0, offset: 4, size: 4, writes: { kind: 'refused', why: WHY } } as const;
+  const word = {
+    base: 0,
+    mask: -1,
+    reach: -1,
+    shift: 0,
+    offset: 4,
+    size: 4,
+    writes: { kind: 'refused', why: WHY },
+  } as const;
   const bits = (at4: number) => Int32Array.of(0, at4, 0);
   world.state.hardware = 4;
   const show = (file: number) =>

@@ -67,7 +67,7 @@ export const writableView = (value: number): DeviceView => {
     own: words(0, 0, 0, 0),
     reserved: words(0, 0, 0, 0),
     coded: words(0, 0, -1, -1),
-    described: [null, null, null, { writes: gate, mask: -1, reach: -1, shift: 0, offset: 12, size: 4 }],
+    described: [null, null, null, { writes: gate, base: 0, mask: -1, reach: -1, shift: 0, offset: 12, size: 4 }],
     behind: new Uint8Array(4),
     words: Uint32Array.of(1, 1, 0),
   };
