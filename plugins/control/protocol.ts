@@ -166,7 +166,6 @@ type Kind = 'text' | 'texts' | 'number' | 'boolean';
 /** The arguments of every operation; one that ends in `?` may be left out. */
 const argumentsOf: { readonly [Name in Operation]: Readonly<Record<string, Kind>> } = {
   status: {},
-  plugins: {},
   explain: { bdf: 'text', 'offset?': 'number', 'size?': 'number', 'map?': 'boolean' },
   denials: { bdf: 'text' },
   'quirk-load': { file: 'text', 'devices?': 'texts' },
@@ -176,6 +175,7 @@ const argumentsOf: { readonly [Name in Operation]: Readonly<Record<string, Kind>
   'irq-handlers': {},
   'irq-toggle': { bdf: 'text' },
   'inject-error': { bdf: 'text', severity: 'text' },
+  plugins: {},
 };
 
 export const operationNames = Object.keys(argumentsOf) as readonly Operation[];
