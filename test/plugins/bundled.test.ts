@@ -38,6 +38,7 @@ describe('the bundled plugins', () => {
       'status',
       'quirk',
       'inject-error',
+      'plugins',
       'irq',
     ]);
     expect(host.registries.answerers.names).toEqual(['lane']);
