@@ -18,7 +18,7 @@ const ALLOWED = [
   /^test\/kit\/core-alone\.ts$/,
 ];
 
-it('the core without any part serves a guest, and loads nothing else', async () => {
+it('the core without any part serves a guest, and loads nothing else', { timeout: 120_000 }, async () => {
   // A loader of its own, because it can tell what it has loaded.
   const jiti = createJiti(import.meta.url, { fsCache: false, tryNative: false });
   const main = await jiti.import<{ serveAlone(): Promise<ServedAlone> }>('../kit/core-alone.ts');

@@ -194,7 +194,7 @@ describe('the daemon', () => {
 
   it('ends with 70 after an error of nobody’s', { timeout: 30_000 }, async () => {
     const { status, output } = await serve(
-      'export default [];',
+      "export default { kind: 'plugin', name: 'lab/quiet', version: '1.0.0', api: '^1.0', apply: () => {} };",
       /never said/,
       "setTimeout(() => { throw new Error('nobody is it'); }, 1500);",
     );
