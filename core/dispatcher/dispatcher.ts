@@ -15,8 +15,6 @@ export interface Target {
         readonly interrupts: DeviceInterrupts;
         /** Why the device was cut off from its guest; every request for it fails then. */
         readonly fenced?: string | undefined;
-        /** Told after each successful write: the guest may have switched the device on or off. */
-        readonly line?: { follow(): void };
       }
     | undefined;
 }
@@ -110,7 +108,7 @@ const other = (target: NonNullable<Target['assignment']>, request: Request, comm
   switch (command) {
     case Command.confWrite: {
       const status = target.space.write(request.offset, request.size, request.bits);
-      if (status === Status.success) target.line?.follow();
+      if (status === Status.success) target.interrupts.follow();
       return status;
     }
     case Command.enableMsi:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, hex } from '../bdf.ts';
-import { fail } from '../errors/index.ts';
+import { fail, isPcibackError } from '../errors/index.ts';
 import type { FenceReason, GuestFacts } from '../facts.ts';
-import type { DeviceInterrupts } from '../interrupts.ts';
+import type { DeviceInterrupts, InterruptLimits, NamedPolicy } from '../interrupts.ts';
 import type { RateLimit } from '../log.ts';
 import { HostError } from '../platform/index.ts';
 import {
@@ -19,8 +19,6 @@ import type { AccessRecorder } from '../space/recorder.ts';
 import type { Refusal } from '../space/refusal.ts';
 import type { DeviceView } from '../space/views.ts';
 import type { HostOperations } from './host-operations.ts';
-import type { InterruptControl, NamedPolicy } from './interrupt-control.ts';
-import type { LineHandler } from './line-handler.ts';
 
 /** D2 and D3hot: registers outside of the power management capability may not answer. */
 const LOW_POWER = 2;
@@ -59,9 +57,9 @@ export interface AssignmentTerms {
   readonly tenant: Tenant;
   readonly rules: AccessRules;
   readonly interrupts: DeviceInterrupts;
-  readonly control: InterruptControl;
-  /** The host's half of the device's line interrupt. */
-  readonly line: LineHandler;
+  /** The administrator lets the guest, a device model, switch interrupts by config writes. */
+  readonly allowed: boolean;
+  readonly limits: InterruptLimits;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
   /** Told about field sets that do not fit this device. */
@@ -80,9 +78,6 @@ export class Assignment implements AccessSink {
   readonly tenant: Tenant;
   readonly space: ConfigSpace;
   readonly interrupts: DeviceInterrupts;
-  /** Who may switch the interrupts; like everything here made anew for each guest. */
-  readonly control: InterruptControl;
-  readonly line: LineHandler;
   /** The device goes back: nothing about it changes any more. */
   ended = false;
   /** Ends the platform's watch for errors of the device. */
@@ -102,14 +97,14 @@ export class Assignment implements AccessSink {
     this.#rules = terms.rules;
     this.tenant = terms.tenant;
     this.interrupts = terms.interrupts;
-    this.control = terms.control;
-    this.line = terms.line;
     const rules = (): AccessRules => this.#rules;
     terms.operations.serve({
       get permissive() {
         return rules().unhandled === 'permissive';
       },
-      control: terms.control,
+      allowed: terms.allowed,
+      limits: terms.limits,
+      interrupts: terms.interrupts,
       reset: () => this.whileReset(terms.reset),
       settled: (status) => {
         // Before the answer: the guest's next request may follow at once.
@@ -151,7 +146,7 @@ export class Assignment implements AccessSink {
       try {
         work();
       } catch (error) {
-        if (!(error instanceof HostError)) throw error;
+        if (!(error instanceof HostError) && !isPcibackError(error, 'PLUGIN_FAULT')) throw error;
         refusals.push(error.message);
       }
     };
@@ -214,7 +209,7 @@ export class Assignment implements AccessSink {
     const { unhandled, recorder, contributions } = this.#rules;
     return (
       rules.unhandled !== unhandled ||
-      this.control.differsFrom(rules.policy) ||
+      this.interrupts.differsFrom(rules.policy) ||
       rules.recorder !== recorder ||
       rules.contributions.length !== contributions.length ||
       rules.contributions.some((one, index) => !sameContribution(one, contributions[index]))
@@ -230,7 +225,7 @@ export class Assignment implements AccessSink {
    */
   prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
     const { table, skipped } = this.#compile(rules, this.space.table);
-    const takePolicy = this.control.differsFrom(rules.policy) ? this.control.prepare(rules.policy) : () => {};
+    const takePolicy = this.interrupts.differsFrom(rules.policy) ? this.interrupts.prepare(rules.policy) : () => {};
     const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
     for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
       if (conflict === undefined) continue;
@@ -260,7 +255,7 @@ export class Assignment implements AccessSink {
 
   /** Does what writes that another thread answered have put off. */
   closeGates(): void {
-    if (!this.ended && this.space.closeGates()) this.line.follow();
+    if (!this.ended && this.space.closeGates()) this.interrupts.follow();
   }
 
   #compile(rules: AccessRules, previous: CompiledSpace | undefined) {

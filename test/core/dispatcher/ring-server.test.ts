@@ -23,7 +23,11 @@ const setup = () => {
     },
   };
   const dispatcher = new Dispatcher(
-    { lookup: () => ({ assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } }) },
+    {
+      lookup: () => ({
+        assignment: { space: space as unknown as ConfigSpace, interrupts: { follow: () => {} } as never },
+      }),
+    },
     (error) => trace.push(`failed ${String(error)}`),
   );
   const server = new RingServer(ring, dispatcher, clock);
@@ -205,7 +209,9 @@ describe('a guest beside', () => {
         return Status.success;
       },
     };
-    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
+    const target = {
+      assignment: { space: space as unknown as ConfigSpace, interrupts: { follow: () => {} } as never },
+    };
     const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
     let [waits, left] = [pause, requests];
     const ask = (): void => {
@@ -270,7 +276,9 @@ describe('a page that is shared', () => {
         return statuses.shift() ?? Status.success;
       },
     };
-    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
+    const target = {
+      assignment: { space: space as unknown as ConfigSpace, interrupts: { follow: () => {} } as never },
+    };
     const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
     let time = 0;
     const clock = { now: () => (time += step), after: () => () => {} };

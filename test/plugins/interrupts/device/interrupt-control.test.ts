@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { formatBdf } from '../../../core/bdf.ts';
-import { fail, isPcibackError } from '../../../core/errors/index.ts';
+import { formatBdf } from '../../../../core/bdf.ts';
+import { fail, isPcibackError } from '../../../../core/errors/index.ts';
 import type {
   InterruptLimits,
   InterruptPolicy,
   InterruptPolicySource,
   InterruptType,
   PolicyFacts,
-} from '../../../core/interrupts.ts';
-import { silent } from '../../../core/log.ts';
-import { Errno, HostError } from '../../../core/platform/index.ts';
-import { Command, Status } from '../../../core/ring/layout.ts';
-import { HostOperations, InterruptControl } from '../../../core/stub/index.ts';
-import { Wall } from '../../../core/wall/wall.ts';
-import { statusOf } from '../../../plugins/control/index.ts';
-import { explainDevice } from '../../../plugins/observe/explain-operations.ts';
-import { printExplained } from '../../../plugins/observe/explain-report.ts';
-import { realClock } from '../../../plugins/platforms/embedded/clock.ts';
-import { sample } from '../../../plugins/platforms/embedded/sources.ts';
-import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
-import { FakeFunction } from '../../kit/fake-function.ts';
-import { createManualClock } from '../../kit/manual-clock.ts';
-import { policyPlugin } from '../../kit/policy-plugins.ts';
-import { policyFacts } from '../../plugins/interrupts/policies.ts';
+} from '../../../../core/interrupts.ts';
+import { silent } from '../../../../core/log.ts';
+import { Errno, HostError } from '../../../../core/platform/index.ts';
+import { Command, Status } from '../../../../core/ring/layout.ts';
+import { Request } from '../../../../core/ring/request.ts';
+import { HostOperations } from '../../../../core/stub/index.ts';
+import { Wall } from '../../../../core/wall/wall.ts';
+import { statusOf } from '../../../../plugins/control/index.ts';
+import { deviceInterrupts } from '../../../../plugins/interrupts/device/device-interrupts.ts';
+import { InterruptControl } from '../../../../plugins/interrupts/device/interrupt-control.ts';
+import { explainDevice } from '../../../../plugins/observe/explain-operations.ts';
+import { printExplained } from '../../../../plugins/observe/explain-report.ts';
+import { realClock } from '../../../../plugins/platforms/embedded/clock.ts';
+import { sample } from '../../../../plugins/platforms/embedded/sources.ts';
+import { type EmbeddedHost, startEmbeddedHost } from '../../../kit/embedded-host.ts';
+import { FakeFunction } from '../../../kit/fake-function.ts';
+import { interruptTerms } from '../../../kit/interrupt-terms.ts';
+import { createManualClock } from '../../../kit/manual-clock.ts';
+import { policyPlugin } from '../../../kit/policy-plugins.ts';
+import { policyFacts } from '../../../plugins/interrupts/policies.ts';
 
 const yes: InterruptPolicy = { allowsControlWord: () => true, decidesIntx: () => 'hardware' };
 
@@ -103,17 +107,17 @@ describe('a device that does not answer', () => {
         [0x50, 2, 0x0005],
       ],
     });
-    const operations = new HostOperations(hardware, createManualClock());
-    const terms = { permissive: false, reset: async () => 0, settled: () => {} };
-    operations.serve({ ...terms, control: control(yes).it });
-    expect(operations.allowsControlWord('msi', 0x0080, 0x0081)).toBe(true);
-    expect(operations.refusesRequest('msix', 1)).toBeUndefined();
+    const warned: object[] = [];
+    const terms = interruptTerms(yes, { hardware });
+    const one = deviceInterrupts({ ...terms, warn: (facts) => warned.push(facts) });
+    expect(one.allowsControlWord('msi', 0x0080, 0x0081)).toBe(true);
     hardware.beforeAccess = () => {
       throw new HostError('read', Errno.EIO);
     };
-    expect(operations.allowsControlWord('msi', 0x0080, 0x0081)).toBe(false);
-    expect(operations.refusesRequest('msix', 1)).toMatch(/the other kind/);
-    expect(operations.allowsControlWord('msi', 0x0081, 0x0080)).toBe(true);
+    expect(one.allowsControlWord('msi', 0x0080, 0x0081)).toBe(false);
+    expect(one.allowsControlWord('msi', 0x0081, 0x0080)).toBe(true);
+    expect(one.enableMsi(new Request())).toBe(Status.opFailed);
+    expect(warned).toEqual([{ what: 'enable_msi', why: 'the other kind is on in hardware' }]);
   });
 });
 
@@ -192,7 +196,6 @@ describe('policies with state', () => {
     const outer: InterruptPolicySource = ({ policy }) => policy('inner');
     const { it: one, known } = control(outer, { others: { inner: yes, other: yes } });
     const mine = { name: 'mine', plugin: 'acme', thing: outer };
-    expect(one.policy).toBe('mine');
     expect(one.differsFrom(mine)).toBe(false);
     expect(one.differsFrom({ name: 'mine', plugin: 'acme', thing: yes })).toBe(true);
     expect(one.differsFrom({ name: 'other', plugin: 'acme', thing: outer })).toBe(true);
@@ -368,7 +371,7 @@ describe('in a running host', () => {
     expect(effect.devices).toBe(1);
     expect(host.pciback.stub.devices[0]?.assignment?.space.table).not.toBe(table);
     expect((await guest.request(enable)).err).toBe(Status.success);
-    expect(host.pciback.stub.devices[0]?.assignment?.control.policy).toBe('mine');
+    expect(host.pciback.stub.devices[0]?.assignment?.rules.policy.name).toBe('mine');
   });
 
   it('its guests keep a policy that is unloaded, and the log says so', async () => {

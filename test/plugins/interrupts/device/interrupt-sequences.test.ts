@@ -2,10 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Request } from '../../../core/ring/request.ts';
-import { HostOperations, LineHandler, Vectors } from '../../../core/stub/index.ts';
-import { FakeFunction } from '../../kit/fake-function.ts';
-import { createManualClock } from '../../kit/manual-clock.ts';
+import { Request } from '../../../../core/ring/request.ts';
+import { HostOperations } from '../../../../core/stub/index.ts';
+import { LineHandler } from '../../../../plugins/interrupts/device/line-handler.ts';
+import { Vectors } from '../../../../plugins/interrupts/device/vectors.ts';
+import { FakeFunction } from '../../../kit/fake-function.ts';
+import { createManualClock } from '../../../kit/manual-clock.ts';
 
 const COMMAND = 0x04;
 const MSI = 0x50;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { formatBdf } from '../../../core/bdf.ts';
-import type { ConfigInput } from '../../../core/config/schema.ts';
-import { Errno, HostError, type LineInterrupts, type Platform } from '../../../core/platform/index.ts';
-import { statusOf } from '../../../plugins/control/index.ts';
-import { type EmbeddedPlatform, sample } from '../../../plugins/platforms/embedded/index.ts';
-import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
+import { formatBdf } from '../../../../core/bdf.ts';
+import type { ConfigInput } from '../../../../core/config/schema.ts';
+import { Errno, HostError, type LineInterrupts, type Platform } from '../../../../core/platform/index.ts';
+import { statusOf } from '../../../../plugins/control/index.ts';
+import { type EmbeddedPlatform, sample } from '../../../../plugins/platforms/embedded/index.ts';
+import { type EmbeddedHost, startEmbeddedHost } from '../../../kit/embedded-host.ts';
 
 const LINE = 19;
 const INTX_DISABLE = 0x0400;
@@ -53,7 +53,10 @@ describe('a line interrupt on a host that takes no handler', () => {
     await interrupt();
     expect(guest.report().lines).toEqual({ [LINE]: 1 });
     expect(refusals()).toEqual([]);
-    expect(host.pciback.stub.devices[0]?.assignment?.line.state).toMatchObject({ on: false, acknowledging: false });
+    expect(host.pciback.stub.devices[0]?.assignment?.interrupts.line).toMatchObject({
+      on: false,
+      acknowledging: false,
+    });
   });
 
   it('is refused where a driver of the host uses the line: INTX_DISABLE stays set, and the guest sees its own bit', async () => {

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 
-import type { DeviceInterrupts } from '../interrupts.ts';
-import { Errno, HostError, type InterruptMapper } from '../platform/index.ts';
-import { MAX_VECTORS, Status } from '../ring/layout.ts';
-import type { Request } from '../ring/request.ts';
-import type { HostOperations } from './host-operations.ts';
+import {
+  type DeviceInterrupts,
+  Errno,
+  HostError,
+  type HostOperations,
+  type InterruptMapper,
+  MAX_VECTORS,
+  type MessageKind,
+  type Request,
+  Status,
+} from '../../../core/plugin/index.ts';
 import { Msi, Msix } from './registers.ts';
 
 /** Most PIRQs fit an answer: `msix_entries[].vector` has 16 bits (D-I6). */
@@ -16,7 +22,7 @@ export interface VectorTerms {
   readonly operations: HostOperations;
   readonly mapper: InterruptMapper;
   /** Why the guest may not switch this kind on; `undefined`: it may. */
-  readonly refuses: (kind: 'msi' | 'msix', vectors: number) => string | undefined;
+  readonly refuses: (kind: MessageKind, vectors: number) => string | undefined;
   /** A request was refused, or an unmap failed; the receiver limits the rate. */
   readonly warn: (what: string, why: string) => void;
   /** Told when MSI or MSI-X has come on, and when it has gone off: the line is out of use, or in use again. */
@@ -29,9 +35,15 @@ export interface VectorTerms {
  *
  * Order, found on real hypervisors: map first, enable afterwards; off first, unmap afterwards.
  */
-export class Vectors implements DeviceInterrupts {
+export class Vectors
+  implements
+    Pick<
+      DeviceInterrupts,
+      'enableMsi' | 'disableMsi' | 'enableMsix' | 'disableMsix' | 'mapped' | 'restore' | 'teardown'
+    >
+{
   readonly #terms: VectorTerms;
-  #on: 'msi' | 'msix' | undefined;
+  #on: MessageKind | undefined;
   #pirqs: number[] = [];
 
   constructor(terms: VectorTerms) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { Errno } from '../../../core/platform/index.ts';
-import { HostOperations, type SharedLines } from '../../../core/stub/index.ts';
-import type { FakeFunctionSettings } from '../../kit/fake-function.ts';
-import { createManualClock } from '../../kit/manual-clock.ts';
+import type { SharedLines } from '../../../../core/interrupts.ts';
+import { Errno } from '../../../../core/platform/index.ts';
+import { HostOperations } from '../../../../core/stub/index.ts';
+import type { FakeFunctionSettings } from '../../../kit/fake-function.ts';
+import { createManualClock } from '../../../kit/manual-clock.ts';
 import { COMMAND, INTX_DISABLE, LineBench, refusal } from './line-bench.ts';
 
 describe('a host that cannot be given a handler', () => {
@@ -56,7 +57,7 @@ describe('a host that cannot be given a handler', () => {
     const clock = createManualClock();
     const operations = new HostOperations(bench.nic, clock);
     // Somebody has to wait for the answer.
-    operations.serve({ settled: () => undefined } as never);
+    operations.serve({ limits: {}, settled: () => undefined } as never);
     operations.holdIntx('on');
     operations.setPowerState(3);
     clock.advance(20);
@@ -101,13 +102,13 @@ describe('a host that cannot be given a handler', () => {
 
   it('refuses a device whose INTX_DISABLE does not mask its line', () => {
     make().users = users;
-    bench.operations.serve({ control: { limits: { maskingBroken: true } } } as never);
+    bench.operations.serve({ limits: { maskingBroken: true } } as never);
     expect(() => bench.handler.prepare()).toThrow(expect.objectContaining({ code: 'LINE_SHARED' }));
   });
 
   it('lets INTX_DISABLE go where it would stop messages too, for as long as those are on', () => {
     make().users = users;
-    bench.operations.serve({ control: { limits: { disableStopsMessages: true } } } as never);
+    bench.operations.serve({ limits: { disableStopsMessages: true } } as never);
     bench.handler.prepare();
     bench.on();
     expect(bench.intxDisabled).toBe(true);

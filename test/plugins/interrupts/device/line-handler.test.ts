@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Errno, type LineVerdict } from '../../../core/platform/index.ts';
-import { Request } from '../../../core/ring/request.ts';
+import { Errno, type LineVerdict } from '../../../../core/platform/index.ts';
+import { Request } from '../../../../core/ring/request.ts';
 import { LineBench, refusal } from './line-bench.ts';
 
 const name = 'xen-pciback[0000:03:00.0]';

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-import { RateLimit } from '../../../core/log.ts';
-import { HostError, type LineInterrupts, type LineVerdict } from '../../../core/platform/index.ts';
-import { Request } from '../../../core/ring/request.ts';
-import { HostOperations, LineHandler, type SharedLines, Vectors } from '../../../core/stub/index.ts';
-import { FakeFunction, type FakeFunctionSettings } from '../../kit/fake-function.ts';
-import { createManualClock } from '../../kit/manual-clock.ts';
+import type { SharedLines } from '../../../../core/interrupts.ts';
+import { RateLimit } from '../../../../core/log.ts';
+import { HostError, type LineInterrupts, type LineVerdict } from '../../../../core/platform/index.ts';
+import { Request } from '../../../../core/ring/request.ts';
+import { HostOperations } from '../../../../core/stub/index.ts';
+import { LineHandler } from '../../../../plugins/interrupts/device/line-handler.ts';
+import { Vectors } from '../../../../plugins/interrupts/device/vectors.ts';
+import { FakeFunction, type FakeFunctionSettings } from '../../../kit/fake-function.ts';
+import { createManualClock } from '../../../kit/manual-clock.ts';
 
 export const COMMAND = 0x04;
 export const INTX_DISABLE = 0x0400;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Errno, HostError } from '../../../core/platform/index.ts';
-import { Status } from '../../../core/ring/layout.ts';
-import { Request } from '../../../core/ring/request.ts';
-import { HostOperations, Vectors } from '../../../core/stub/index.ts';
-import { FakeFunction } from '../../kit/fake-function.ts';
-import { createManualClock } from '../../kit/manual-clock.ts';
+import { Errno, HostError } from '../../../../core/platform/index.ts';
+import { Status } from '../../../../core/ring/layout.ts';
+import { Request } from '../../../../core/ring/request.ts';
+import { HostOperations } from '../../../../core/stub/index.ts';
+import { Vectors } from '../../../../plugins/interrupts/device/vectors.ts';
+import { FakeFunction } from '../../../kit/fake-function.ts';
+import { createManualClock } from '../../../kit/manual-clock.ts';
 
 const COMMAND = 0x04;
 const MSI = 0x50;

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 
-import { fail, isPcibackError } from '../errors/index.ts';
-import type { Owned } from '../hooks/index.ts';
-import type {
-  InterruptLimits,
-  InterruptPolicy,
-  InterruptPolicySource,
-  InterruptType,
-  IntxAnswer,
-  IntxState,
-  MessageKind,
-  PolicyFacts,
-} from '../interrupts.ts';
-import type { Place, Shape, Wall } from '../wall/wall.ts';
+import {
+  fail,
+  type InterruptLimits,
+  type InterruptPolicy,
+  type InterruptPolicySource,
+  type InterruptType,
+  type IntxAnswer,
+  type IntxState,
+  isPcibackError,
+  type MessageKind,
+  type NamedPolicy,
+  type Place,
+  type PolicyFacts,
+  type Shape,
+  type Wall,
+} from '../../../core/plugin/index.ts';
 import { Msi, Msix } from './registers.ts';
-
-/** A policy under the name that the rc file chose it by. */
-export type NamedPolicy = Owned<InterruptPolicySource>;
 
 /** What a device's interrupts are decided from, for as long as one guest has it. */
 export interface InterruptControlTerms extends Omit<PolicyFacts, 'policy'> {
@@ -32,7 +32,6 @@ const usesMessages = (type: InterruptType): boolean => type !== 'none' && type !
 
 /** One policy with those it asked for. */
 interface MadePolicy {
-  readonly name: string;
   readonly policy: InterruptPolicy;
   /** Whether it refuses changes of control words to whoever has no permission. */
   readonly refusesUnlessAllowed: boolean;
@@ -47,22 +46,13 @@ interface MadePolicy {
  * MSI-X are never on together (XSA-157), and a line interrupt has the limits of its device.
  */
 export class InterruptControl {
-  readonly allowed: boolean;
-  readonly limits: InterruptLimits;
   readonly #terms: InterruptControlTerms;
   #made: MadePolicy;
 
   /** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
   constructor(terms: InterruptControlTerms, chosen: NamedPolicy) {
     this.#terms = terms;
-    this.allowed = terms.allowed;
-    this.limits = terms.limits;
     this.#made = this.#make(chosen);
-  }
-
-  /** Name of the policy in force. */
-  get policy(): string {
-    return this.#made.name;
   }
 
   /**
@@ -109,7 +99,6 @@ export class InterruptControl {
     };
     const policy = make(chosen, []);
     return {
-      name: chosen.name,
       policy,
       refusesUnlessAllowed: policy.controlWordsUnlessAllowed === 'refused',
       keepsIntxVirtual: this.#knowsVirtual(policy),
@@ -136,14 +125,14 @@ export class InterruptControl {
 
   /** Whether no control word may change, whatever the device is in; it is so as long as the policy is in force. */
   get refusesControlWords(): boolean {
-    return !this.allowed && this.#made.refusesUnlessAllowed;
+    return !this.#terms.allowed && this.#made.refusesUnlessAllowed;
   }
 
   allowsControlWord(kind: MessageKind, current: InterruptType, old: number, next: number): boolean {
     // Not the policy's own answer, which might be another one: a thread that cannot ask it says the same.
     if (this.refusesControlWords) return false;
     if ((next & enableBit[kind]) !== 0 && usesMessages(current) && current !== kind) return false;
-    const { allowed } = this;
+    const { allowed } = this.#terms;
     return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }));
   }
 
@@ -155,7 +144,7 @@ export class InterruptControl {
   decidesIntx(current: InterruptType, old: IntxState, next: IntxState): IntxAnswer {
     // As with control words: nobody asks.
     if (this.keepsIntxVirtual) return 'virtual';
-    const { allowed, limits } = this;
+    const { allowed, limits } = this.#terms;
     const answer = this.#ask<IntxAnswer>('refused', (policy) =>
       policy.decidesIntx === undefined
         ? allowed
@@ -170,7 +159,7 @@ export class InterruptControl {
   /** Why a request through the ring is refused; `undefined`: it is not. */
   refusesRequest(kind: MessageKind, current: InterruptType, vectors: number): string | undefined {
     if (usesMessages(current) && current !== kind) return 'the other kind is on in hardware';
-    const { allowed } = this;
+    const { allowed } = this.#terms;
     return this.#ask<string | undefined>('the interrupt policy failed', (policy) =>
       policy.refusesRequest?.({ kind, current, vectors, allowed }),
     );

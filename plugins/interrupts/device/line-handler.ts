@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT
 
-import { formatBdf } from '../bdf.ts';
-import { fail } from '../errors/index.ts';
-import { Errno, HostError, type LineClaim, type LineInterrupts, type LineVerdict } from '../platform/index.ts';
-import type { HostOperations } from './host-operations.ts';
+import {
+  Errno,
+  fail,
+  formatBdf,
+  HostError,
+  type HostOperations,
+  type LineClaim,
+  type LineInterrupts,
+  type LineState,
+  type LineVerdict,
+  type SharedLines,
+} from '../../../core/plugin/index.ts';
 
 /** Handled interrupts from one question to the hypervisor to the next. */
 const QUESTION_INTERVAL = 1000;
-
-/** What becomes of the line interrupt of a device when the host's drivers use its line and it cannot be claimed. */
-export type SharedLines = 'refuse' | 'allow';
 
 /** What a line handler needs to know. */
 export interface LineTerms {
@@ -20,22 +25,6 @@ export interface LineTerms {
   readonly warn: (facts: object, message: string) => void;
   /** The guest's line interrupt is kept off from now on; told once for each reason. */
   readonly refused: (why: string) => void;
-}
-
-/** A line handler as an operator sees it. */
-export interface LineState {
-  /** As the host lists the handler. */
-  readonly name: string;
-  /** Line of the device, 0 if it has none. */
-  readonly irq: number;
-  /** Whether the handler is installed. */
-  readonly on: boolean;
-  /** Whether it claims the interrupts it is called for. */
-  readonly acknowledging: boolean;
-  /** Interrupts it has claimed. */
-  readonly handled: number;
-  /** Why the guest gets no line interrupt of the device; missing: it does, when it asks. */
-  readonly refused?: string;
 }
 
 /**
