@@ -15,6 +15,7 @@ const ALLOWED = [
   /^plugins\/fields\/(header|bars|command|control-word)\.ts$/,
   /^plugins\/interrupts\/(strict|rules|decisions)\.ts$/,
   /^plugins\/slots\/vpci\.ts$/,
+  /^plugins\/program\/defaults\.ts$/,
   /^test\/kit\/core-alone\.ts$/,
 ];
 

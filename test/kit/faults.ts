@@ -5,13 +5,13 @@ import { isPcibackError } from '../../core/errors/index.ts';
 import { type HookName, hookNames } from '../../core/hooks/index.ts';
 import type { InterruptPolicy } from '../../core/interrupts.ts';
 import { definePlugin, type Host, type Plugin } from '../../core/plugin/index.ts';
-import { defineQuirk, register } from '../../core/quirk/quirk.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { SlotMap } from '../../core/slots.ts';
 import type { Behaviour } from '../../core/space/behaviour.ts';
 import type { SeizedDevice } from '../../core/stub/index.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
 import { vpci } from '../../plugins/slots/vpci.ts';
+import { defineQuirk, register } from '../../quirks/index.ts';
 import type { EmbeddedHost } from './embedded-host.ts';
 
 /** What a plugin's code does wrong. */
