@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { DeviceFacts, GuestFacts } from './facts.ts';
-import type { Clock } from './platform/index.ts';
+import type { Clock } from './platform/memory.ts';
 import type { Request } from './ring/request.ts';
 
 /** Interrupts that are messages: each has a control word in a capability of its own. */

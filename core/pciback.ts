@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from './bdf.ts';
-import type { Config } from './config/index.ts';
+import type { Config } from './config.ts';
 import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
 import { PartRunner } from './parts/index.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { BundledPlugins } from '../core/plugin/resolve.ts';
+import type { BundledPlugins } from './program/resolve.ts';
 
 /**
  * The plugins of the package, by name, in the order of loading. Each module is imported only when its plugin is wanted;

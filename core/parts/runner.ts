@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { Config } from '../config/index.ts';
+import type { Config } from '../config.ts';
 import { describeError, fail, isPcibackError, problem } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
 import type { Logger } from '../log.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import type { Config } from '../config/index.ts';
+import type { Config } from '../config.ts';
 import { fail } from '../errors/index.ts';
 import type { HookArguments, HookName, KindName, Order, Tap, TapOptions, Things } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';

@@ -6,7 +6,7 @@ import type { Logger } from '../../core/log.ts';
 import { within } from '../../core/parts/index.ts';
 import type { PciListing } from '../../core/platform/index.ts';
 import type { Engine } from '../../core/plugin/index.ts';
-import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../index.ts';
+import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../program/index.ts';
 
 const BRIDGE = 0x06;
 

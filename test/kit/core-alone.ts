@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type Config, defaultConfig } from '../../core/config/index.ts';
+import type { Config } from '../../core/config.ts';
 import { silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import type { PartReport } from '../../core/plugin/index.ts';
@@ -9,6 +9,7 @@ import headerFields from '../../plugins/fields/header.ts';
 import device from '../../plugins/interrupts/device/plugin.ts';
 import strict from '../../plugins/interrupts/strict.ts';
 import { createEmbeddedPlatform, type GuestReport, sample } from '../../plugins/platforms/embedded/index.ts';
+import { defaultConfig } from '../../plugins/program/defaults.ts';
 import vpci from '../../plugins/slots/vpci.ts';
 
 /** What became of a guest, and what was left of it. */

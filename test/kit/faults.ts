@@ -5,7 +5,6 @@ import { isPcibackError } from '../../core/errors/index.ts';
 import { type HookName, hookNames } from '../../core/hooks/index.ts';
 import type { DeviceInterrupts, InterruptPolicy } from '../../core/interrupts.ts';
 import { definePlugin, type Host, type InterruptDriver, type Plugin } from '../../core/plugin/index.ts';
-import { defineQuirk, register } from '../../core/quirk/quirk.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { SlotMap } from '../../core/slots.ts';
 import type { Behaviour } from '../../core/space/behaviour.ts';
@@ -13,6 +12,7 @@ import type { SeizedDevice } from '../../core/stub/index.ts';
 import { deviceInterrupts } from '../../plugins/interrupts/device/device-interrupts.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
 import { vpci } from '../../plugins/slots/vpci.ts';
+import { defineQuirk, register } from '../../quirks/index.ts';
 import type { EmbeddedHost } from './embedded-host.ts';
 
 /** What a plugin's code does wrong. */

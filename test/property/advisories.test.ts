@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ResourceFlag } from '../../core/platform/pci.ts';
-import { type Behaviour, defineQuirk } from '../../core/quirk/quirk.ts';
 import { Status } from '../../core/ring/layout.ts';
 import { header, register } from '../../core/space/declaration.ts';
 import { Outcome } from '../../core/space/outcome.ts';
@@ -13,6 +12,7 @@ import { msix } from '../../plugins/fields/msix.ts';
 import { powerManagement } from '../../plugins/fields/power.ts';
 import { vitalProductData } from '../../plugins/fields/vpd.ts';
 import { allowsControlWord } from '../../plugins/interrupts/rules.ts';
+import { type Behaviour, defineQuirk } from '../../quirks/index.ts';
 import { FakeDevice, FakeFunction, type ImagePart } from '../kit/fake-function.ts';
 import { type GuestView, guestView, viewOf } from '../kit/guest-view.ts';
 

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Config, defaultConfig } from '../../../core/config/index.ts';
+import type { Config } from '../../../core/config.ts';
 import { PartRunner } from '../../../core/parts/index.ts';
 import {
   definePlugin,
@@ -13,6 +13,7 @@ import {
   type RunningPart,
 } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { recordingLog } from '../../kit/embedded-host.ts';
 import { until } from '../../kit/until.ts';
 

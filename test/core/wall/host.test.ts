@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { definePlugin, type Host } from '../../../core/plugin/index.ts';
-import { defineQuirk, register } from '../../../core/quirk/quirk.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import { sample } from '../../../plugins/platforms/embedded/index.ts';
 import { vpci } from '../../../plugins/slots/vpci.ts';
+import { defineQuirk, register } from '../../../quirks/index.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 const nic = sample('e1000e').bdf;

@@ -2,10 +2,10 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../../core/bdf.ts';
-import type { ConfigInput } from '../../../../core/config/schema.ts';
 import { Errno, HostError, type LineInterrupts, type Platform } from '../../../../core/platform/index.ts';
 import { statusOf } from '../../../../plugins/control/index.ts';
 import { type EmbeddedPlatform, sample } from '../../../../plugins/platforms/embedded/index.ts';
+import type { ConfigInput } from '../../../../plugins/program/schema.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../../kit/embedded-host.ts';
 
 const LINE = 19;

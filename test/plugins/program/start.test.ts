@@ -4,9 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { importFile } from '../../core/files/module.ts';
-import { definePlugin } from '../../core/plugin/index.ts';
-import { doors } from '../../plugins/doors.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
+import { doors } from '../../../plugins/program/doors.ts';
 import {
   bdf,
   createEmbeddedPlatform,
@@ -16,11 +15,12 @@ import {
   type RunningPciback,
   sample,
   startPciback,
-} from '../../plugins/index.ts';
-import { commandContext } from '../kit/command-context.ts';
-import { startEmbeddedHost } from '../kit/embedded-host.ts';
+} from '../../../plugins/program/index.ts';
+import { importFile } from '../../../plugins/program/module.ts';
+import { commandContext } from '../../kit/command-context.ts';
+import { startEmbeddedHost } from '../../kit/embedded-host.ts';
 
-const docs = resolve(import.meta.dirname, '../../docs/researchers');
+const docs = resolve(import.meta.dirname, '../../../docs/researchers');
 const nic = sample('e1000e');
 
 let home: string;

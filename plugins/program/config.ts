@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import type { ConfigInput } from '../core/config/index.ts';
-import type { controlSection } from './control/section.ts';
-import type { embeddedSection } from './platforms/embedded/section.ts';
-import type { xenSection } from './platforms/xen/section.ts';
-import type { errorsSection } from './recovery/section.ts';
+import type { controlSection } from '../control/section.ts';
+import type { embeddedSection } from '../platforms/embedded/section.ts';
+import type { xenSection } from '../platforms/xen/section.ts';
+import type { errorsSection } from '../recovery/section.ts';
+import type { ConfigInput } from './schema.ts';
 
 /** The sections of bundled plugins. */
 export interface BundledSections {

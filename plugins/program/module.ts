@@ -2,7 +2,7 @@
 
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describeError } from '../errors/index.ts';
+import { describeError } from '../../core/errors/index.ts';
 
 /**
  * What files import by name wherever they lie, `pciback/plugin` say: this very pciback, and what it shares with plugins. An

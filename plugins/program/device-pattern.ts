@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, type BdfPattern, hex, parseBdf } from '../bdf.ts';
-
-/** A test on devices, from a BDF pattern or from ids. */
-export interface DevicePattern {
-  /** As in the rc file, for messages. */
-  readonly text: string;
-  /** The address, where the pattern is exactly one. */
-  readonly address?: Bdf;
-  matches(device: { readonly bdf: Bdf; readonly vendor: number; readonly device: number }): boolean;
-}
+import { type BdfPattern, hex, parseBdf } from '../../core/bdf.ts';
+import type { DevicePattern } from '../../core/config.ts';
 
 /** How an rc file writes a vendor or device id. */
 export const ID = /^(0x)?[0-9a-fA-F]{4}$/;

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail } from '../errors/index.ts';
-import { capability, extendedCapability, type FieldSet, type Register, register } from '../space/declaration.ts';
-import { add, type CapabilityList, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
-import { defineQuirk, type Quirk } from './quirk.ts';
+import { fail } from '../../core/errors/index.ts';
+import { defineQuirk, type Quirk } from '../../core/quirk/quirk.ts';
+import {
+  capability,
+  extendedCapability,
+  type FieldSet,
+  type Register,
+  register,
+} from '../../core/space/declaration.ts';
+import { add, type CapabilityList, hide, limitConfigSize, relink, type Surgery } from '../../core/space/surgery.ts';
 
 const hexNumber = z
   .string()

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { formatBdf } from '../core/bdf.ts';
-import { type Config, type LoadedConfig, type PluginEntry, parseConfig } from '../core/config/index.ts';
-import { describeError, fail } from '../core/errors/index.ts';
-import { nearest } from '../core/errors/nearest.ts';
-import { type Logger, silent } from '../core/log.ts';
-import { checkSections, type PartRunner, readSection, sectionsOf } from '../core/parts/index.ts';
-import { type Ledger, Pciback } from '../core/pciback.ts';
-import type { NativeLoader, Platform } from '../core/platform/index.ts';
-import type { Plugin } from '../core/plugin/index.ts';
-import { PluginHost } from '../core/plugin/loader.ts';
-import { type Asker, type BundledPlugin, loadAllByName, type WantedPlugin } from '../core/plugin/resolve.ts';
-import type { Quirk } from '../core/quirk/quirk.ts';
-import { bundled } from './bundled.ts';
+import { formatBdf } from '../../core/bdf.ts';
+import type { Config, LoadedConfig, PluginEntry } from '../../core/config.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
+import { type Logger, silent } from '../../core/log.ts';
+import { type PartRunner, readSection, sectionsOf } from '../../core/parts/index.ts';
+import { type Ledger, Pciback } from '../../core/pciback.ts';
+import type { NativeLoader, Platform } from '../../core/platform/index.ts';
+import type { Plugin } from '../../core/plugin/index.ts';
+import { PluginHost } from '../../core/plugin/loader.ts';
+import type { Quirk } from '../../core/quirk/quirk.ts';
+import { bundled } from '../bundled.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
+import { parseConfig } from './rc-file.ts';
+import { type Asker, type BundledPlugin, loadAllByName, resolvePlugin, type WantedPlugin } from './resolve.ts';
+import { checkSections } from './sections.ts';
 
 const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
 
@@ -48,7 +50,11 @@ export const loadPlugins = async (
 ): Promise<PluginHost> => {
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
-  const host = new PluginHost({ log, deadlines: config.deadlines });
+  const host = new PluginHost({
+    log,
+    deadlines: config.deadlines,
+    read: async (path, asked) => (await resolvePlugin(path, { asked, directory: '/', bundled: {}, doors })).things,
+  });
   const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
   const named = new Set(config.plugins.map(nameOf));
   checkWithout(config, named, file);

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
-import { defaultConfig, loadConfig } from '../../../core/config/index.ts';
-import { thisProcess } from '../../../core/files/trust.ts';
-import { doors } from '../../../plugins/doors.ts';
+import { defaultConfig } from '../../../plugins/program/defaults.ts';
+import { doors } from '../../../plugins/program/doors.ts';
+import { loadConfig } from '../../../plugins/program/rc-file.ts';
+import { thisProcess } from '../../../plugins/program/trust.ts';
 
 let directory = '';
 let system = '';

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { type BdfPattern, formatBdf, parseBdf, parseBdfPattern } from '../bdf.ts';
-import { describeError } from '../errors/index.ts';
-import { type Deadlines, defaultDeadlines } from '../hooks/table.ts';
+import { type BdfPattern, formatBdf, parseBdf, parseBdfPattern } from '../../core/bdf.ts';
+import type { DevicePattern } from '../../core/config.ts';
+import { describeError } from '../../core/errors/index.ts';
+import { type Deadlines, defaultDeadlines } from '../../core/hooks/table.ts';
 import { defaults } from './defaults.ts';
-import { atAddress, type DevicePattern, ID, idOf, withIds } from './device-pattern.ts';
+import { atAddress, ID, idOf, withIds } from './device-pattern.ts';
 
 /** Parses a text with one of the functions that throw errors of the catalogue. */
 const parsed = <Output>(parse: (text: string) => Output, example: string) =>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { defaultDeadlines } from '../hooks/table.ts';
+import type { Config } from '../../core/config.ts';
+import { defaultDeadlines } from '../../core/hooks/table.ts';
 
 /** What is in force without an rc file; the schema takes its defaults from here. */
 export const defaults = {
@@ -21,4 +22,7 @@ export const defaults = {
   shutdownSeconds: 10,
   log: { level: 'info' },
   guests: {},
-} as const;
+} as const satisfies Config;
+
+/** The configuration without an rc file. */
+export const defaultConfig = (): Config => structuredClone(defaults);

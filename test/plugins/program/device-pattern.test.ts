@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
-import { configSchema } from '../../../core/config/schema.ts';
+import { configSchema } from '../../../plugins/program/schema.ts';
 
 const device = (address: string, vendor: number, id: number) => ({ bdf: parseBdf(address), vendor, device: id });
 const devices = [

@@ -4,12 +4,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { assertTrusted, thisProcess } from '../../../core/files/trust.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
-import { type Asker, loadByName, resolvePlugin } from '../../../core/plugin/resolve.ts';
-import { doors } from '../../../plugins/doors.ts';
+import { doors } from '../../../plugins/program/doors.ts';
+import { type Asker, loadByName, resolvePlugin } from '../../../plugins/program/resolve.ts';
+import { assertTrusted, thisProcess } from '../../../plugins/program/trust.ts';
 
 let directory = '';
 const write = (path: string, text: string) => {

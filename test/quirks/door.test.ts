@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-const root = resolve(import.meta.dirname, '../../..');
+const root = resolve(import.meta.dirname, '../..');
 
 /** Strict, with nothing of node's and nothing that the file does not import. */
 const alone: ts.CompilerOptions = {
@@ -29,7 +29,7 @@ const emitDoor = (): void => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.build.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   const only = { ...options, outDir: folder, emitDeclarationOnly: true, sourceMap: false };
-  ts.createProgram([join(root, 'core/quirk/quirk.ts')], only).emit();
+  ts.createProgram([join(root, 'quirks/index.ts')], only).emit();
 };
 
 /** What the compiler says to a vendor's file, and the files that it read for that. */
@@ -53,7 +53,7 @@ const card = `
 import {
   type Behaviour, bit, bits, capability, clearOnly, defineQuirk, header, hide, ids, lock, onlyValues, onlyWhile,
   register, stateOf, Status,
-} from './core/quirk/quirk.js';
+} from './quirks/index.js';
 
 const state = stateOf('ticket');
 const semaphore: Behaviour = {
@@ -92,12 +92,12 @@ describe('the types of the door pciback/quirk', () => {
   it('need no types of node, and reach no other package', () => {
     const { said, files } = compile('card.mts', card);
     expect(said).toEqual([]);
-    expect(files).toContain(join(folder, 'core/quirk/quirk.d.ts'));
+    expect(files).toContain(join(folder, 'quirks/index.d.ts'));
     expect(files.filter((file) => !file.startsWith(folder))).toEqual([]);
   }, 60_000);
 
   it('are checked: what they do not have is an error, and so is what node alone has', () => {
-    const wrong = `import { defineQuirk, nothing } from './core/quirk/quirk.js';
+    const wrong = `import { defineQuirk, nothing } from './quirks/index.js';
       export const size = (data: Buffer): number => data.length;
       export default defineQuirk({ name: 'acme/card', source: 'x', match: [], interruptLimits: { maskingBroken: false } });`;
     const { said } = compile('wrong.mts', wrong);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { capabilities } from '../space/capabilities.ts';
-import type { FieldSet } from '../space/declaration.ts';
+import { capabilities } from '../core/space/capabilities.ts';
+import type { FieldSet } from '../core/space/declaration.ts';
 
 type Condition = NonNullable<FieldSet['when']>;
 

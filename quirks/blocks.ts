@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { fail } from '../errors/index.ts';
-import { Status } from '../ring/layout.ts';
-import type { Behaviour, RegisterAccess, SharedWords } from '../space/behaviour.ts';
-import { stateOf } from '../space/state.ts';
+import { fail } from '../core/errors/index.ts';
+import { Status } from '../core/ring/layout.ts';
+import type { Behaviour, RegisterAccess, SharedWords } from '../core/space/behaviour.ts';
+import { stateOf } from '../core/space/state.ts';
 
 /** What the register holds, with the behaviour's own bits from `value`, unsigned. */
 const merged = (at: RegisterAccess, now: number, value: number): number => ((now & ~at.mask) | (value & at.mask)) >>> 0;

@@ -3,9 +3,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { add, defineQuirk, hide, limitConfigSize, type Quirk, relink } from '../../../core/quirk/quirk.ts';
-import { quirkFromJson, quirkSchema } from '../../../core/quirk/quirk-json.ts';
 import { capability, extendedCapability, type Register, register } from '../../../core/space/declaration.ts';
+import { quirkFromJson, quirkSchema } from '../../../plugins/program/quirk-json.ts';
+import { add, defineQuirk, hide, limitConfigSize, type Quirk, relink } from '../../../quirks/index.ts';
 
 const folder = resolve(import.meta.dirname, '../../fixtures/quirks');
 const read = (file: string): unknown => JSON.parse(readFileSync(join(folder, file), 'utf8'));

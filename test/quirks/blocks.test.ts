@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { clearOnly, lock, onlyValues, onlyWhile } from '../../../core/quirk/blocks.ts';
-import { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from '../../../core/quirk/conditions.ts';
-import type { Behaviour } from '../../../core/space/behaviour.ts';
-import { compileSpace } from '../../../core/space/compile.ts';
-import { header, type Register, register } from '../../../core/space/declaration.ts';
-import { FakeDevice, FakeFunction, type FakeFunctionSettings } from '../../kit/fake-function.ts';
-import { guestView } from '../../kit/guest-view.ts';
+import type { Behaviour } from '../../core/space/behaviour.ts';
+import { compileSpace } from '../../core/space/compile.ts';
+import { header, type Register, register } from '../../core/space/declaration.ts';
+import { clearOnly, lock, onlyValues, onlyWhile } from '../../quirks/blocks.ts';
+import { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from '../../quirks/conditions.ts';
+import { FakeDevice, FakeFunction, type FakeFunctionSettings } from '../kit/fake-function.ts';
+import { guestView } from '../kit/guest-view.ts';
 
 const view = (registers: readonly Register[], settings: FakeFunctionSettings = {}) =>
   guestView([header('set', [0], registers)], settings);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { defaultConfig } from '../../../core/config/index.ts';
-import { configSchema } from '../../../core/config/schema.ts';
 import { defaultDeadlines } from '../../../core/hooks/index.ts';
 import { silent } from '../../../core/log.ts';
-import { declaredSections } from '../../../core/parts/index.ts';
-import { defineConfig } from '../../../plugins/config.ts';
-import { loadPlugins } from '../../../plugins/start.ts';
+import { defineConfig } from '../../../plugins/program/config.ts';
+import { defaultConfig } from '../../../plugins/program/defaults.ts';
+import { configSchema } from '../../../plugins/program/schema.ts';
+import { declaredSections } from '../../../plugins/program/sections.ts';
+import { loadPlugins } from '../../../plugins/program/start.ts';
 import { describeConfig } from '../../kit/describe-config.ts';
 
 const { registries } = await loadPlugins({ config: defaultConfig(), directory: '/' }, silent);

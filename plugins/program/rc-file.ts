@@ -2,20 +2,11 @@
 
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { describeError, fail, isPcibackError } from '../errors/index.ts';
-import type { Doors } from '../files/module.ts';
-import { assertTrusted, type Onlooker, thisProcess } from '../files/trust.ts';
-import { defaults } from './defaults.ts';
-import type { Config } from './schema.ts';
-
-/** A configuration and where it comes from. */
-export interface LoadedConfig {
-  readonly config: Config;
-  /** The rc file; missing: none was found, the defaults are in force. */
-  readonly file?: string;
-  /** Absolute; paths in the configuration count from here. */
-  readonly directory: string;
-}
+import type { Config, LoadedConfig } from '../../core/config.ts';
+import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import { defaultConfig } from './defaults.ts';
+import type { Doors } from './module.ts';
+import { assertTrusted, type Onlooker, thisProcess } from './trust.ts';
 
 export interface LoadOptions {
   /** The rc file, instead of searching for one. */
@@ -44,21 +35,6 @@ export const searchPlaces: readonly string[] = [
 /** The directory of rc files for the whole host. */
 export const SYSTEM_DIRECTORY = '/etc/pciback';
 
-/** The configuration without an rc file. */
-export const defaultConfig = (): Config => ({
-  ...defaults,
-  plugins: [],
-  without: [],
-  quirks: [],
-  hide: [],
-  permissive: [],
-  allowInterruptControl: [],
-  onReset: { ...defaults.onReset },
-  deadlines: { ...defaults.deadlines },
-  log: { ...defaults.log },
-  guests: {},
-});
-
 /** The core's keys, and the others. */
 const splitKeys = (data: object, known: readonly string[]) => {
   const of = (which: 'core' | 'plugins') =>
@@ -67,7 +43,7 @@ const splitKeys = (data: object, known: readonly string[]) => {
 };
 
 /**
- * Checks what an rc file says to the core; its other keys become sections, which `checkSections` of core/parts judges when
+ * Checks what an rc file says to the core; its other keys become sections, which `checkSections` judges when
  * the plugins are loaded.
  *
  * @param file for messages
@@ -77,7 +53,7 @@ const splitKeys = (data: object, known: readonly string[]) => {
 export const parseConfig = async (data: unknown, file: string, directory: string): Promise<Config> => {
   const [{ configSchema }, { explainIssue }] = await Promise.all([
     import('./schema.ts'),
-    import('../errors/schema-issue.ts'),
+    import('../../core/errors/schema-issue.ts'),
   ]);
   const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
   const { core, values } = isObject ? splitKeys(data, Object.keys(configSchema.shape)) : { core: data, values: {} };
@@ -127,7 +103,7 @@ const exceptForeignPackages =
 const importConfig =
   (doors: Doors): Load =>
   async (file) => {
-    const { defaultExport, importFile } = await import('../files/module.ts');
+    const { defaultExport, importFile } = await import('./module.ts');
     const found = defaultExport(await importFile(file, doors));
     return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
   };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { defaults } from '../../../core/config/defaults.ts';
-import { keySchemas } from '../../../core/config/keys.ts';
-import { parseConfig } from '../../../core/config/load.ts';
-import { type ConfigInput, configSchema } from '../../../core/config/schema.ts';
+import { defaults } from '../../../plugins/program/defaults.ts';
+import { keySchemas } from '../../../plugins/program/keys.ts';
+import { parseConfig } from '../../../plugins/program/rc-file.ts';
+import { type ConfigInput, configSchema } from '../../../plugins/program/schema.ts';
 
 /** What it says, with the tests on devices told by their texts. */
 const told = (config: object): unknown => JSON.parse(JSON.stringify(config));

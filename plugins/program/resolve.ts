@@ -4,13 +4,13 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { describeError, fail, isPcibackError } from '../errors/index.ts';
-import { nearest } from '../errors/nearest.ts';
-import { type Doors, defaultExport, importFile } from '../files/module.ts';
-import { assertTrusted, type Onlooker, thisProcess } from '../files/trust.ts';
-import type { Quirk } from '../quirk/quirk.ts';
-import type { Plugin } from './definition.ts';
-import type { PluginHost } from './loader.ts';
+import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
+import type { Plugin } from '../../core/plugin/definition.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
+import type { Quirk } from '../../core/quirk/quirk.ts';
+import { type Doors, defaultExport, importFile } from './module.ts';
+import { assertTrusted, type Onlooker, thisProcess } from './trust.ts';
 
 /** A plugin that comes with the package. */
 export interface BundledPlugin {
@@ -79,7 +79,7 @@ const fromJson = async (file: string): Promise<ResolvedPlugin> => {
   } catch (error) {
     return fail('QUIRK_INVALID', { quirk: file, where: 'the file', why: describeError(error) }, error);
   }
-  const { quirkFromJson } = await import('../quirk/quirk-json.ts');
+  const { quirkFromJson } = await import('./quirk-json.ts');
   return { origin: file, things: [quirkFromJson(data, file)] };
 };
 
