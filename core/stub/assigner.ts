@@ -85,6 +85,7 @@ export class Assigner {
       operations,
       tenant,
       rules,
+      wall: this.#terms.hooks.wall,
       interrupts: vectors,
       control: this.#interruptControl(device, tenant, rules),
       line,

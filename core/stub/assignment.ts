@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, hex } from '../bdf.ts';
-import { fail } from '../errors/index.ts';
+import { fail, isPcibackError } from '../errors/index.ts';
 import type { FenceReason, GuestFacts } from '../facts.ts';
 import type { DeviceInterrupts } from '../interrupts.ts';
 import type { RateLimit } from '../log.ts';
@@ -18,6 +18,7 @@ import type { Denial, DenialRecord } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
 import type { Refusal } from '../space/refusal.ts';
 import type { DeviceView } from '../space/views.ts';
+import type { Wall } from '../wall/wall.ts';
 import type { HostOperations } from './host-operations.ts';
 import type { InterruptControl, NamedPolicy } from './interrupt-control.ts';
 import type { LineHandler } from './line-handler.ts';
@@ -58,6 +59,7 @@ export interface AssignmentTerms {
   readonly operations: HostOperations;
   readonly tenant: Tenant;
   readonly rules: AccessRules;
+  readonly wall: Wall;
   readonly interrupts: DeviceInterrupts;
   readonly control: InterruptControl;
   /** The host's half of the device's line interrupt. */
@@ -266,6 +268,8 @@ export class Assignment implements AccessSink {
   #compile(rules: AccessRules, previous: CompiledSpace | undefined) {
     const skipped = new Map<string, { readonly why: string; readonly conflict: Conflict | undefined }>();
     const table = compileSpace(this.#terms.operations, rules.contributions, {
+      wall: this.#terms.wall,
+      guest: this.tenant.domain,
       unhandled: rules.unhandled,
       skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
       ...(previous === undefined ? {} : { previous }),
@@ -280,6 +284,8 @@ export class Assignment implements AccessSink {
   }
 
   failed(offset: number, error: unknown): void {
+    // The wall has told it.
+    if (isPcibackError(error, 'PLUGIN_FAULT')) return;
     const { bdf, tenant } = this.#terms;
     if (tenant.limit.allows()) tenant.warn({ bdf, offset: `0x${hex(offset, 2)}`, error }, 'config access failed');
   }
