@@ -2,4 +2,3 @@
 
 export { PartRunner, type PartRunnerTerms } from './runner.ts';
 export { checkSections, declaredSections, readSection, type Section, sectionsOf } from './sections.ts';
-export { within } from './within.ts';

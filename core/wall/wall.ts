@@ -18,9 +18,9 @@ export interface Place {
   readonly offset?: number | undefined;
   /**
    * Errors that this code may answer with: they are no fault, and are passed on. `HOST` stands for a HostError, the others
-   * are of the catalogue.
+   * are of the catalogue; `all`: every one of these.
    */
-  readonly refusals?: readonly (ErrorCode | 'HOST')[];
+  readonly refusals?: readonly (ErrorCode | 'HOST')[] | 'all';
 }
 
 /** What an answer has to look like; plugins may be plain JavaScript. */
@@ -182,7 +182,8 @@ export class Wall {
   fault(place: Place, error: unknown): PcibackError | HostError {
     const code = error instanceof PcibackError ? error.code : 'HOST';
     if (error instanceof PcibackError || error instanceof HostError) {
-      if (code === 'PLUGIN_FAULT' || place.refusals?.includes(code) === true) return error;
+      const { refusals = [] } = place;
+      if (code === 'PLUGIN_FAULT' || refusals === 'all' || refusals.includes(code)) return error;
     }
     const { plugin, what } = place;
     const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why: wordsOf(error) }, error);
