@@ -248,7 +248,7 @@ const table = {
     kind: 'named',
     one: 'part',
     doc: 'Pieces of a plugin that run as long as the daemon. Started in order of their needs, stopped in reverse. One that cannot start, or does not in time, costs what it does and nothing else.',
-    deadlines: { partStart: 30, partStop: 10 },
+    deadlines: { partStart: 30, partStop: 10, operation: 300 },
   },
 } as const satisfies HookTable;
 

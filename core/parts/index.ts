@@ -2,4 +2,3 @@
 
 export { PartRunner, type PartRunnerTerms } from './runner.ts';
 export { readSection, sectionsOf } from './sections.ts';
-export { within } from './within.ts';

@@ -72,6 +72,7 @@ export class Assigner {
       rules,
       allowed,
       limits,
+      wall: this.#terms.hooks.wall,
       interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed, limits }),
       reset: () => this.#terms.reset(device),
       skipped: (set, why) => this.#terms.log.warn({ bdf: formatBdf(bdf), set, why }, 'field set left out'),

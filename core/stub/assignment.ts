@@ -18,6 +18,7 @@ import type { Denial, DenialRecord } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
 import type { Refusal } from '../space/refusal.ts';
 import type { DeviceView } from '../space/views.ts';
+import type { Wall } from '../wall/wall.ts';
 import type { HostOperations } from './host-operations.ts';
 
 /** D2 and D3hot: registers outside of the power management capability may not answer. */
@@ -56,6 +57,7 @@ export interface AssignmentTerms {
   readonly operations: HostOperations;
   readonly tenant: Tenant;
   readonly rules: AccessRules;
+  readonly wall: Wall;
   readonly interrupts: DeviceInterrupts;
   /** The administrator lets the guest, a device model, switch interrupts by config writes. */
   readonly allowed: boolean;
@@ -261,6 +263,8 @@ export class Assignment implements AccessSink {
   #compile(rules: AccessRules, previous: CompiledSpace | undefined) {
     const skipped = new Map<string, { readonly why: string; readonly conflict: Conflict | undefined }>();
     const table = compileSpace(this.#terms.operations, rules.contributions, {
+      wall: this.#terms.wall,
+      guest: this.tenant.domain,
       unhandled: rules.unhandled,
       skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
       ...(previous === undefined ? {} : { previous }),
@@ -275,6 +279,8 @@ export class Assignment implements AccessSink {
   }
 
   failed(offset: number, error: unknown): void {
+    // The wall has told it.
+    if (isPcibackError(error, 'PLUGIN_FAULT')) return;
     const { bdf, tenant } = this.#terms;
     if (tenant.limit.allows()) tenant.warn({ bdf, offset: `0x${hex(offset, 2)}`, error }, 'config access failed');
   }

@@ -8,6 +8,7 @@ import { clearOnly, lock, onlyValues, onlyWhile } from '../../quirks/blocks.ts';
 import { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from '../../quirks/conditions.ts';
 import { FakeDevice, FakeFunction, type FakeFunctionSettings } from '../kit/fake-function.ts';
 import { guestView } from '../kit/guest-view.ts';
+import { silentWall } from '../kit/silent-wall.ts';
 
 const view = (registers: readonly Register[], settings: FakeFunctionSettings = {}) =>
   guestView([header('set', [0], registers)], settings);
@@ -99,6 +100,7 @@ describe('lock', () => {
     const device = new FakeDevice(new FakeFunction({ image: [[0x40, 1, 0x11]] }));
     const compile = (previous?: ReturnType<typeof compileSpace>) =>
       compileSpace(device, [{ owner: 'test', set: header('set', [0], registers) }], {
+        wall: silentWall(),
         unhandled: 'drop',
         skipped: () => {},
         ...(previous === undefined ? {} : { previous }),

@@ -12,6 +12,7 @@ import { bundled } from '../../plugins/bundled.ts';
 import { loadByName } from '../../plugins/program/resolve.ts';
 import { FakeDevice, FakeFunction, type FakeFunctionSettings, type ImagePart } from '../kit/fake-function.ts';
 import { ruleOf } from '../kit/guest-view.ts';
+import { silentWall } from '../kit/silent-wall.ts';
 
 export const presets = ['kernel', 'full'] as const;
 type Preset = (typeof presets)[number];
@@ -63,6 +64,7 @@ const compiled = (hardware: FakeFunction, quirks: readonly Quirk[], preset: Pres
       ]),
     ],
     {
+      wall: silentWall(),
       unhandled: 'drop',
       skipped: (set, why) => skipped.push(`${set}: ${why}`),
     },

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import type { Watch } from '../platform/watch.ts';
+import type { WatchPolicy } from '../../core/platform/index.ts';
+
+/** A policy and what it is measured in. */
+export interface Watch {
+  readonly policy: WatchPolicy;
+  /** Milliseconds of a wake-up on this host. */
+  readonly wakeMs: () => number;
+}
 
 /** A watch lasts this many typical gaps between an answer and the next request. */
 const GAPS = 4;
