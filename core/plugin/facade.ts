@@ -117,7 +117,13 @@ export const makeFacade = (parts: FacadeParts): Host => {
     fields: collection(parts.addFields),
     quirks: collection(parts.addQuirks),
     surgery: choices(registries.surgery),
-    slots: choices(registries.slots),
+    slots: {
+      add: (name, mapper, order) => {
+        const { create }: { readonly create?: unknown } = mapper ?? {};
+        if (typeof create === 'function') return choices(registries.slots).add(name, mapper, order);
+        return fail('PLUGIN_APPLY', { name: plugin, why: `its slot mapper ${name} has no function create` });
+      },
+    },
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
     answerers: choices(registries.answerers),
