@@ -118,11 +118,12 @@ export const makeFacade = (parts: FacadeParts): Host => {
     quirks: collection(parts.addQuirks),
     surgery: choices(registries.surgery),
     slots: {
-      add: (name, mapper, order) => {
-        const { create }: { readonly create?: unknown } = mapper ?? {};
-        if (typeof create === 'function') return choices(registries.slots).add(name, mapper, order);
-        return fail('PLUGIN_APPLY', { name: plugin, why: `its slot mapper ${name} has no function create` });
-      },
+      add: (name, mapper, order) =>
+        scope.register(() => {
+          const { create }: { readonly create?: unknown } = mapper ?? {};
+          if (typeof create === 'function') return registries.slots.add({ plugin, name, thing: mapper }, order);
+          return fail('PLUGIN_APPLY', { name: plugin, why: `its slot mapper ${name} has no function create` });
+        }),
     },
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
