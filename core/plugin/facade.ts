@@ -117,7 +117,14 @@ export const makeFacade = (parts: FacadeParts): Host => {
     fields: collection(parts.addFields),
     quirks: collection(parts.addQuirks),
     surgery: choices(registries.surgery),
-    slots: choices(registries.slots),
+    slots: {
+      add: (name, mapper, order) =>
+        scope.register(() => {
+          const { create }: { readonly create?: unknown } = mapper ?? {};
+          if (typeof create === 'function') return registries.slots.add({ plugin, name, thing: mapper }, order);
+          return fail('PLUGIN_APPLY', { name: plugin, why: `its slot mapper ${name} has no function create` });
+        }),
+    },
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
     interruptDrivers: choices(registries.interruptDrivers),

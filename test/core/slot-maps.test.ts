@@ -107,5 +107,16 @@ const withoutPart = async (part: string): Promise<void> => {
 };
 
 describe('a slot mapper whose maps lack a part', () => {
-  it.todo.each(['add', 'remove', 'lookup', 'find', 'roots'])('%s is refused before a guest has a device', withoutPart);
+  it.each(['add', 'remove', 'lookup', 'find', 'roots'])('%s is refused before a guest has a device', withoutPart);
+
+  it.each([{}, undefined, { create: 'no function' }])(
+    '%o, which cannot make one, is refused when it is added',
+    async (none) => {
+      const started = startEmbeddedHost({ devices, plugins: [bringing(none as unknown as SlotMapper)] });
+      await expect(started).rejects.toMatchObject({
+        code: 'PLUGIN_APPLY',
+        message: expect.stringContaining('its slot mapper traced has no function create'),
+      });
+    },
+  );
 });

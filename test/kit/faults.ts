@@ -1,10 +1,24 @@
 // SPDX-License-Identifier: MIT
 
+import { z } from 'zod';
 import type { Bdf } from '../../core/bdf.ts';
+import { defaultConfig } from '../../core/config/index.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
-import { type HookName, hookNames } from '../../core/hooks/index.ts';
+import { type HookName, hookNames, Things } from '../../core/hooks/index.ts';
 import type { DeviceInterrupts, InterruptPolicy } from '../../core/interrupts.ts';
-import { definePlugin, type Host, type InterruptDriver, type Plugin } from '../../core/plugin/index.ts';
+import { silent } from '../../core/log.ts';
+import { PartRunner } from '../../core/parts/index.ts';
+import {
+  definePlugin,
+  type Engine,
+  type FieldSet,
+  type Host,
+  type InterruptDriver,
+  type PartDefinition,
+  type Plugin,
+  type Register,
+  type RunningPart,
+} from '../../core/plugin/index.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { SlotMap } from '../../core/slots.ts';
 import type { Behaviour } from '../../core/space/behaviour.ts';
@@ -12,7 +26,7 @@ import type { SeizedDevice } from '../../core/stub/index.ts';
 import { deviceInterrupts } from '../../plugins/interrupts/device/device-interrupts.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
 import { vpci } from '../../plugins/slots/vpci.ts';
-import { defineQuirk, register } from '../../quirks/index.ts';
+import { defineQuirk, header, register } from '../../quirks/index.ts';
 import type { EmbeddedHost } from './embedded-host.ts';
 
 /** What a plugin's code does wrong. */
@@ -41,6 +55,7 @@ export const effects = {
   'request fails': 'the request is answered with an error',
   quarantined: 'the device goes to no other guest',
   'not released': 'the function stays seized',
+  'part missing': 'what the part does is missing',
 } as const;
 
 export type Effect = keyof typeof effects;
@@ -55,8 +70,6 @@ export interface FaultyPlace {
   readonly effect: Effect;
   /** What becomes of an answer of another shape, where that is something else. */
   readonly nonsense?: Effect;
-  /** Faults of which nothing is known yet: the wall around behaviours comes with core/space. */
-  readonly waiting?: readonly FaultName[];
   /** Registers the code that is at fault: `at` does right while there is no fault. */
   apply?(host: Host, at: <Answer>(right: () => Answer) => Answer): void;
   /** Does it outside of a guest's life; missing: seizing, boot, requests, end, release. */
@@ -152,24 +165,64 @@ const driverPlace = (
   },
 });
 
+/** A quirk of the victim with one register. */
+const registerPlace = (
+  place: string,
+  rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense'>,
+  fields: (at: <Answer>(right: () => Answer) => Answer) => readonly (Register | FieldSet)[],
+): FaultyPlace => ({
+  place,
+  ...rest,
+  apply: (host, at) => {
+    const match = [{ vendor: 0x8086, device: 0x10d3 }];
+    host.quirks.add(defineQuirk({ name: 'test/faulty', source: 'a test', match, fields: fields(at) }));
+  },
+});
+
 const behaviourPlace = (
   method: keyof Behaviour,
   rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense'>,
-): FaultyPlace => ({
-  place: `${method} of a behaviour`,
-  waiting: ['rejects', 'never settles', 'answers nonsense'],
-  ...rest,
-  apply: (host, at) => {
+  more: Partial<Behaviour> = {},
+): FaultyPlace =>
+  registerPlace(`${method} of a behaviour`, rest, (at) => {
     const right = (): number => 0;
-    const behaviour = { read: right, write: right, [method]: () => at(right) } as Behaviour;
-    host.quirks.add(
-      defineQuirk({
-        name: 'test/faulty',
-        source: 'a test',
-        match: [{ vendor: 0x8086, device: 0x10d3 }],
-        fields: [register(FREE, 16, 'faulty').calls(behaviour)],
-      }),
-    );
+    const behaviour = { read: right, write: right, ...more, [method]: () => at(right) } as Behaviour;
+    return [register(FREE, 16, 'faulty').calls(behaviour)];
+  });
+
+const OPERATION = 'ask';
+
+/** A part that is started, asked everything and stopped, by a runner of its own behind the host's wall. */
+const partPlace = (
+  member: keyof RunningPart | 'start' | 'an operation',
+  rest: Pick<FaultyPlace, 'effect' | 'nonsense'>,
+): FaultyPlace => ({
+  place: `${member} of a part`,
+  phase: 'from the start',
+  ...rest,
+  run: async (host, fault) => {
+    const asks = z.strictObject({});
+    const answer = member === 'an operation' ? fault : () => 1;
+    const thing: PartDefinition = {
+      about: 'a part of a test',
+      operations: { [OPERATION]: { about: 'A question.', asks, answer } },
+      start: (member === 'start' ? fault : () => ({ [member]: fault })) as () => RunningPart,
+    };
+    const parts = new Things<PartDefinition>('parts');
+    parts.add({ name: 'faulty', plugin: 'test/faulty', thing });
+    const engine = { plugins: { hooks: host.plugins.hooks, registries: { parts } } } as unknown as Engine;
+    const runner = new PartRunner({ engine, config: defaultConfig(), log: silent });
+    await runner.start('around guests');
+    const [report] = runner.reports();
+    let effect: Effect = report?.state === 'running' ? 'none' : 'part missing';
+    try {
+      await runner.operations().get(OPERATION)?.answer({});
+    } catch (error) {
+      if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
+      effect = 'request fails';
+    }
+    await runner.stop('around guests');
+    return effect;
   },
 });
 
@@ -258,9 +311,25 @@ export const faultyPlaces = (victim: Bdf): readonly FaultyPlace[] => [
       hardware.reset = () => at(right);
     },
   },
-  behaviourPlace('attach', { phase: 'from the start', effect: 'not given' }),
+  registerPlace('when of a field set', { phase: 'from the start', effect: 'not given' }, (at) => {
+    const form = header('faulty', [0], [register(FREE, 16, 'faulty').readOnly()], { when: () => at(() => true) });
+    return [form];
+  }),
+  registerPlace('first value of a register', { phase: 'from the start', effect: 'not given' }, (at) => [
+    register(FREE, 16, 'faulty').shows(() => at(() => 0)),
+  ]),
+  behaviourPlace('attach', { phase: 'from the start', effect: 'not given', nonsense: 'none' }),
   behaviourPlace('read', { phase: 'once connected', effect: 'request fails' }),
+  {
+    ...behaviourPlace('read', { phase: 'from the start', effect: 'request fails' }, { steady: true }),
+    place: 'read of a steady behaviour',
+  },
   behaviourPlace('write', { phase: 'once connected', effect: 'request fails' }),
+  partPlace('start', { effect: 'part missing' }),
+  partPlace('stop', { effect: 'none' }),
+  partPlace('health', { effect: 'none' }),
+  partPlace('counters', { effect: 'none' }),
+  partPlace('an operation', { effect: 'request fails', nonsense: 'none' }),
 ];
 
 /** Hooks that no place is for. */

@@ -183,7 +183,7 @@ describe('the facade', () => {
     undo();
     expect(host.registries.slots.names).toEqual([]);
     await host.load(
-      named('other', (facade) => void facade.slots.add('x', {} as never)),
+      named('other', (facade) => void facade.slots.add('x', { create: () => ({}) as never })),
       undefined,
       'test',
     );

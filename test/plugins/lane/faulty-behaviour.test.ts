@@ -58,5 +58,5 @@ it('a behaviour that cannot say what is known of its writes keeps nothing from b
   expect(device(second).operations.busMaster).toBe(false);
   expect(lane.seesDevice).toBe(true);
   expect(lane.write(PLACE, 2, changed)).toBe(Outcome.needsCode);
-  expect(host.lines.some(({ facts }) => String(facts.error).includes('boom'))).toBe(true);
+  expect(host.lines.some(({ facts }) => String(facts.why).includes('boom'))).toBe(true);
 });

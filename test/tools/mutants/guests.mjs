@@ -133,8 +133,8 @@ export const guests = [
   {
     name: 'unmapped under a running request',
     file: 'core/xenbus/connection.ts',
-    find: 'await this.worker.close();\n      this.#page.unmap();',
-    replace: 'this.#page.unmap();\n      await this.worker.close();',
+    find: 'await this.server.close();\n      this.#page.unmap();',
+    replace: 'this.#page.unmap();\n      await this.server.close();',
     tests: ['test/core/xenbus/state-machine.test.ts'],
     why: 'a disconnect waits for the running request (seed 429eafe609)',
   },

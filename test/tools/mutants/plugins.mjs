@@ -28,10 +28,10 @@ export const plugins = [
   },
   {
     name: 'before counts for nothing',
-    file: 'core/hooks/tap-point.ts',
-    find: ' || one.before.includes(other.name)',
+    file: 'core/hooks/point.ts',
+    find: ' || other.before.includes(entry.name)',
     replace: '',
-    tests: ['test/core/hooks/tap-point.test.ts'],
+    tests: ['test/core/hooks/point.test.ts', 'test/core/hooks/tap-point.test.ts'],
     why: 'a vendor’s tap that has to come first would come last',
   },
   {

@@ -110,8 +110,8 @@ export const seedsOfDevices = [
     'always the same mapper',
     {
       file: 'core/pciback.ts',
-      find: 'registries.slots.get(config.guests[guest]?.slots ?? config.slots)',
-      replace: "registries.slots.get(config.guests[guest]?.slots ?? 'vpci')",
+      find: 'registries.slots.find(config.guests[guest]?.slots ?? config.slots)',
+      replace: "registries.slots.find(config.guests[guest]?.slots ?? 'vpci')",
     },
     [['test/core/pciback.test.ts', 'keeps host addresses with the passthrough mapper']],
   ),
@@ -120,8 +120,8 @@ export const seedsOfDevices = [
     'another driver',
     {
       file: 'plugins/platforms/xen/holders.ts',
-      find: "const stubModule = 'pciback';",
-      replace: "const stubModule = 'xen-pciback';",
+      find: "const STUB_MODULE = 'pciback';",
+      replace: "const STUB_MODULE = 'xen-pciback';",
     },
     [[names, 'the PCI driver that holds a function is `pciback`', 'no driver called `xen-pciback` holds one']],
   ),
