@@ -6,6 +6,8 @@ import type { Doors } from '../core/files/module.ts';
 export const doors: Doors = {
   pciback: () => import('./index.ts'),
   'pciback/config': () => import('./config.ts'),
+  // Types only.
+  'pciback/operations': async () => ({}),
   'pciback/plugin': () => import('../core/plugin/index.ts'),
   'pciback/quirk': () => import('../core/quirk/quirk.ts'),
   zod: () => import('zod'),

@@ -9,6 +9,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** They put the house together: they may import every plugin, and stand above all folders. */
 export const compositionRoots: ReadonlySet<string> = new Set([
   'plugins/bundled.ts',
+  'plugins/operations.ts',
   'plugins/start.ts',
   'plugins/commands/main.ts',
   'plugins/commands/command-line.ts',
