@@ -50,8 +50,8 @@ export interface Answerer {
 
 /** What a platform gives to whoever starts an answering thread on it. All functions are called on the control thread. */
 export interface AnswererTerms {
-  /** A {@link BellModule}, imported by the thread. */
-  readonly bell: URL;
+  /** URL of a {@link BellModule}, imported by the thread. */
+  readonly bell: { readonly href: string };
   /** What `makeBell` is called with; can be cloned between threads. */
   readonly own: unknown;
   /** How long pages are looked at for a next request after an answer. */

@@ -52,8 +52,8 @@ export interface CommandContext {
   readonly arguments: readonly string[];
   /** Writes to standard output. */
   print(text: string): void;
-  /** Resolves on SIGTERM or SIGINT; a second signal ends the process at once. */
-  readonly stop: Promise<NodeJS.Signals>;
+  /** Resolves with the name on SIGTERM or SIGINT; a second signal ends the process at once. */
+  readonly stop: Promise<string>;
   readonly log: Logger;
   /**
    * The configuration in force: the rc file, and over it the command's own options `--config`, `--platform`,
