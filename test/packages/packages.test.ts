@@ -170,7 +170,9 @@ describe('packages of strangers, under the packed command', () => {
   });
 
   it('a platform has a section of the rc file, and is looked at by the doctor', async () => {
-    const folder = all('platform: shelf\nshelf: { cards: [e1000e], patience: 7 }\nhide: [{ vendor: "8086", device: "10d3" }]\n');
+    const folder = all(
+      'platform: shelf\nshelf: { cards: [e1000e], patience: 7 }\nhide: [{ vendor: "8086", device: "10d3" }]\n',
+    );
     const serving = start(['serve'], folder, installed);
     await serving.printed(' ready ');
     const asked = await run(['who'], folder, installed);
@@ -184,9 +186,9 @@ describe('packages of strangers, under the packed command', () => {
   });
 
   it.each([
-    ['shelf: { card: [e1000e] }', /^error CONFIG_INVALID: .* shelf\.card: .* Perhaps you meant \"(shelf\.)?cards\"\./],
+    ['shelf: { card: [e1000e] }', /^error CONFIG_INVALID: .* shelf\.card: .* Perhaps you meant "(shelf\.)?cards"\./],
     ['shelf: { patience: never }', /^error CONFIG_INVALID: .*shelf\.patience/],
-    ['shelve: {}', /^error CONFIG_INVALID: .* shelve: .* Perhaps you meant \"shelf\"\./],
+    ['shelve: {}', /^error CONFIG_INVALID: .* shelve: .* Perhaps you meant "shelf"\./],
   ])('a wrong %s is refused', async (more, why) => {
     const { status, err } = await run(['serve'], all(`platform: shelf\n${more}\n`), installed);
     expect(err).toMatch(why);
