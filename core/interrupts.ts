@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { DeviceFacts, GuestFacts } from './facts.ts';
-import type { Clock } from './platform/index.ts';
+import type { Clock } from './platform/memory.ts';
 import type { Request } from './ring/request.ts';
 
 /** Interrupts that are messages: each has a control word in a capability of its own. */
@@ -114,10 +114,37 @@ export interface InterruptLimits {
   readonly maskingBroken?: boolean;
 }
 
+/** What becomes of the line interrupt of a device when the host's drivers use its line and it cannot be claimed. */
+export type SharedLines = 'refuse' | 'allow';
+
+/** A policy under the name that the rc file chose it by, and the plugin that brought it. */
+export interface NamedPolicy {
+  readonly name: string;
+  readonly plugin: string;
+  readonly thing: InterruptPolicySource;
+}
+
+/** The host's handler on the line of a device, as an operator sees it. */
+export interface LineState {
+  /** As the host lists the handler. */
+  readonly name: string;
+  /** Line of the device, 0 if it has none. */
+  readonly irq: number;
+  /** Whether the handler is installed. */
+  readonly on: boolean;
+  /** Whether it claims the interrupts it is called for. */
+  readonly acknowledging: boolean;
+  /** Interrupts it has claimed. */
+  readonly handled: number;
+  /** Why the guest gets no line interrupt of the device; missing: it does, when it asks. */
+  readonly refused?: string;
+}
+
 /**
- * The interrupts of one device while a guest has it: requests 2 to 5 of the protocol.
+ * The interrupts of one device while a guest has it: requests 2 to 5 of the protocol, changes by config writes, and the
+ * host's half of the line.
  *
- * Each method answers in the request (`value`, vectors) and returns `err`. Errors never leave as exceptions.
+ * A request answers in `request` (`value`, vectors) and returns `err`. What it throws is answered `op_failed`.
  */
 export interface DeviceInterrupts {
   enableMsi(request: Request): number;
@@ -130,4 +157,31 @@ export interface DeviceInterrupts {
   restore(): void;
   /** Switches everything off and unmaps every PIRQ, also when the guest is gone (XSA-360); returns how many were mapped. */
   teardown(): number;
+  /** Whether every change of a control word is refused. Looked at when it is made and when a policy was prepared. */
+  readonly refusesControlWords: boolean;
+  /** Whether a config write may change the control word from `old` to `next`, which differ. */
+  allowsControlWord(kind: MessageKind, old: number, next: number): boolean;
+  /** Whether INTX_DISABLE is the guest's own, whatever it writes. Looked at as `refusesControlWords` is. */
+  readonly keepsIntxVirtual: boolean;
+  /** What becomes of a config write that changes INTX_DISABLE. */
+  decidesIntx(old: IntxState, next: IntxState): IntxAnswer;
+  /** Whether this choice is another one than that in force. @throws PcibackError `CHOICE_UNKNOWN` */
+  differsFrom(policy: NamedPolicy): boolean;
+  /**
+   * Makes the policy that takes the place of the one in force.
+   *
+   * @returns puts it in force, without failing
+   * @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN`
+   */
+  prepare(policy: NamedPolicy): () => void;
+  /** The handler on the line; `undefined`: there can be none. */
+  readonly line: LineState | undefined;
+  /** Before the guest has the device. @throws PcibackError `LINE_SHARED` when it has to be kept from its line and cannot be */
+  prepareLine(): void;
+  /** The guest has switched the device on or off by a config write. */
+  follow(): void;
+  /** The device was reset and leaves its guest: whatever is on its line goes. */
+  releaseLine(): void;
+  /** An operator takes the handler off the line, or puts one on it (D-S2). @throws PcibackError `LINE_HANDLER` */
+  toggleLine(): void;
 }

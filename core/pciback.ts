@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from './bdf.ts';
-import type { Config } from './config/index.ts';
+import type { Config } from './config.ts';
 import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
 import { PartRunner } from './parts/index.ts';
@@ -71,6 +71,7 @@ export class Pciback implements Engine {
         config.allowInterruptControl.some((pattern) => pattern.matches(device.bdf)),
       interruptPolicy: (guest: Tenant) => config.guests[guest.name]?.interrupts ?? config.interrupts,
       interruptPolicyNamed: (name: string) => registries.interrupts.find(name),
+      interruptDriver: () => registries.interruptDrivers.owned[0],
       contributions: (device: SeizedDevice) => contributionsFor(device, registries),
       interruptLimits: (device: SeizedDevice) => interruptLimitsOf(quirksFor(device, registries)),
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { BundledPlugins } from '../core/plugin/resolve.ts';
+import type { BundledPlugins } from './program/resolve.ts';
 
 /**
  * The plugins of the package, by name, in the order of loading. Each module is imported only when its plugin is wanted;
@@ -34,6 +34,7 @@ export const bundled = {
   'fields/hide': { byDefault: false, load: () => import('./fields/hide.ts') },
   'slots/vpci': { byDefault: true, load: () => import('./slots/vpci.ts') },
   'slots/passthrough': { byDefault: true, load: () => import('./slots/passthrough.ts') },
+  'interrupts/device': { byDefault: true, load: () => import('./interrupts/device/plugin.ts') },
   'interrupts/strict': { byDefault: true, load: () => import('./interrupts/strict.ts') },
   'interrupts/guest-controlled': { byDefault: true, load: () => import('./interrupts/guest-controlled.ts') },
   'interrupts/guest-controlled-2020': { byDefault: true, load: () => import('./interrupts/guest-controlled-2020.ts') },

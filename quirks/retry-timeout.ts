@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  type FieldSet,
-  header,
-  offCapabilityHeaders,
-  onCapabilityHeader,
-  onlyValues,
-  register,
-} from '../core/quirk/quirk.ts';
+import { type FieldSet, header, offCapabilityHeaders, onCapabilityHeader, onlyValues, register } from './index.ts';
 
 const OFFSET = 0x41;
 

@@ -15,8 +15,6 @@ export interface Target {
         readonly interrupts: DeviceInterrupts;
         /** Why the device was cut off from its guest; every request for it fails then. */
         readonly fenced?: string | undefined;
-        /** Told after each successful write: the guest may have switched the device on or off. */
-        readonly line?: { follow(): void };
       }
     | undefined;
 }
@@ -83,25 +81,10 @@ export class Dispatcher {
     const target = this.#targets.lookup(segment, bus, devfn)?.assignment;
     if (target === undefined) return Status.devNotFound;
     if (target.fenced !== undefined) return Status.opFailed;
-    switch (command) {
-      case Command.confRead: {
-        const status = target.space.read(request.offset, request.size);
-        request.value = target.space.bits;
-        return status;
-      }
-      case Command.confWrite:
-        return write(target, request);
-      case Command.enableMsi:
-        return target.interrupts.enableMsi(request);
-      case Command.disableMsi:
-        return target.interrupts.disableMsi(request);
-      case Command.enableMsix:
-        return target.interrupts.enableMsix(request);
-      case Command.disableMsix:
-        return target.interrupts.disableMsix(request);
-      default:
-        return Status.notImplemented;
-    }
+    if (command !== Command.confRead) return other(target, request, command);
+    const status = target.space.read(request.offset, request.size);
+    request.value = target.space.bits;
+    return status;
   }
 
   /** The counters themselves. */
@@ -121,10 +104,24 @@ export class Dispatcher {
 }
 
 /** Apart from the rest, which the compiler then keeps in one piece for reads. */
-const write = (target: NonNullable<Target['assignment']>, request: Request): Outcome => {
-  const status = target.space.write(request.offset, request.size, request.bits);
-  if (status === Status.success) target.line?.follow();
-  return status;
+const other = (target: NonNullable<Target['assignment']>, request: Request, command: number): Outcome => {
+  switch (command) {
+    case Command.confWrite: {
+      const status = target.space.write(request.offset, request.size, request.bits);
+      if (status === Status.success) target.interrupts.follow();
+      return status;
+    }
+    case Command.enableMsi:
+      return target.interrupts.enableMsi(request);
+    case Command.disableMsi:
+      return target.interrupts.disableMsi(request);
+    case Command.enableMsix:
+      return target.interrupts.enableMsix(request);
+    case Command.disableMsix:
+      return target.interrupts.disableMsix(request);
+    default:
+      return Status.notImplemented;
+  }
 };
 
 const named = (counters: Float64Array, name: (index: number) => string): Record<string, number> => {

@@ -14,6 +14,7 @@ interface Question {
   readonly request: AerRequest;
   readonly patience: number;
   readonly resolve: (outcome: AerOutcome) => void;
+  readonly reject: (defect: unknown) => void;
 }
 
 /**
@@ -44,13 +45,14 @@ export class ErrorRequests {
   /**
    * Asks the guest.
    *
-   * @param patience milliseconds from the moment the question is in the page; never rejects for what a guest does
+   * @param patience milliseconds from the moment the question is in the page; never rejects for what a guest does, only for a
+   * defect of this program
    */
   ask(request: AerRequest, patience: number): Promise<AerOutcome> {
     if (this.#closed) return Promise.resolve('closed');
     if (!this.#ring.understandsAer) return Promise.resolve('no handler');
-    return new Promise((resolve) => {
-      this.#queue.push({ request, patience, resolve });
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ request, patience, resolve, reject });
       this.#next();
     });
   }
@@ -83,10 +85,11 @@ export class ErrorRequests {
     try {
       this.#sent();
     } catch (error) {
-      // The host cannot wake a guest that is gone. Anything else that is thrown is a defect of this program.
       this.#ring.withdrawAer();
+      // The host cannot wake a guest that is gone. Anything else that is thrown is a defect, of which whoever asked is told;
+      // what comes of the promise afterwards changes nothing.
+      if (!(error instanceof HostError)) question.reject(error);
       this.#end('closed');
-      if (!(error instanceof HostError)) throw error;
     }
   }
 

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 import type { Clock, EventChannel } from '../platform/index.ts';
-import type { Watch } from '../platform/watch.ts';
 import { Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
 import type { AerRequest, Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type AerOutcome, ErrorRequests } from './error-requests.ts';
-import { WatchWindow } from './watch-window.ts';
 
 /** Requests of one guest that are answered in a row before the others get a turn. */
 const BURST = 64;
 /** Empty events in a row that are not yet answered with a delay (the kernel's default spurious threshold). */
 const PATIENCE = 2;
-/** Milliseconds of one guest's run, after which the others get a turn; on hosts with slow wake-ups as many wake-ups. */
-const TURN = 5;
-const TURN_WAKES = 20;
-/** Looks at the page between two looks at the clock. */
-const LOOKS = 64;
 /** Longest delay before the channel of a guest that sends empty events is unmasked, in milliseconds. */
 const LONGEST_DELAY = 1000;
 
@@ -36,8 +29,6 @@ export class RingServer {
   readonly #ring: Ring;
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
-  readonly #window: WatchWindow | undefined;
-  readonly #turn: number;
   readonly #errors: ErrorRequests;
   #channel: EventChannel | undefined;
   /** A delivery whose unmask is still to come. */
@@ -45,7 +36,6 @@ export class RingServer {
   #emptyEvents = 0;
   /** The next empty event does not count. */
   #excused = false;
-  #answeredAt = Number.NEGATIVE_INFINITY;
   #closed = false;
   #shared = false;
   /** The next step of a run comes later: a device has to settle, or the others have their turn. */
@@ -59,16 +49,10 @@ export class RingServer {
   /** Answers that were dropped because the front end had given up (D-P1). */
   lateAnswers = 0;
 
-  /**
-   * @param watch how long the page is looked at after an answer; missing: not at all, the guest goes on only in the
-   * pauses of this thread
-   */
-  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock, watch?: Watch) {
+  constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock) {
     this.#ring = ring;
     this.#dispatcher = dispatcher;
     this.#clock = clock;
-    this.#turn = Math.max(TURN, TURN_WAKES * (watch?.wakeMs() ?? 0));
-    this.#window = watch === undefined || watch.policy.longest === 0 ? undefined : new WatchWindow(watch);
     const sent = (): void => {
       this.#channel?.notify();
       // The guest's answer may come while one of its requests is being worked on, so its event must be let in. But if an
@@ -106,7 +90,6 @@ export class RingServer {
     // A run that is under way takes the request and unmasks when it ends.
     if (this.#closed || this.#waiting !== undefined) return;
     if (this.#ring.pending) {
-      this.#window?.came(this.#clock.now() - this.#answeredAt);
       this.#run();
       return;
     }
@@ -147,12 +130,10 @@ export class RingServer {
   }
 
   #run(): void {
-    const turnEnds = this.#window === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#turn;
-    for (let served = 0; !this.#closed; served++) {
+    for (let served = 0; !this.#closed && this.#ring.pending; served++) {
       // An answering thread answers most requests, and faster than this one: it gets the page back after each request.
       if (served > 0 && this.#shared) break;
-      if (!this.#ring.pending && !(served > 0 && this.#watch())) break;
-      if (served > 0 && (served === BURST || (this.#window !== undefined && this.#clock.now() > turnEnds))) {
+      if (served === BURST) {
         this.#waiting = 'turn';
         setImmediate(() => {
           this.#goOn();
@@ -175,24 +156,6 @@ export class RingServer {
     this.#unmask();
   }
 
-  /** Looks at the page for a short while: a burst of requests then costs one wake-up, not one each. */
-  #watch(): boolean {
-    const window = this.#window;
-    if (window === undefined) return false;
-    const began = this.#clock.now();
-    const until = began + window.length;
-    do {
-      for (let look = 0; look < LOOKS; look++) {
-        if (this.#ring.pending) {
-          window.came(this.#clock.now() - began);
-          return true;
-        }
-      }
-    } while (this.#clock.now() < until);
-    window.vain();
-    return false;
-  }
-
   #unmask(): void {
     if (!this.#owed || this.#closed) return;
     this.#owed = false;
@@ -205,7 +168,6 @@ export class RingServer {
   #answer(): void {
     if (!this.#ring.answer()) this.lateAnswers++;
     this.#channel?.notify();
-    if (this.#window !== undefined) this.#answeredAt = this.#clock.now();
   }
 
   #limitWait(): void {

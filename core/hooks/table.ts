@@ -69,6 +69,7 @@ export type KindName =
   | 'quirks'
   | 'slots'
   | 'interrupts'
+  | 'interruptDrivers'
   | 'watches'
   | 'answerers'
   | 'platforms'
@@ -216,6 +217,11 @@ const table = {
     one: 'interrupt policy',
     doc: 'Who may switch MSI, MSI-X and INTx. Chosen with `interrupts`. A policy, or a factory that is called once for each device in the hands of each guest. A fault of a factory keeps the device from the guest; a fault of a policy refuses what was asked.',
   },
+  interruptDrivers: {
+    kind: 'named',
+    one: 'interrupt driver',
+    doc: 'Carries out what guests ask of a device’s interrupts: requests 2 to 5 of the protocol, changes by config writes, the handler on its line. It is the one who asks the policy. The first is used, and called once for each device in the hands of each guest; without one no guest has interrupts. A fault in making keeps the device from the guest, a fault of a request answers `op_failed`, one in `teardown` or `releaseLine` quarantines the device, which is made clean all the same.',
+  },
   watches: {
     kind: 'named',
     one: 'watch policy',
@@ -242,7 +248,7 @@ const table = {
     kind: 'named',
     one: 'part',
     doc: 'Pieces of a plugin that run as long as the daemon. Started in order of their needs, stopped in reverse. One that cannot start, or does not in time, costs what it does and nothing else.',
-    deadlines: { partStart: 30, partStop: 10 },
+    deadlines: { partStart: 30, partStop: 10, operation: 300 },
   },
 } as const satisfies HookTable;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
 
 export { PartRunner, type PartRunnerTerms } from './runner.ts';
-export { checkSections, declaredSections, readSection, type Section, sectionsOf } from './sections.ts';
-export { within } from './within.ts';
+export { readSection, sectionsOf } from './sections.ts';

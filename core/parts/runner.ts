@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { Config } from '../config/index.ts';
+import type { Config } from '../config.ts';
 import { describeError, fail, isPcibackError, problem } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
 import type { Logger } from '../log.ts';
@@ -13,20 +13,30 @@ import {
   type RunningOperation,
   type RunningPart,
 } from '../plugin/part.ts';
+import type { Place, Shape } from '../wall/wall.ts';
 import { readSection, sectionsOf } from './sections.ts';
-import { within } from './within.ts';
-
-/** Milliseconds that a part may take to start, and to stop. */
-const DEADLINE = 10_000;
 
 /** What parts are run with. */
 export interface PartRunnerTerms {
   readonly engine: Engine;
   readonly config: Config;
   readonly log: Logger;
-  /** Milliseconds for each start and each stop; missing: 10,000. */
-  readonly deadline?: number;
 }
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const runningShape: Shape = { expected: 'an object with what runs', fits: isObject };
+const healthShape: Shape = { expected: 'a text', fits: (answer) => typeof answer === 'string' };
+const countersShape: Shape = {
+  expected: 'numbers with their names',
+  fits: (answer) => isObject(answer) && Object.values(answer).every((one) => typeof one === 'number'),
+};
+
+/** What a part is asked for; its refusals say what they are themselves. */
+const placeOf = ({ plugin, name }: Entry, what: string): Place => ({
+  plugin,
+  what: `${what} of part ${name}`,
+  refusals: 'all',
+});
 
 /** A part with what became of it. */
 interface Entry {
@@ -88,39 +98,43 @@ export class PartRunner {
         entry.state = 'failed';
         this.#failed(entry, 'start', error);
         if (entry.part.required !== true) continue;
-        throw isPcibackError(error)
-          ? error
-          : problem('PART_FAILED', { ...factsOf(entry, error), step: 'start' }, error);
+        const isItsOwn = isPcibackError(error) && error.code !== 'PLUGIN_FAULT';
+        throw isItsOwn ? error : problem('PART_FAILED', { ...factsOf(entry, error), step: 'start' }, error);
       }
     }
   }
 
   async #start(entry: Entry): Promise<void> {
-    const { deadline = DEADLINE } = this.#terms;
+    const { hooks } = this.#terms.engine.plugins;
     entry.context = this.#contextOf(entry);
     const { part, context } = entry;
-    const starting = (async () => part.start?.(context))();
+    if (part.start === undefined) return;
+    let starting: RunningPart | Promise<RunningPart> | undefined;
+    const start = (): typeof starting => {
+      starting = part.start?.(context);
+      return starting;
+    };
     try {
-      const running: unknown = await within(deadline, starting);
-      if (part.start === undefined) return;
-      if (typeof running !== 'object' || running === null) throw new Error(`its start gave ${String(running)}`);
-      entry.running = running;
+      const deadline = hooks.deadline('partStart');
+      entry.running = (await hooks.wall.wait(placeOf(entry, 'start'), deadline, start, runningShape)) as RunningPart;
     } catch (error) {
       // It may come up late: nobody would stop it then. A rejection was told already, or comes after the deadline was.
-      void starting.then((late) => late?.stop?.()).catch((late) => this.#terms.log.debug({ late }, 'a late part'));
+      const stop = (late: RunningPart | undefined): void =>
+        hooks.wall.tell(placeOf(entry, 'stop'), () => late?.stop?.());
+      void Promise.resolve(starting).then(stop, () => undefined);
       throw error;
     }
   }
 
   /** Stops the running parts of a phase, the last first. Never throws. */
   async stop(phase: PartPhase): Promise<void> {
-    const { deadline = DEADLINE } = this.#terms;
+    const { hooks } = this.#terms.engine.plugins;
     for (const entry of [...this.#of(phase)].reverse()) {
       if (entry.state !== 'running') continue;
       // From now on its operations are not there any more.
       entry.state = 'stopped';
       try {
-        await within(deadline, (async () => entry.running?.stop?.())());
+        await hooks.wall.wait(placeOf(entry, 'stop'), hooks.deadline('partStop'), () => entry.running?.stop?.());
       } catch (error) {
         this.#failed(entry, 'stop', error);
       }
@@ -136,9 +150,9 @@ export class PartRunner {
   }
 
   #failed(entry: Entry, step: 'start' | 'stop', error: unknown): void {
-    entry.why = describeError(error);
+    entry.why = whyOf(error);
     const { code, message, solve } = problem('PART_FAILED', { ...factsOf(entry, error), step }, error);
-    const next = isPcibackError(error) ? error.solve : solve;
+    const next = isPcibackError(error) && error.code !== 'PLUGIN_FAULT' ? error.solve : solve;
     this.#terms.log.error({ code, part: entry.name, why: message, solve: next }, 'a part failed');
   }
 
@@ -162,15 +176,19 @@ export class PartRunner {
 
   /** The operations of all parts that run, by name. */
   operations(): ReadonlyMap<string, RunningOperation> {
-    const all = this.#entries.flatMap(({ state, part, context }) =>
-      state !== 'running' || context === undefined
-        ? []
-        : Object.entries(part.operations ?? {}).map(([name, one]): [string, RunningOperation] => [
-            name,
-            { about: one.about, asks: one.asks, answer: (args) => one.answer(args, context) },
-          ]),
-    );
-    return new Map(all);
+    const { hooks } = this.#terms.engine.plugins;
+    const all = new Map<string, RunningOperation>();
+    for (const entry of this.#entries) {
+      const { state, part, context } = entry;
+      if (state !== 'running' || context === undefined) continue;
+      for (const [name, { about, asks, answer }] of Object.entries(part.operations ?? {})) {
+        const place = placeOf(entry, `operation ${name}`);
+        const ask = (args: Readonly<Record<string, unknown>>) =>
+          hooks.wall.wait(place, hooks.deadline('operation'), () => answer(args, context));
+        all.set(name, { about, asks, answer: ask });
+      }
+    }
+    return all;
   }
 
   /** What the running part of this name offers. */
@@ -181,25 +199,32 @@ export class PartRunner {
 
   /** How every part is doing, in order of starting. */
   reports(): readonly PartReport[] {
-    return this.#entries.map(({ name, plugin, state, why, running }) => {
+    const { wall } = this.#terms.engine.plugins.hooks;
+    return this.#entries.map((entry) => {
+      const { name, plugin, state, why, running } = entry;
       const report = { name, plugin, state, ...(why === undefined ? {} : { health: why }) };
-      if (state !== 'running') return report;
+      if (state !== 'running' || running === undefined) return report;
       try {
-        const health = running?.health?.();
-        const counters = running?.counters?.();
+        const { health, counters } = running;
         return {
           ...report,
-          ...(health === undefined ? {} : { health }),
-          ...(counters === undefined ? {} : { counters }),
+          ...(health && { health: wall.run(placeOf(entry, 'health'), () => running.health?.() ?? '', healthShape) }),
+          ...(counters && {
+            counters: wall.run(placeOf(entry, 'counters'), () => running.counters?.() ?? {}, countersShape),
+          }),
         };
       } catch (error) {
-        return { ...report, health: `it cannot say: ${describeError(error)}` };
+        return { ...report, health: `it cannot say: ${whyOf(error)}` };
       }
     });
   }
 }
 
-const factsOf = ({ name, plugin }: Entry, error: unknown) => ({ part: name, plugin, why: describeError(error) });
+/** A fault without its place, which is said beside it. */
+const whyOf = (error: unknown): string =>
+  isPcibackError(error, 'PLUGIN_FAULT') ? String(error.facts.why) : describeError(error);
+
+const factsOf = ({ name, plugin }: Entry, error: unknown) => ({ part: name, plugin, why: whyOf(error) });
 
 /** The parts of the loaded plugins, each after those that it needs; else in order of loading. */
 const inOrder = ({ plugins }: Engine): readonly Entry[] => {

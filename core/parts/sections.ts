@@ -1,43 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import type { Config, Sections } from '../config/index.ts';
-import { configSchema } from '../config/schema.ts';
+import type { Config, Sections } from '../config.ts';
 import { fail } from '../errors/index.ts';
-import { nearest } from '../errors/nearest.ts';
 import { explainIssue } from '../errors/schema-issue.ts';
-import type { Registries } from '../plugin/definition.ts';
-
-/** A section of the rc file that a plugin has. */
-export interface Section {
-  readonly name: string;
-  readonly plugin: string;
-  readonly schema: z.ZodType;
-}
 
 /** The sections of an rc file; without one there are none, and paths count from the working directory. */
 export const sectionsOf = (config: Config): Sections =>
   config.sections ?? { file: '(defaults)', directory: process.cwd(), values: {} };
-
-/**
- * The sections of the loaded parts and platforms.
- *
- * @throws PcibackError `PLUGIN_REGISTRATION` when two have the same, or one is a key of the core
- */
-export const declaredSections = ({ parts, platforms }: Registries): readonly Section[] => {
-  const asked = [
-    ...platforms.owned.map(({ name, plugin, thing }) => ({ name, plugin, schema: thing.options })),
-    ...parts.owned.map(({ name, plugin, thing }) => ({ name: thing.section ?? name, plugin, schema: thing.options })),
-  ];
-  const found = new Map<string, Section>();
-  for (const { name, plugin, schema } of asked) {
-    if (schema === undefined) continue;
-    const owner = Object.hasOwn(configSchema.shape, name) ? 'the core' : found.get(name)?.plugin;
-    if (owner !== undefined) fail('PLUGIN_REGISTRATION', { name: plugin, kind: 'section', entry: name, owner });
-    found.set(name, { name, plugin, schema });
-  }
-  return [...found.values()];
-};
 
 /**
  * What the rc file says in one section, checked, with defaults.
@@ -57,22 +27,4 @@ export const readSection = <Schema extends z.ZodType>(
   });
   if (parsed.success) return parsed.data[name] as z.output<Schema>;
   return fail('CONFIG_INVALID', { file, ...explainIssue(whole, parsed.error.issues[0]) });
-};
-
-/**
- * Checks every key of the rc file that is not the core's. To be called when the plugins are loaded, before anything starts.
- *
- * @throws PcibackError `CONFIG_INVALID` for what a section says, and for one that no loaded plugin has, with the nearest of
- * all known keys; `PLUGIN_REGISTRATION` as {@link declaredSections}
- */
-export const checkSections = (config: Config, registries: Registries): void => {
-  const declared = declaredSections(registries);
-  const { file, values } = sectionsOf(config);
-  const known = declared.map(({ name }) => name);
-  for (const key of Object.keys(values)) {
-    if (known.includes(key)) continue;
-    const near = nearest(key, [...Object.keys(configSchema.shape), ...known]);
-    fail('CONFIG_INVALID', { file, key, why: 'there is no such key', nearest: near });
-  }
-  for (const { name, schema } of declared) readSection(config, name, schema);
 };

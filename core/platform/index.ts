@@ -2,7 +2,7 @@
 
 // Interfaces, written for those who implement them, and the few values without which an interface says too little: the
 // error that every platform throws and its numbers (HostError, Errno), bits that a member holds (ResourceFlag), what a
-// declaration is made with (library), what an answer means before there is one (initialVerdicts, USUAL_WAKE_MS).
+// declaration is made with (library), what an answer means before there is one (initialVerdicts).
 
 import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
@@ -10,7 +10,6 @@ import type { InterruptMapper } from './interrupts.ts';
 import type { LineInterrupts } from './lines.ts';
 import type { Clock, EventChannels, GrantTable } from './memory.ts';
 import type { PciBus } from './pci.ts';
-import type { Watch } from './watch.ts';
 import type { Xenstore } from './xenstore.ts';
 
 export type * from './answerer.ts';
@@ -21,7 +20,7 @@ export type * from './lines.ts';
 export type * from './memory.ts';
 export * from './native.ts';
 export * from './pci.ts';
-export * from './watch.ts';
+export type * from './watch.ts';
 export type * from './xenstore.ts';
 
 /** Where pciback runs: the hypervisor, the store and the bus, behind one interface. One contract suite holds over all. */
@@ -40,11 +39,6 @@ export interface Platform {
   readonly errors?: HostErrors;
   /** What can be done with a guest as a whole. Missing: nothing. */
   readonly domains?: DomainControl;
-  /**
-   * How long the control thread looks at a page for the next request after an answer. Missing: not at all, because a guest
-   * runs on this very thread and can only go on when it has nothing else to do.
-   */
-  readonly watch?: Watch;
   /** The thread that answers requests that need no code of a plugin. Missing: the control thread answers everything. */
   readonly answerer?: Answerer;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */

@@ -14,13 +14,3 @@ export interface WatchPolicy {
   /** Watches in vain after which they are cut short. */
   readonly patience: number;
 }
-
-/** A policy and what it is measured in. */
-export interface Watch {
-  readonly policy: WatchPolicy;
-  /** Milliseconds of a wake-up on this host. */
-  readonly wakeMs: () => number;
-}
-
-/** Milliseconds of a wake-up on a host that was not measured. */
-export const USUAL_WAKE_MS = 0.05;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { LoadedConfig } from '../config/index.ts';
+import type { LoadedConfig } from '../config.ts';
 import type { Logger } from '../log.ts';
 import type { PluginHost } from './loader.ts';
 import type { OperationTypes } from './part.ts';

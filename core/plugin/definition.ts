@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import type { Config } from '../config/index.ts';
+import type { Config } from '../config.ts';
 import { fail } from '../errors/index.ts';
 import type { HookArguments, HookName, KindName, Order, Tap, TapOptions, Things } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
@@ -12,6 +12,7 @@ import type { Quirk } from '../quirk/quirk.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Surgery } from '../space/surgery.ts';
+import type { InterruptDriver } from '../stub/index.ts';
 import type { CommandDefinition } from './command.ts';
 import type { PartDefinition } from './part.ts';
 
@@ -75,6 +76,7 @@ export interface ThingsOf {
   quirks: Quirk;
   slots: SlotMapper;
   interrupts: InterruptPolicySource;
+  interruptDrivers: InterruptDriver;
   watches: WatchPolicy;
   answerers: AnswererFactory;
   platforms: PlatformDefinition;
@@ -127,6 +129,8 @@ export interface Host {
   readonly slots: Choices<SlotMapper>;
   /** Policies: one for all devices, or a factory called once for each device in the hands of each guest. */
   readonly interrupts: Choices<InterruptPolicySource>;
+  /** Carry out what guests ask of a device's interrupts. The first is used. */
+  readonly interruptDrivers: Choices<InterruptDriver>;
   /** How long a thread that answers guests looks at their pages for the next request. */
   readonly watches: Choices<WatchPolicy>;
   /** Threads that answer guests beside the control thread. The first is used where a platform can have one. */

@@ -120,6 +120,7 @@ export const makeFacade = (parts: FacadeParts): Host => {
     slots: choices(registries.slots),
     watches: choices(registries.watches),
     interrupts: choices(registries.interrupts),
+    interruptDrivers: choices(registries.interruptDrivers),
     answerers: choices(registries.answerers),
     platforms: {
       add: (name, platform, order = {}) => {

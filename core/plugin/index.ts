@@ -10,9 +10,10 @@ export {
   parseBdf,
   parseBdfPattern,
 } from '../bdf.ts';
-export { fail, PcibackError, problem } from '../errors/index.ts';
+export { fail, isPcibackError, PcibackError, problem } from '../errors/index.ts';
 export type {
   ControlWordQuestion,
+  DeviceInterrupts,
   InterruptLimits,
   InterruptPolicy,
   InterruptPolicyFactory,
@@ -21,13 +22,25 @@ export type {
   IntxAnswer,
   IntxQuestion,
   IntxState,
+  LineState,
   MessageKind,
+  NamedPolicy,
   PolicyFacts,
   RequestQuestion,
+  SharedLines,
 } from '../interrupts.ts';
+export {
+  Errno,
+  HostError,
+  type InterruptMapper,
+  type LineClaim,
+  type LineInterrupts,
+  type LineVerdict,
+} from '../platform/index.ts';
 export { type PciFunction, type PciIdentity, type PciResource, ResourceFlag } from '../platform/pci.ts';
 export type { WatchPolicy } from '../platform/watch.ts';
-export { Status } from '../ring/layout.ts';
+export { MAX_VECTORS, Status } from '../ring/layout.ts';
+export type { Request } from '../ring/request.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
 export type {
   Behaviour,
@@ -41,6 +54,8 @@ export type { DescribedWrites } from '../space/described-writes.ts';
 export { Outcome } from '../space/outcome.ts';
 export { type State, stateOf } from '../space/state.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
+export type { HostOperations, InterruptDriver, InterruptDriverTerms } from '../stub/index.ts';
+export type { Place, Shape, Wall } from '../wall/wall.ts';
 export * from './command.ts';
 export * from './definition.ts';
 export * from './part.ts';

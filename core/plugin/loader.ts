@@ -23,7 +23,18 @@ export interface PluginHostSettings {
   readonly api?: string;
   /** Seconds that plugins get; missing ones are as the hook table has them. */
   readonly deadlines?: Partial<Deadlines>;
+  /** Reads what is to be loaded while guests run; missing: nobody can. */
+  readonly read?: ReadPlugins;
 }
+
+/**
+ * Reads a file of plugins or quirks; loads none of them.
+ *
+ * @param path absolute
+ * @param asked who asks for it, for messages
+ * @throws PcibackError `PLUGIN_UNKNOWN`, `PLUGIN_LOAD`, `QUIRK_INVALID`, `CONFIG_UNTRUSTED`
+ */
+export type ReadPlugins = (path: string, asked: string) => Promise<readonly (Plugin | Quirk)[]>;
 
 /** A plugin or quirk that is in force. */
 export interface LoadedPlugin {
@@ -57,10 +68,14 @@ const refusals: readonly ErrorCode[] = [
 const ownedSets = (quirk: Quirk): OwnedSet[] =>
   quirk.sets.map((set) => ({ owner: quirk.name, set, match: quirk.match }));
 
+const readsNothing: ReadPlugins = async (name, asked) =>
+  fail('PLUGIN_UNKNOWN', { name, asked, nearest: undefined, tried: [] });
+
 /** The plugins of one running pciback: loads, checks and unloads them, and owns what they registered and tapped. */
 export class PluginHost {
   readonly registries: Registries;
   readonly hooks: Hooks;
+  readonly read: ReadPlugins;
   readonly #log: Logger;
   readonly #api: string;
   readonly #entries = new Map<string, Entry>();
@@ -69,6 +84,7 @@ export class PluginHost {
 
   constructor(settings: PluginHostSettings) {
     this.#log = settings.log;
+    this.read = settings.read ?? readsNothing;
     this.#api = settings.api ?? API_VERSION;
     this.hooks = new Hooks(new Wall(settings.log), settings.deadlines);
     this.registries = Object.fromEntries(kindNames.map((kind) => [kind, this.hooks.things(kind)])) as Registries;

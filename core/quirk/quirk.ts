@@ -7,23 +7,6 @@ import type { PciIdentity } from '../platform/pci.ts';
 import { type FieldSet, header, type Register } from '../space/declaration.ts';
 import type { Surgery } from '../space/surgery.ts';
 
-export { Status } from '../ring/layout.ts';
-export type { Behaviour, RegisterAccess, SharedWords } from '../space/behaviour.ts';
-export {
-  bit,
-  bits,
-  capability,
-  extendedCapability,
-  type FieldSet,
-  header,
-  type Register,
-  register,
-} from '../space/declaration.ts';
-export { type State, stateOf } from '../space/state.ts';
-export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
-export { clearOnly, type Key, type Lock, lock, onlyValues, onlyWhile } from './blocks.ts';
-export { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from './conditions.ts';
-
 /** Which devices a quirk is for. Every key that is given has to agree; numbers as in the device's registers. */
 export interface DeviceMatch {
   /** 16 bits, at 0x00 of config space. */

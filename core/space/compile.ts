@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../bdf.ts';
+import type { Shape } from '../wall/wall.ts';
 import type { DeviceOperations } from './behaviour.ts';
 import type { CapabilityLists } from './capabilities.ts';
+import { codePlace } from './code-place.ts';
 import type { FieldSet } from './declaration.ts';
-import { answered, type CodePlace, threw } from './fault.ts';
+import type { CodeTerms } from './placed-register.ts';
 import { type Surgery, shapeOf } from './surgery.ts';
 import { type CompiledSpace, type Conflict, TableBuilder, type Unhandled } from './table.ts';
 
@@ -16,7 +18,7 @@ export type Contribution =
   | { readonly owner: string; readonly set: FieldSet }
   | { readonly owner: string; readonly surgery: Surgery };
 
-export interface CompileOptions {
+export interface CompileOptions extends CodeTerms {
   readonly unhandled: Unhandled;
   /** Told about sets that were left out: outside of config space, or over bits that an earlier set has (`conflict`). */
   readonly skipped: (set: string, why: string, conflict?: Conflict) => void;
@@ -36,17 +38,7 @@ const anchorOf = ({ anchor }: FieldSet, device: DeviceOperations, lists: Capabil
   return list.find((one) => one.id === anchor.id)?.offset;
 };
 
-/** Whether the device has the set in this form. */
-const isHere = (set: FieldSet, place: CodePlace): boolean => {
-  if (set.when === undefined) return true;
-  let here: boolean;
-  try {
-    here = set.when(place.function, place.offset);
-  } catch (error) {
-    return threw(place, 'when', error);
-  }
-  return typeof here === 'boolean' ? here : answered(place, 'when', here, 'true or false');
-};
+const formShape: Shape = { expected: 'true or false', fits: (answer) => typeof answer === 'boolean' };
 
 /**
  * Merges all contributions into the table of one device.
@@ -66,7 +58,7 @@ export const compileSpace = (
   const { hardware } = device;
   const surgeries = contributions.flatMap((one) => ('surgery' in one ? [one.surgery] : []));
   const shape = shapeOf(hardware, hardware.identity.configSize, device.lists, surgeries);
-  const builder = new TableBuilder(device, shape.size);
+  const builder = new TableBuilder(device, shape.size, options);
 
   for (const register of shape.registers) {
     const found = builder.conflict([register], 0);
@@ -78,7 +70,11 @@ export const compileSpace = (
     const { owner, set } = contribution;
     const base = anchorOf(set, device, shape.lists);
     const named = `${owner}: ${set.name}`;
-    if (base === undefined || !isHere(set, { owner: named, function: hardware, offset: base })) continue;
+    if (base === undefined) continue;
+    if (set.when !== undefined) {
+      const place = codePlace(named, 'when', { device: hardware.identity.bdf, guest: options.guest, offset: base });
+      if (!options.wall.run(place, () => set.when?.(hardware, base), formShape)) continue;
+    }
     const end = set.registers.reduce((most, one) => Math.max(most, base + one.offset + one.width / 8), 0);
     if (end > shape.size) {
       options.skipped(named, `it ends at 0x${hex(end, 3)}, config space at 0x${hex(shape.size, 3)}`);

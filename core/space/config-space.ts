@@ -90,10 +90,9 @@ export class ConfigSpace {
     this.#plain = this.#interpreterOf(table);
   }
 
-  /** On this thread behaviours run, so nothing is known of their writes as data, nor put off. */
-  #interpreterOf({ bits, words }: CompiledSpace): Interpreter {
+  #interpreterOf({ bits }: CompiledSpace): Interpreter {
     const { reads, writes } = this.counts;
-    return new Interpreter({ ...bits, words, reads, writes, described: [] }, this.#hardware, this.#refusal);
+    return new Interpreter({ ...bits, reads, writes }, this.#hardware, this.#refusal);
   }
 
   /** Result of the last successful read as a signed 32-bit pattern, `size` bytes from bit 0; 0 after a failure. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import { Status } from '../ring/layout.ts';
-import { type DescribedRegister, describedRegister } from './described-writes.ts';
 import { Outcome } from './outcome.ts';
 import type { RefusalNote } from './refusal.ts';
 import type { ConfigAccess, TableView } from './views.ts';
@@ -10,7 +9,8 @@ type Size = 1 | 2 | 4;
 
 const MOST = 0xffffffff;
 
-const sizeMask = (size: number): number => (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
+/** All bits of 1, 2 or 4 bytes. Short, so that the compiler keeps a read in one piece. */
+const sizeMask = (size: number): number => (-1 >>> (32 - (size << 3))) | 0;
 
 /** All bits of an access or a register of `size` bytes at `offset`, in their place in the dword. */
 export const reachOf = (offset: number, size: number): number => sizeMask(size) << ((offset & 3) << 3);
@@ -31,6 +31,26 @@ const countBytes = (counts: Uint32Array, offset: number, size: number): void => 
     if (count !== MOST) counts[at] = count + 1;
   }
 };
+
+/** What does writes to a register's bits in place of the register's behaviour, as long as that can be done without code. */
+export interface CodedBits {
+  /** Bits of the behaviour, in their place in the dword. */
+  readonly mask: number;
+  /** Bits that the last write wanted to change and that were refused, in their place in the dword. */
+  readonly refused: number;
+  /**
+   * Does a write.
+   *
+   * @param written in its place in the dword; zero outside of `reach`
+   * @param reach bits of the access, in their place in the dword
+   * @returns a status; `needsCode`: it takes the behaviour, and nothing has changed
+   * @throws what hardware throws; nothing has changed then
+   */
+  write(written: number, reach: number): Outcome;
+}
+
+/** Where behaviours run, they do all writes themselves. */
+const BY_BEHAVIOURS: readonly (CodedBits | null)[] = [];
 
 /**
  * What a compiled table says about a read or a write, and does it: the one statement of which bits go where. It runs no
@@ -56,14 +76,15 @@ export class Interpreter {
   readonly #behind: Uint8Array;
   readonly #reads: Uint32Array;
   readonly #writes: Uint32Array;
-  readonly #described: readonly (DescribedRegister | null)[];
+  readonly #known: readonly (CodedBits | null)[];
 
   /**
    * The view is taken apart, so that all interpreters have one shape wherever their view comes from.
    *
    * @param refused where to note what is refused
+   * @param known what does writes to bits with a behaviour, per dword; shorter: nothing does
    */
-  constructor(view: TableView, hardware: ConfigAccess, refused: RefusalNote) {
+  constructor(view: TableView, hardware: ConfigAccess, refused: RefusalNote, known = BY_BEHAVIOURS) {
     this.#hardware = hardware;
     this.refused = refused;
     this.#size = view.size;
@@ -77,19 +98,13 @@ export class Interpreter {
     this.#behind = view.behind;
     this.#reads = view.reads;
     this.#writes = view.writes;
-    const place = { bits: view, words: view.words, hardware };
-    this.#described = view.described.map((one) => (one === null ? null : describedRegister(one, place)));
-  }
-
-  /** Whether a gate waits to be closed. */
-  get isClosing(): boolean {
-    return this.#described.some((one) => one?.isClosing === true);
+    this.#known = known;
   }
 
   /** Whether the guest's numbers name an access inside of this config space (S-1). */
   accepts(offset: number, size: number): size is Size {
     return (
-      (size === 1 || size === 2 || size === 4) &&
+      (size === 4 || size === 2 || size === 1) &&
       offset >= 0 &&
       offset + size <= this.#size &&
       (offset & (size - 1)) === 0
@@ -118,9 +133,9 @@ export class Interpreter {
     if (!this.accepts(offset, size)) return false;
     const at = offset >> 2;
     const shift = (offset & 3) << 3;
-    const reach = sizeMask(size) << shift;
-    if (((this.#shadowed[at] as number) & reach) !== reach) return false;
-    this.bits = (((this.#shadow[at] as number) & reach) >>> shift) | 0;
+    const mask = sizeMask(size);
+    if (((~(this.#shadowed[at] as number) >> shift) & mask) !== 0) return false;
+    this.bits = ((this.#shadow[at] as number) >> shift) & mask;
     countBytes(this.#reads, offset, size);
     return true;
   }
@@ -156,20 +171,20 @@ export class Interpreter {
     const written = (value << ((offset & 3) << 3)) & reach;
     const coded = (this.#coded[at] as number) & reach;
     const through = (this.#through[at] as number) & reach;
-    const described = coded === 0 ? null : (this.#described[at] ?? null);
-    if (coded !== 0 && (described === null || (coded & ~described.mask) !== 0)) return Outcome.needsCode;
+    const known = coded === 0 ? null : (this.#known[at] ?? null);
+    if (coded !== 0 && (known === null || (coded & ~known.mask) !== 0)) return Outcome.needsCode;
     // Hardware may change what is kept of a register beside it; and of several accesses the second may be refused.
     if (through !== 0 && (this.#behind[at] === 1 || !coversEachByte(through, reach))) return Outcome.needsCode;
     const fixed = this.#fixed(at, reach);
     let refused = fixed === 0 ? 0 : (written ^ this.view(offset, size, fixed)) & fixed;
     let status: Outcome = Status.success;
-    if (described !== null) {
+    if (known !== null) {
       // What changes more than nothing has whole bytes, of which no bit goes to hardware: nothing below throws then.
-      status = described.write(written, reach);
+      status = known.write(written, reach);
       if (status === Outcome.needsCode) return status;
       // A write that two refuse is rare.
-      if (refused !== 0 && described.refused !== 0) return Outcome.needsCode;
-      refused |= described.refused;
+      if (refused !== 0 && known.refused !== 0) return Outcome.needsCode;
+      refused |= known.refused;
     }
     this.#settle(offset, size, written, refused);
     return status;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
+import type { Place, Wall } from '../wall/wall.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess } from './behaviour.ts';
+import { codePlace } from './code-place.ts';
 import type { PlacedDescription } from './described-writes.ts';
-import { answered, type CodePlace, threw } from './fault.ts';
 import { reachOf } from './interpreter.ts';
 import { isAnswer, type Outcome } from './outcome.ts';
 
@@ -13,11 +13,18 @@ export interface RegisterDenials {
   denied(register: PlacedRegister, mask: number, why: string): void;
 }
 
+/** What stands around the code of one device's table, and who has the device. */
+export interface CodeTerms {
+  readonly wall: Wall;
+  /** Domain id. */
+  readonly guest?: number | undefined;
+}
+
 /**
  * A register with code behind some of its bits, placed in one device's config space. Every call of that code goes through
  * it: whatever a behaviour throws or answers is a status, a HostError of the device, or the fault of a named plugin.
  */
-export class PlacedRegister implements RegisterAccess, CodePlace {
+export class PlacedRegister implements RegisterAccess {
   readonly offset: number;
   readonly size: 1 | 2 | 4;
   readonly device: DeviceOperations;
@@ -31,9 +38,13 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
   /** All bits of the register, in their place in the dword. */
   readonly reach: number;
   words: Uint32Array = new Uint32Array(0);
+  readonly #code: CodeTerms;
   #denials: RegisterDenials | undefined;
 
-  constructor(place: Pick<PlacedRegister, 'offset' | 'size' | 'device' | 'behaviour' | 'owner' | 'mask'>) {
+  constructor(
+    place: Pick<PlacedRegister, 'offset' | 'size' | 'device' | 'behaviour' | 'owner' | 'mask'>,
+    code: CodeTerms,
+  ) {
     this.offset = place.offset;
     this.size = place.size;
     this.device = place.device;
@@ -42,10 +53,12 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
     this.mask = place.mask;
     this.shift = (place.offset & 3) << 3;
     this.reach = reachOf(place.offset, place.size);
+    this.#code = code;
   }
 
-  get function(): PciFunction {
-    return this.device.hardware;
+  #place(member: keyof Behaviour): Place {
+    const device = this.device.hardware.identity.bdf;
+    return codePlace(this.owner, member, { device, guest: this.#code.guest, offset: this.offset });
   }
 
   /** Whether this is the register `other` in another table: then its state can go on. */
@@ -79,9 +92,9 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
     try {
       value = behaviour.read(this);
     } catch (error) {
-      return threw(this, 'read', error);
+      throw this.#code.wall.fault(this.#place('read'), error);
     }
-    return Number.isInteger(value) ? value >>> 0 : answered(this, 'read', value, 'an integer');
+    return Number.isInteger(value) ? value >>> 0 : this.#code.wall.refuse(this.#place('read'), value, 'an integer');
   }
 
   /**
@@ -103,11 +116,12 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
     try {
       outcome = behaviour.write(this, value);
     } catch (error) {
-      return threw(this, 'write', error);
+      throw this.#code.wall.fault(this.#place('write'), error);
     } finally {
       this.#denials = undefined;
     }
-    return isAnswer(outcome) ? outcome : answered(this, 'write', outcome, 'a status or Outcome.later');
+    if (isAnswer(outcome)) return outcome;
+    return this.#code.wall.refuse(this.#place('write'), outcome, 'a status or Outcome.later');
   }
 
   /**
@@ -118,16 +132,17 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
   describe(): PlacedDescription | null {
     const { behaviour, offset, size, shift, mask, reach, words } = this;
     let writes = behaviour.described;
-    try {
-      if (behaviour.describedNow !== undefined) writes = behaviour.describedNow(this);
-    } catch (error) {
-      return threw(this, 'describedNow', error);
+    if (behaviour.describedNow !== undefined) {
+      const kind = writes?.kind;
+      // What another thread has left is found by the kind that the table knows.
+      const shape = {
+        expected: `"${kind}" or undefined`,
+        fits: (answer: unknown) => answer === undefined || (answer as typeof writes | null)?.kind === kind,
+      };
+      const ask = () => behaviour.describedNow?.(this);
+      writes = this.#code.wall.run(this.#place('describedNow'), ask, shape);
     }
     if (writes === undefined) return null;
-    // What another thread has left is found by the kind that the table knows.
-    if (writes?.kind !== behaviour.described?.kind) {
-      return answered(this, 'describedNow', writes, `"${behaviour.described?.kind}" or undefined`);
-    }
     const base = words.byteOffset / words.BYTES_PER_ELEMENT;
     return { writes, base, mask: mask << shift, reach, shift, offset, size };
   }
@@ -145,14 +160,7 @@ export class PlacedRegister implements RegisterAccess, CodePlace {
     this.#run('close');
   }
 
-  /** Members that answer nothing: what they do has to be done when they return. */
   #run(member: 'attach' | 'close'): void {
-    let answer: unknown;
-    try {
-      answer = this.behaviour[member]?.(this);
-    } catch (error) {
-      threw(this, member, error);
-    }
-    if (answer instanceof Promise) answered(this, member, answer, 'nothing');
+    this.#code.wall.run(this.#place(member), () => this.behaviour[member]?.(this));
   }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { fail, isPcibackError } from '../errors/index.ts';
+import type { Shape } from '../wall/wall.ts';
 import type { Behaviour, DeviceOperations, SharedWords } from './behaviour.ts';
+import { codePlace } from './code-place.ts';
 import { constantBits } from './constants.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
-import { answered, type CodePlace, threw } from './fault.ts';
-import { PlacedRegister } from './placed-register.ts';
+import { type CodeTerms, PlacedRegister } from './placed-register.ts';
 import type { TableBits } from './views.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
@@ -76,9 +77,12 @@ const wordsOf = (coded: readonly PlacedRegister[]): number => {
   return [...groups].reduce((sum, group) => sum + group.words, own);
 };
 
+const integerShape: Shape = { expected: 'an integer', fits: Number.isInteger };
+
 /** Fills the table of one device, register by register. */
 export class TableBuilder {
   readonly #device: DeviceOperations;
+  readonly #code: CodeTerms;
   readonly #claims: PlacedClaim[] = [];
   readonly #bits: TableBits;
   readonly #claimed: Int32Array;
@@ -86,8 +90,9 @@ export class TableBuilder {
   readonly #registers: (PlacedRegister[] | undefined)[];
 
   /** @param size bytes of config space that the guest sees */
-  constructor(device: DeviceOperations, size: number) {
+  constructor(device: DeviceOperations, size: number, code: CodeTerms) {
     this.#device = device;
+    this.#code = code;
     const array = () => new Int32Array(new SharedArrayBuffer(size & ~3));
     this.#bits = {
       size,
@@ -134,17 +139,24 @@ export class TableBuilder {
         this.#claims.push({ dword, mask, policy: claim.policy, owner });
         this.#mark(claim, dword >> 2, mask);
         if (claim.policy !== 'emulated' && claim.policy !== 'shown') continue;
-        const place = { owner, function: this.#device.hardware, offset };
         const value =
           claim.value === undefined
             ? this.#device.hardware.readConfig(dword, 4)
-            : shifted(firstValue(claim.value, place), shift);
+            : shifted(this.#firstValue(claim.value, owner, offset), shift);
         set(this.#bits.shadow, dword >> 2, value & mask);
       }
       if (claim.policy === 'function' && claim.behaviour !== undefined) {
         this.#placeBehaviour(owner, register, offset, claim.mask, claim.behaviour);
       }
     }
+  }
+
+  #firstValue(shown: Shown, owner: string, offset: number): number {
+    if (typeof shown === 'number') return shown;
+    const { hardware } = this.#device;
+    const { wall, guest } = this.#code;
+    const place = codePlace(owner, 'the first value', { device: hardware.identity.bdf, guest, offset });
+    return wall.run(place, () => shown(hardware), integerShape);
   }
 
   #mark({ policy, behaviour }: BitClaim, at: number, mask: number): void {
@@ -185,7 +197,7 @@ export class TableBuilder {
       fail('FIELD_INVALID', { register: owner, why: 'a register with a behaviour is aligned to its width' });
     }
     const list = this.#registers[offset >> 2] ?? [];
-    list.push(new PlacedRegister({ offset, size, device: this.#device, behaviour, owner, mask }));
+    list.push(new PlacedRegister({ offset, size, device: this.#device, behaviour, owner, mask }, this.#code));
     this.#registers[offset >> 2] = list;
   }
 
@@ -270,17 +282,6 @@ export class TableBuilder {
 
 const set = (array: Int32Array, at: number, mask: number): void => {
   array[at] = (array[at] ?? 0) | mask;
-};
-
-const firstValue = (shown: Shown, place: CodePlace): number => {
-  if (typeof shown === 'number') return shown;
-  let value: number;
-  try {
-    value = shown(place.function);
-  } catch (error) {
-    return threw(place, 'the first value', error);
-  }
-  return Number.isInteger(value) ? value : answered(place, 'the first value', value, 'an integer');
 };
 
 /** State of the registers that both tables have, and the guest's own values of bits that are emulated in both. */

@@ -37,10 +37,6 @@ export interface TableBits {
 
 /** All that an interpreter of a table needs. */
 export interface TableView extends TableBits {
-  /** State words of all behaviours, in shared memory. */
-  readonly words: Uint32Array;
-  /** What writes to bits with a behaviour do, where that is known as data, per dword; shorter: no more is known. */
-  readonly described: readonly (PlacedDescription | null)[];
   /** Accesses so far, per byte; in shared memory. */
   readonly reads: Uint32Array;
   readonly writes: Uint32Array;
@@ -48,6 +44,10 @@ export interface TableView extends TableBits {
 
 /** One device as an answering thread sees it. */
 export interface DeviceView extends TableView {
+  /** State words of all behaviours, in shared memory. */
+  readonly words: Uint32Array;
+  /** What writes to bits with a behaviour do, where that is known as data, per dword; shorter: no more is known. */
+  readonly described: readonly (PlacedDescription | null)[];
   /** File descriptor of the function's config space in this process; -1: hardware is left to the control thread. */
   readonly file: number;
   /** Memory of the function's config space, for reads; missing: through the file. */

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../bdf.ts';
-import type { Hooks } from '../hooks/index.ts';
-import type { InterruptLimits } from '../interrupts.ts';
+import type { Hooks, Owned } from '../hooks/index.ts';
+import type { DeviceInterrupts, InterruptLimits, NamedPolicy, SharedLines } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import type { Contribution } from '../space/compile.ts';
 import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
-import { InterruptControl, type NamedPolicy } from './interrupt-control.ts';
-import { LineHandler, type SharedLines } from './line-handler.ts';
+import { type InterruptDriver, type InterruptDriverTerms, makeInterrupts } from './interrupt-driver.ts';
 import type { SeizedDevice } from './seized-device.ts';
-import { Vectors } from './vectors.ts';
 
 /** Decisions of the operator that the stub carries out. */
 export interface StubPolicy {
@@ -26,6 +24,8 @@ export interface StubPolicy {
   interruptPolicy(guest: Tenant): string;
   /** @throws PcibackError `CHOICE_UNKNOWN` */
   interruptPolicyNamed(name: string): NamedPolicy;
+  /** Who carries out what guests ask of interrupts; `undefined`: no plugin does. */
+  interruptDriver(): Owned<InterruptDriver> | undefined;
   /** Field sets and quirks for this device, fields first. */
   contributions(device: SeizedDevice): Contribution[];
   /** What quirks know of this device's line interrupt. */
@@ -43,7 +43,7 @@ export interface AssignerTerms {
 }
 
 /**
- * Makes what a guest gets with a device: its rules, its interrupts, its line. It keeps nothing of what it made: when a
+ * Makes what a guest gets with a device: its rules and its interrupts. It keeps nothing of what it made: when a
  * device is given, taken back and locked is the stub's (`stub.ts`), what a guest does with it the assignment's.
  */
 export class Assigner {
@@ -63,70 +63,45 @@ export class Assigner {
     const { operations, bdf } = device;
     const rules = this.rules(device, tenant);
     if (rules.unhandled === 'permissive') this.tellPermissive(device, tenant);
-    const name = formatBdf(bdf);
-    const warn = (what: string, why: string): void => {
-      if (tenant.limit.allows())
-        this.#terms.log.warn({ bdf: name, guest: tenant.domain, what, why }, 'interrupt request refused');
-    };
-    const line = this.#lineHandler(device, tenant);
-    const vectors = new Vectors({
-      domain: tenant.domain,
-      operations,
-      mapper: this.#terms.platform.interrupts,
-      refuses: (kind, vectors) => {
-        const answer = this.#terms.hooks.call('interruptControl', { kind, device, guest: tenant });
-        return answer?.refused ?? operations.refusesRequest(kind, vectors);
-      },
-      warn,
-      switched: (state) => (state === 'on' ? line.messagesOn() : line.messagesOff()),
-    });
+    const allowed = this.#terms.policy.allowInterruptControl(device, tenant);
+    const limits = this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device);
     return new Assignment({
       bdf,
       operations,
       tenant,
       rules,
-      interrupts: vectors,
-      control: this.#interruptControl(device, tenant, rules),
-      line,
+      allowed,
+      limits,
+      wall: this.#terms.hooks.wall,
+      interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed, limits }),
       reset: () => this.#terms.reset(device),
-      skipped: (set, why) => this.#terms.log.warn({ bdf: name, set, why }, 'field set left out'),
+      skipped: (set, why) => this.#terms.log.warn({ bdf: formatBdf(bdf), set, why }, 'field set left out'),
     });
   }
 
   /** Nothing of it outlives the assignment, the permission neither (S-4, seed 476878e4b2). */
-  #interruptControl(device: SeizedDevice, tenant: Tenant, rules: AccessRules): InterruptControl {
+  #interrupts(
+    device: SeizedDevice,
+    tenant: Tenant,
+    chosen: Pick<InterruptDriverTerms, 'policy' | 'allowed' | 'limits'>,
+  ): DeviceInterrupts {
+    const { platform, hooks, policy, log } = this.#terms;
     const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
-    const allowed = this.#terms.policy.allowInterruptControl(device, tenant);
-    if (allowed) this.#terms.log.warn(facts, 'interrupt control: this guest may switch interrupts by config writes');
-    const terms = {
+    if (chosen.allowed) log.warn(facts, 'interrupt control: this guest may switch interrupts by config writes');
+    return makeInterrupts(policy.interruptDriver(), {
+      ...chosen,
       device,
       guest: tenant,
-      clock: this.#terms.platform.clock,
-      allowed,
-      limits: this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device),
-      find: (name: string) => this.#terms.policy.interruptPolicyNamed(name),
-      wall: this.#terms.hooks.wall,
-    };
-    return new InterruptControl(terms, rules.policy);
-  }
-
-  #lineHandler(device: SeizedDevice, tenant: Tenant): LineHandler {
-    const { operations } = device;
-    const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
-    return new LineHandler({
-      operations,
-      lines: this.#terms.platform.lines,
-      sharedLines: this.#terms.policy.sharedLines ?? 'refuse',
+      operations: device.operations,
+      platform,
+      sharedLines: policy.sharedLines ?? 'refuse',
+      find: (name) => policy.interruptPolicyNamed(name),
+      objection: (kind) => hooks.call('interruptControl', { kind, device, guest: tenant })?.refused,
+      wall: hooks.wall,
       warn: (more, message) => {
-        if (tenant.limit.allows()) this.#terms.log.warn({ ...facts, ...more }, message);
+        if (tenant.limit.allows()) log.warn({ ...facts, ...more }, message);
       },
-      refused: (why) => {
-        const next =
-          'use MSI or MSI-X in the guest, move the device to a slot with a line of its own, or set sharedLines: "allow"';
-        // With messages the guest may never miss its line.
-        const level = operations.msi === undefined && operations.msix === undefined ? 'warn' : 'info';
-        this.#terms.log[level]({ ...facts, why, next }, 'line interrupt refused');
-      },
+      log,
     });
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, hex } from '../bdf.ts';
-import { fail } from '../errors/index.ts';
+import { fail, isPcibackError } from '../errors/index.ts';
 import type { FenceReason, GuestFacts } from '../facts.ts';
-import type { DeviceInterrupts } from '../interrupts.ts';
+import type { DeviceInterrupts, InterruptLimits, NamedPolicy } from '../interrupts.ts';
 import type { RateLimit } from '../log.ts';
 import { HostError } from '../platform/index.ts';
 import {
@@ -18,9 +18,8 @@ import type { Denial, DenialRecord } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
 import type { Refusal } from '../space/refusal.ts';
 import type { DeviceView } from '../space/views.ts';
+import type { Wall } from '../wall/wall.ts';
 import type { HostOperations } from './host-operations.ts';
-import type { InterruptControl, NamedPolicy } from './interrupt-control.ts';
-import type { LineHandler } from './line-handler.ts';
 
 /** D2 and D3hot: registers outside of the power management capability may not answer. */
 const LOW_POWER = 2;
@@ -58,10 +57,11 @@ export interface AssignmentTerms {
   readonly operations: HostOperations;
   readonly tenant: Tenant;
   readonly rules: AccessRules;
+  readonly wall: Wall;
   readonly interrupts: DeviceInterrupts;
-  readonly control: InterruptControl;
-  /** The host's half of the device's line interrupt. */
-  readonly line: LineHandler;
+  /** The administrator lets the guest, a device model, switch interrupts by config writes. */
+  readonly allowed: boolean;
+  readonly limits: InterruptLimits;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
   /** Told about field sets that do not fit this device. */
@@ -80,9 +80,6 @@ export class Assignment implements AccessSink {
   readonly tenant: Tenant;
   readonly space: ConfigSpace;
   readonly interrupts: DeviceInterrupts;
-  /** Who may switch the interrupts; like everything here made anew for each guest. */
-  readonly control: InterruptControl;
-  readonly line: LineHandler;
   /** The device goes back: nothing about it changes any more. */
   ended = false;
   /** Ends the platform's watch for errors of the device. */
@@ -102,14 +99,14 @@ export class Assignment implements AccessSink {
     this.#rules = terms.rules;
     this.tenant = terms.tenant;
     this.interrupts = terms.interrupts;
-    this.control = terms.control;
-    this.line = terms.line;
     const rules = (): AccessRules => this.#rules;
     terms.operations.serve({
       get permissive() {
         return rules().unhandled === 'permissive';
       },
-      control: terms.control,
+      allowed: terms.allowed,
+      limits: terms.limits,
+      interrupts: terms.interrupts,
       reset: () => this.whileReset(terms.reset),
       settled: (status) => {
         // Before the answer: the guest's next request may follow at once.
@@ -151,7 +148,7 @@ export class Assignment implements AccessSink {
       try {
         work();
       } catch (error) {
-        if (!(error instanceof HostError)) throw error;
+        if (!(error instanceof HostError) && !isPcibackError(error, 'PLUGIN_FAULT')) throw error;
         refusals.push(error.message);
       }
     };
@@ -214,7 +211,7 @@ export class Assignment implements AccessSink {
     const { unhandled, recorder, contributions } = this.#rules;
     return (
       rules.unhandled !== unhandled ||
-      this.control.differsFrom(rules.policy) ||
+      this.interrupts.differsFrom(rules.policy) ||
       rules.recorder !== recorder ||
       rules.contributions.length !== contributions.length ||
       rules.contributions.some((one, index) => !sameContribution(one, contributions[index]))
@@ -230,7 +227,7 @@ export class Assignment implements AccessSink {
    */
   prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
     const { table, skipped } = this.#compile(rules, this.space.table);
-    const takePolicy = this.control.differsFrom(rules.policy) ? this.control.prepare(rules.policy) : () => {};
+    const takePolicy = this.interrupts.differsFrom(rules.policy) ? this.interrupts.prepare(rules.policy) : () => {};
     const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
     for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
       if (conflict === undefined) continue;
@@ -260,12 +257,14 @@ export class Assignment implements AccessSink {
 
   /** Does what writes that another thread answered have put off. */
   closeGates(): void {
-    if (!this.ended && this.space.closeGates()) this.line.follow();
+    if (!this.ended && this.space.closeGates()) this.interrupts.follow();
   }
 
   #compile(rules: AccessRules, previous: CompiledSpace | undefined) {
     const skipped = new Map<string, { readonly why: string; readonly conflict: Conflict | undefined }>();
     const table = compileSpace(this.#terms.operations, rules.contributions, {
+      wall: this.#terms.wall,
+      guest: this.tenant.domain,
       unhandled: rules.unhandled,
       skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
       ...(previous === undefined ? {} : { previous }),
@@ -280,6 +279,8 @@ export class Assignment implements AccessSink {
   }
 
   failed(offset: number, error: unknown): void {
+    // The wall has told it.
+    if (isPcibackError(error, 'PLUGIN_FAULT')) return;
     const { bdf, tenant } = this.#terms;
     if (tenant.limit.allows()) tenant.warn({ bdf, offset: `0x${hex(offset, 2)}`, error }, 'config access failed');
   }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 
-import type { InterruptType, IntxAnswer, IntxState, MessageKind } from '../interrupts.ts';
+import type {
+  DeviceInterrupts,
+  InterruptLimits,
+  InterruptType,
+  IntxAnswer,
+  IntxState,
+  MessageKind,
+} from '../interrupts.ts';
 import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { DeviceOperations, PowerState } from '../space/behaviour.ts';
 import { CapabilityId, type CapabilityLists, capabilityLists } from '../space/capabilities.ts';
 import { Outcome } from '../space/outcome.ts';
-import type { InterruptControl } from './interrupt-control.ts';
 import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
 
 /** Dwords in a cache line of the host. */
@@ -18,7 +24,10 @@ const D2_DELAY = 1;
 /** What the assignment of a device to a guest adds to the host's operations. */
 export interface GuestTerms {
   readonly permissive: boolean;
-  readonly control: InterruptControl;
+  /** The administrator lets the guest, a device model, switch interrupts by config writes. */
+  readonly allowed: boolean;
+  readonly limits: InterruptLimits;
+  readonly interrupts: DeviceInterrupts;
   /** Resets the function for its guest; the status to answer. Never rejects. */
   readonly reset: () => Promise<number>;
   /** Told when an operation that answered `Outcome.later` has ended. */
@@ -67,7 +76,7 @@ export class HostOperations implements DeviceOperations {
   }
 
   get allowInterruptControl(): boolean {
-    return this.#terms?.control.allowed ?? false;
+    return this.#terms?.allowed ?? false;
   }
 
   /** Whether an operation is under way that has not told its end yet. */
@@ -123,7 +132,7 @@ export class HostOperations implements DeviceOperations {
 
   /** Whether the device is kept from its line interrupt, and obeys: before PCI 2.3 there was no INTX_DISABLE. */
   get intxHeld(): boolean {
-    if (this.#terms?.control.limits.maskingBroken === true) return false;
+    if (this.#terms?.limits.maskingBroken === true) return false;
     return this.#intxHeld && (this.#command & CommandBit.intxDisable) !== 0;
   }
 
@@ -240,35 +249,20 @@ export class HostOperations implements DeviceOperations {
     return (this.#command & CommandBit.intxDisable) === 0 ? 'intx' : 'none';
   }
 
-  /** As {@link interruptType}; a device that does not answer counts as one for which no kind may come on. */
-  get #currentType(): InterruptType {
-    try {
-      return this.interruptType;
-    } catch (error) {
-      if (error instanceof HostError) return 'several';
-      throw error;
-    }
-  }
-
   get refusesControlWords(): boolean {
-    return this.#terms?.control.refusesControlWords ?? true;
+    return this.#terms?.interrupts.refusesControlWords ?? true;
   }
 
   allowsControlWord(kind: MessageKind, old: number, next: number): boolean {
-    return this.#terms?.control.allowsControlWord(kind, this.#currentType, old, next) ?? false;
+    return this.#terms?.interrupts.allowsControlWord(kind, old, next) ?? false;
   }
 
   get keepsIntxVirtual(): boolean {
-    return this.#terms?.control.keepsIntxVirtual ?? true;
+    return this.#terms?.interrupts.keepsIntxVirtual ?? true;
   }
 
   decidesIntx(old: IntxState, next: IntxState): IntxAnswer {
-    return this.#terms?.control.decidesIntx(this.#currentType, old, next) ?? 'virtual';
-  }
-
-  /** Why the policy refuses `vectors` of this kind through the ring; `undefined`: it does not. */
-  refusesRequest(kind: MessageKind, vectors: number): string | undefined {
-    return this.#terms?.control.refusesRequest(kind, this.#currentType, vectors);
+    return this.#terms?.interrupts.decidesIntx(old, next) ?? 'virtual';
   }
 
   /** INTX_DISABLE when a message interrupt comes on: set, except where that would stop the messages too. */
@@ -279,7 +273,7 @@ export class HostOperations implements DeviceOperations {
   }
 
   get #disableStopsMessages(): boolean {
-    return this.#terms?.control.limits.disableStopsMessages === true;
+    return this.#terms?.limits.disableStopsMessages === true;
   }
 
   /** INTX_DISABLE when a message interrupt has gone off: clear, unless the other kind came on behind the host's back. */

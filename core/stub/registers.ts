@@ -19,8 +19,8 @@ export const CommandBit = {
 /** MSI: control word at +2. */
 export const Msi = { control: 2, enable: 0x0001 } as const;
 
-/** MSI-X: control word at +2, table offset and BAR number at +4. */
-export const Msix = { control: 2, table: 4, enable: 0x8000, maskAll: 0x4000, sizeMask: 0x07ff, barMask: 0x7 } as const;
+/** MSI-X: control word at +2. */
+export const Msix = { control: 2, enable: 0x8000 } as const;
 
 /** Power management: capabilities word at +2, control word at +4. */
 export const Power = {

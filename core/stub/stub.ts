@@ -128,7 +128,7 @@ export class Stub {
       throw error;
     }
     try {
-      device.assignment.line.prepare();
+      device.assignment.interrupts.prepareLine();
       device.assignment.unwatch = this.#platform.errors?.watch?.(device.bdf);
       await this.#hooks.call('deviceAssigned', device, tenant);
     } catch (error) {
@@ -214,10 +214,20 @@ export class Stub {
     const facts = { bdf: formatBdf(bdf), guest: tenant.domain };
     let pirqs = 0;
     let reset: ResetOutcome | undefined;
+    let broken: string | undefined;
+    /** What a plugin fails at does not keep the device from being made clean. */
+    const undo = (work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        broken ??= describeError(error);
+      }
+    };
+    const teardown = (): void => undo(() => (pirqs += assignment.interrupts.teardown()));
     assignment.ended = true;
     try {
       operations.setBusMaster('off');
-      pirqs = assignment.interrupts.teardown();
+      teardown();
       operations.serve(undefined);
       await this.#wake(device);
       reset = await this.reset(device);
@@ -231,12 +241,13 @@ export class Stub {
       // Also after a defect of ours, which must not keep the guest's other devices: how far this one was cleaned is not known.
       device.quarantine = describeError(error);
       // It does not answer; its PIRQs are the hypervisor's and go all the same (XSA-360).
-      pirqs += assignment.interrupts.teardown();
+      teardown();
     } finally {
       // Not before the reset: until then the device may ask for service, and the host must not hear it unclaimed.
-      assignment.line.reset();
+      undo(() => assignment.interrupts.releaseLine());
       assignment.unwatch?.();
       operations.serve(undefined);
+      device.quarantine ??= broken;
       device.assignment = undefined;
     }
     if (device.quarantine !== undefined) this.#log.error({ ...facts, why: device.quarantine }, 'device quarantined');

@@ -18,9 +18,9 @@ export interface Place {
   readonly offset?: number | undefined;
   /**
    * Errors that this code may answer with: they are no fault, and are passed on. `HOST` stands for a HostError, the others
-   * are of the catalogue.
+   * are of the catalogue; `all`: every one of these.
    */
-  readonly refusals?: readonly (ErrorCode | 'HOST')[];
+  readonly refusals?: readonly (ErrorCode | 'HOST')[] | 'all';
 }
 
 /** What an answer has to look like; plugins may be plain JavaScript. */
@@ -33,7 +33,7 @@ export interface Shape {
 /** What the code of one plugin has done so far. */
 export interface PluginUsage {
   readonly faults: number;
-  /** Milliseconds spent in its code, without what it waited for. Behaviours are not measured. */
+  /** Milliseconds spent in its code, without what it waited for. Reads and writes of behaviours are not measured. */
   readonly ms: number;
 }
 
@@ -59,7 +59,8 @@ export const takeStray = (error: unknown): boolean => {
   return true;
 };
 
-const systemClock: Clock = {
+/** The process's own. */
+export const systemClock: Clock = {
   now: () => performance.now(),
   after: (milliseconds, callback) => {
     const timer = setTimeout(callback, milliseconds);
@@ -79,7 +80,7 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 
 /** An answer in a few words, for messages. */
 const shown = (answer: unknown): string => {
-  if (typeof answer === 'string') return `"${answer.slice(0, 40)}"`;
+  if (typeof answer === 'string') return JSON.stringify(answer.slice(0, 40));
   if (isThenable(answer)) return 'a promise';
   if (typeof answer === 'function') return 'a function';
   return typeof answer === 'object' && answer !== null ? 'an object of another shape' : String(answer);
@@ -120,13 +121,7 @@ export class Wall {
    */
   run<Answer>(place: Place, work: () => Answer, shape?: Shape): Answer {
     try {
-      const answer = this.#measured(place, work);
-      if (isThenable(answer)) {
-        // Nobody waits for it, so nobody would hear how it ends.
-        Promise.resolve(answer).catch(() => undefined);
-        throw new Error('it answers with a promise, and is not waited for');
-      }
-      return checked(answer, shape);
+      return checked(checked(this.#measured(place, work), notWaitedFor), shape);
     } catch (error) {
       throw this.fault(place, error);
     }
@@ -146,7 +141,7 @@ export class Wall {
   ): Promise<Answer> {
     try {
       const begun = this.#measured(place, work);
-      return checked(isThenable(begun) ? await this.#inTime(begun, deadline) : begun, shape);
+      return checked(isThenable(begun) ? await within(this.#clock, deadline, begun) : begun, shape);
     } catch (error) {
       throw this.fault(place, error);
     }
@@ -165,6 +160,16 @@ export class Wall {
     }
   }
 
+  /**
+   * For calls that run too often to be measured: what code of a plugin answered is nothing that it may answer.
+   *
+   * @param expected ends the sentence "it has to answer …"
+   * @throws PcibackError `PLUGIN_FAULT`
+   */
+  refuse(place: Place, answer: unknown, expected: string): never {
+    throw this.fault(place, wrongAnswer(answer, expected));
+  }
+
   /** Something that a plugin began in this place failed when nobody waited for it any more. */
   stray(place: Place, error: unknown): void {
     this.fault({ ...place, what: `a timer or promise begun in ${place.what}`, refusals: [] }, error);
@@ -177,7 +182,8 @@ export class Wall {
   fault(place: Place, error: unknown): PcibackError | HostError {
     const code = error instanceof PcibackError ? error.code : 'HOST';
     if (error instanceof PcibackError || error instanceof HostError) {
-      if (code === 'PLUGIN_FAULT' || place.refusals?.includes(code) === true) return error;
+      const { refusals = [] } = place;
+      if (code === 'PLUGIN_FAULT' || refusals === 'all' || refusals.includes(code)) return error;
     }
     const { plugin, what } = place;
     const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why: wordsOf(error) }, error);
@@ -209,19 +215,6 @@ export class Wall {
       this.#accountOf(place.plugin).ms += performance.now() - began;
     }
   }
-
-  async #inTime<Answer>(begun: PromiseLike<Answer>, deadline: number): Promise<Answer> {
-    let cancel = (): void => {};
-    const late = new Promise<never>((_resolve, reject) => {
-      const why = new Error(`no answer within ${deadline / 1000} s`);
-      cancel = this.#clock.after(deadline, () => reject(why));
-    });
-    try {
-      return await Promise.race([begun, late]);
-    } finally {
-      cancel();
-    }
-  }
 }
 
 /** What was thrown may be of a kind that cannot even be made a text. */
@@ -233,7 +226,36 @@ const wordsOf = (error: unknown): string => {
   }
 };
 
+/** An answer that is none. */
+const wrongAnswer = (answer: unknown, expected: string): Error => {
+  // Nobody waits for it: how it ends changes nothing, and must not end the process.
+  if (isThenable(answer)) Promise.resolve(answer).catch(() => undefined);
+  return new Error(`it answers ${shown(answer)}, and has to answer ${expected}`);
+};
+
 const checked = <Answer>(answer: Answer, shape: Shape | undefined): Answer => {
   if (shape === undefined || shape.fits(answer)) return answer;
-  throw new Error(`it answers ${shown(answer)}, and has to answer ${shape.expected}`);
+  throw wrongAnswer(answer, shape.expected);
+};
+
+const notWaitedFor: Shape = { expected: 'at once', fits: (answer) => !isThenable(answer) };
+
+/**
+ * What `work` comes to.
+ *
+ * @param deadline milliseconds; not finite: it may take as long as it likes
+ * @throws Error when it takes longer, and what it rejects with
+ */
+export const within = async <Answer>(clock: Clock, deadline: number, work: PromiseLike<Answer>): Promise<Answer> => {
+  if (!Number.isFinite(deadline)) return work;
+  let cancel = (): void => {};
+  const late = new Promise<never>((_resolve, reject) => {
+    const why = new Error(`no answer within ${deadline / 1000} s`);
+    cancel = clock.after(deadline, () => reject(why));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    cancel();
+  }
 };

@@ -64,7 +64,7 @@ export class Connection {
     try {
       const { answerer } = platform;
       const { reference } = this.#page;
-      const server = new RingServer(new Ring(this.#page.memory), dispatcher, platform.clock, platform.watch);
+      const server = new RingServer(new Ring(this.#page.memory), dispatcher, platform.clock);
       this.server = server;
       const listener = (): void => {
         if (this.#seat?.hasServed()) server.answeredElsewhere();

@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import type { StoreView, Xenstore } from '../platform/index.ts';
 import type { Request } from '../ring/request.ts';
 import type { SlotMap } from '../slots.ts';
+import { codePlace } from '../space/code-place.ts';
 import type { GuestView } from '../space/views.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import type { Wall } from '../wall/wall.ts';
@@ -69,10 +70,11 @@ export class Exports {
     if (device.assignment.isSettling) return 'busy';
     const mask = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
     const [claim] = device.assignment.space.claimsOf(offset, mask);
-    const [plugin = '', ...register] = (claim?.owner ?? '').split(': ');
-    const what = `the behaviour of ${register.join(': ')}`;
-    const place = { plugin, what, device: device.bdf, guest: tenant.domain, offset };
-    wall.fault(place, new Error('it answered "later", and the device is not busy'));
+    const at = { device: device.bdf, guest: tenant.domain, offset };
+    wall.fault(
+      codePlace(claim?.owner ?? '', 'the behaviour', at),
+      new Error('it answered "later", and the device is not busy'),
+    );
     return 'over';
   }
 

@@ -4,8 +4,8 @@ import { describeError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { CommandDefinition } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { type Asker, type BundledPlugin, loadAllByName } from '../../core/plugin/resolve.ts';
 import { bundled } from '../bundled.ts';
+import { type Asker, type BundledPlugin, loadAllByName } from '../program/resolve.ts';
 import type { CommandChoice } from './parser.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -32,7 +32,7 @@ const configOf = (argv: readonly string[]): string | undefined => {
 
 /** All commands, those of the rc file's plugins too. */
 const everyCommand = async (argv: readonly string[], log: Logger): Promise<CommandDefinition[]> => {
-  const [{ configure }, { loadPlugins }] = await Promise.all([import('./setup.ts'), import('../start.ts')]);
+  const [{ configure }, { loadPlugins }] = await Promise.all([import('./setup.ts'), import('../program/start.ts')]);
   const config = configOf(argv);
   const host = await loadPlugins(await configure(config === undefined ? {} : { config }), log);
   return host.registries.commands.things;

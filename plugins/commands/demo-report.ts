@@ -4,8 +4,8 @@ import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import { columns } from '../columns.ts';
-import type { GuestBar, GuestDevice } from '../index.ts';
 import { capabilityName, className, extendedName, sizeName } from '../pci-names.ts';
+import type { GuestBar, GuestDevice } from '../program/index.ts';
 import type { DemoGroup } from './demo-run.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>

@@ -2,7 +2,7 @@
 
 import { basename, resolve } from 'node:path';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
-import type { LoadedConfig } from '../../core/config/index.ts';
+import type { LoadedConfig } from '../../core/config.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { type Logger, silent } from '../../core/log.ts';
 import type { CommandContext, Ledger } from '../../core/plugin/index.ts';
@@ -14,8 +14,8 @@ import {
   hostDevices,
   readDump,
   samples,
-} from '../index.ts';
-import { startLoaded, withSection } from '../start.ts';
+} from '../program/index.ts';
+import { startLoaded, withSection } from '../program/start.ts';
 import { demoDocument, printDemo } from './demo-report.ts';
 import { bootGuest, type Skipped, seizeAll } from './included-guest.ts';
 

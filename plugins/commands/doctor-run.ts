@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { styleText } from 'node:util';
-import type { Config, LoadedConfig } from '../../core/config/index.ts';
-import { defaultConfig } from '../../core/config/index.ts';
+import type { Config, LoadedConfig } from '../../core/config.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
 import type { CommandContext, Finding } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
-import { loadPlugins, startLoaded, withSection } from '../start.ts';
+import { defaultConfig } from '../program/defaults.ts';
+import { loadPlugins, startLoaded, withSection } from '../program/start.ts';
 
 type Check = Finding & { readonly section: string };
 type Verdict = Finding['verdict'];
@@ -49,7 +49,7 @@ const checkEmbedded = async (): Promise<Check> => {
   const section = 'platform embedded';
   try {
     const [{ createEmbeddedPlatform, sample }, { bootGuest, seizeAll }] = await Promise.all([
-      import('../index.ts'),
+      import('../program/index.ts'),
       import('./included-guest.ts'),
     ]);
     const platform = createEmbeddedPlatform({ devices: [sample('e1000e')] });

@@ -3,10 +3,10 @@
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import { within } from '../../core/parts/index.ts';
 import type { PciListing } from '../../core/platform/index.ts';
 import type { Engine } from '../../core/plugin/index.ts';
-import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../index.ts';
+import { within } from '../../core/wall/wall.ts';
+import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../program/index.ts';
 
 const BRIDGE = 0x06;
 
@@ -68,7 +68,7 @@ export const bootGuest = async (
   const domain = await platform.toolstack.create({ name, devices });
   const guest = await platform.startGuest({ domain });
   const ready = Promise.race([guest.reached(XenbusState.connected), closedEarly(guest)]);
-  const report = await within(PATIENCE, ready);
+  const report = await within(platform.clock, PATIENCE, ready);
   // A picture of this moment: the drivers change their part when they stop.
   return { guest, report: structuredClone(report) };
 };

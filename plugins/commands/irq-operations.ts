@@ -2,9 +2,9 @@
 
 import { z } from 'zod';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
-import { type OperationsOf, operation } from '../../core/plugin/index.ts';
+import { fail } from '../../core/errors/index.ts';
+import { type LineState, type OperationsOf, operation } from '../../core/plugin/index.ts';
 import type { Assignment } from '../../core/stub/index.ts';
-import type { LineState } from '../../core/stub/line-handler.ts';
 import { assignedAt } from '../assigned.ts';
 
 /** The handler on the line of one device, as `irq_handlers` of the kernel's back end shows it. */
@@ -14,11 +14,11 @@ export interface IrqHandlerStatus extends LineState {
   readonly guest: number;
 }
 
-const handlerOf = (bdf: Bdf, { tenant, line }: Assignment): IrqHandlerStatus => ({
-  bdf: formatBdf(bdf),
-  guest: tenant.domain,
-  ...line.state,
-});
+/** `undefined`: no plugin looks after the line. */
+const handlerOf = (bdf: Bdf, { tenant, interrupts }: Assignment): IrqHandlerStatus | undefined => {
+  const { line } = interrupts;
+  return line === undefined ? undefined : { bdf: formatBdf(bdf), guest: tenant.domain, ...line };
+};
 
 export const operations = {
   'irq-handlers': operation({
@@ -26,7 +26,7 @@ export const operations = {
     asks: z.strictObject({}),
     answer: (_asked, { engine }): { readonly handlers: readonly IrqHandlerStatus[] } => ({
       handlers: engine.stub.devices.flatMap(({ bdf, assignment }) =>
-        assignment === undefined ? [] : [handlerOf(bdf, assignment)],
+        assignment === undefined ? [] : (handlerOf(bdf, assignment) ?? []),
       ),
     }),
   }),
@@ -35,8 +35,9 @@ export const operations = {
     asks: z.strictObject({ bdf: z.string().describe('Address of a device that a guest has.') }),
     answer: ({ bdf }, { engine }): IrqHandlerStatus => {
       const { device, assignment } = assignedAt(engine, bdf, 'its line has no handler');
-      assignment.line.toggle();
-      return handlerOf(device.bdf, assignment);
+      assignment.interrupts.toggleLine();
+      const why = 'its state is not known';
+      return handlerOf(device.bdf, assignment) ?? fail('LINE_HANDLER', { bdf: formatBdf(device.bdf), why });
     },
   }),
 };

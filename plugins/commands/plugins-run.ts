@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
 import { inventoryOf, type PluginInventory, type PluginStatus } from '../inventory.ts';
-import type { PluginOperations } from './plugins.ts';
+import type { PluginOperations } from './plugins-operations.ts';
 
 /** Columns of a terminal. */
 const WIDTH = 80;

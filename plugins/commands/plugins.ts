@@ -1,18 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { z } from 'zod';
-import { type CommandDefinition, definePlugin, type OperationsOf, operation } from '../../core/plugin/index.ts';
-import { inventoryOf, type PluginInventory } from '../inventory.ts';
-
-export const operations = {
-  plugins: operation({
-    about: 'What is loaded, what it brings and taps, and how it does.',
-    asks: z.strictObject({}),
-    answer: (_asked, { engine }): PluginInventory => inventoryOf(engine.plugins),
-  }),
-};
-
-export type PluginOperations = OperationsOf<typeof operations>;
+import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+import { operations } from './plugins-operations.ts';
 
 export const plugins: CommandDefinition = {
   name: 'plugins',

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import type { LoadedConfig, PluginEntry } from '../../core/config/index.ts';
+import type { LoadedConfig, PluginEntry } from '../../core/config.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
-import { startLoaded } from '../start.ts';
+import { startLoaded } from '../program/start.ts';
 import { jsonLog, type LogLevel, readableLog } from './logger.ts';
 
 const openLog = async (context: CommandContext, level: LogLevel) =>

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { type Config, type LoadedConfig, loadConfig } from '../../core/config/index.ts';
+import type { Config, LoadedConfig } from '../../core/config.ts';
 import type { CommandContext, ControlClient } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { createClient, socketOf } from '../control/index.ts';
-import { doors } from '../doors.ts';
-import { loadPlugins, withSection } from '../start.ts';
+import { doors } from '../program/doors.ts';
+import { loadConfig } from '../program/rc-file.ts';
+import { loadPlugins, withSection } from '../program/start.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What the command line says over the rc file. */

@@ -6,6 +6,7 @@ import type { FenceReason } from '../../core/facts.ts';
 import type { AnswererReport } from '../../core/platform/index.ts';
 import { type Engine, type OperationsOf, operation, type PartReport } from '../../core/plugin/index.ts';
 import type { Unhandled } from '../../core/space/table.ts';
+import type { Assignment } from '../../core/stub/index.ts';
 
 export interface DeviceStatus {
   readonly bdf: string;
@@ -42,6 +43,11 @@ export interface StatusReport {
   readonly lane?: AnswererReport;
 }
 
+const lineRefusedOf = (assignment: Assignment | undefined): Pick<DeviceStatus, 'lineRefused'> => {
+  const refused = assignment?.interrupts.line?.refused;
+  return refused === undefined ? {} : { lineRefused: refused };
+};
+
 /** What a running pciback serves. */
 export const statusOf = (engine: Engine, parts: readonly PartReport[]): StatusReport => {
   const { platform, stub } = engine;
@@ -58,7 +64,7 @@ export const statusOf = (engine: Engine, parts: readonly PartReport[]): StatusRe
       requests,
       denied,
     })),
-    devices: stub.devices.map(({ bdf, identity, assignment, quarantine }) => ({
+    devices: stub.devices.map(({ bdf, identity, operations: { allowInterruptControl }, assignment, quarantine }) => ({
       bdf: formatBdf(bdf),
       vendor: identity.vendor,
       device: identity.device,
@@ -67,12 +73,12 @@ export const statusOf = (engine: Engine, parts: readonly PartReport[]): StatusRe
         : {
             guest: assignment.tenant.domain,
             unhandled: assignment.rules.unhandled,
-            interrupts: assignment.control.policy,
-            ...(assignment.control.allowed ? { allowInterruptControl: true as const } : {}),
+            interrupts: assignment.rules.policy.name,
+            ...(allowInterruptControl ? { allowInterruptControl: true as const } : {}),
             ...(assignment.fenced === undefined ? {} : { fenced: assignment.fenced }),
           }),
       ...(quarantine === undefined ? {} : { quarantine }),
-      ...(assignment?.line.state.refused === undefined ? {} : { lineRefused: assignment.line.state.refused }),
+      ...lineRefusedOf(assignment),
     })),
   };
 };

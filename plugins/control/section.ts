@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { Config } from '../../core/config/index.ts';
+import type { Config } from '../../core/config.ts';
 import { readSection, sectionsOf } from '../../core/parts/index.ts';
 
 /** The section `control` of the rc file. */

@@ -7,6 +7,7 @@ import { Outcome } from '../../core/space/outcome.ts';
 import { refusalNote } from '../../core/space/refusal.ts';
 import type { Refusals } from '../../core/space/refusals.ts';
 import type { ConfigAccess, DeviceView } from '../../core/space/views.ts';
+import { type DescribedRegister, describedRegister } from './described-writes.ts';
 
 /** Config space of functions, as a lane gets at it. Both throw when the host refuses. */
 export interface Hardware {
@@ -57,18 +58,22 @@ class FileAccess implements ConfigAccess {
   }
 }
 
-/** One device as a lane reaches it: the interpreter of its table, without the code behind it. */
+/** One device as a lane reaches it: the interpreter of its table, with descriptions in place of the code behind it. */
 export class LaneDevice {
   readonly #table: Interpreter;
+  readonly #described: readonly (DescribedRegister | null)[];
 
   /** @param page memory of the function's config space; missing: it is not mapped */
   constructor(view: DeviceView, hardware: Hardware, page?: ArrayBufferLike) {
-    this.#table = new Interpreter(view, new FileAccess(hardware, view.file, page), refusalNote());
+    const access = new FileAccess(hardware, view.file, page);
+    const place = { bits: view, words: view.words, hardware: access };
+    this.#described = view.described.map((one) => (one === null ? null : describedRegister(one, place)));
+    this.#table = new Interpreter(view, access, refusalNote(), this.#described);
   }
 
   /** Whether a gate waits to be closed. */
   get isClosing(): boolean {
-    return this.#table.isClosing;
+    return this.#described.some((one) => one?.isClosing === true);
   }
 
   /**

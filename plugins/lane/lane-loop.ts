@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 import { availableParallelism } from 'node:os';
-import { WatchWindow } from '../../core/dispatcher/watch-window.ts';
-import { type Bell, USUAL_WAKE_MS, type WatchPolicy } from '../../core/platform/index.ts';
+import type { Bell, WatchPolicy } from '../../core/platform/index.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneGuest, Look } from './lane-guest.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord } from './thread-protocol.ts';
+import { WatchWindow } from './watch-window.ts';
 
 /** Whether there is another processor for the control thread while the lane watches. */
 const CAN_WATCH_BESIDE = availableParallelism() > 1;
+/** Milliseconds of a wake-up on a host that was not measured. */
+const USUAL_WAKE_MS = 0.05;
 /**
  * Longest time between two looks for events while the lane watches pages: in milliseconds, and in wake-ups of this host,
  * whichever is longer.

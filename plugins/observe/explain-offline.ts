@@ -8,7 +8,7 @@ import { Pciback } from '../../core/pciback.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { DenialRecord } from '../../core/space/denials.ts';
 import type { Tenant } from '../../core/stub/index.ts';
-import { createEmbeddedPlatform, hostDevices, readDump } from '../index.ts';
+import { createEmbeddedPlatform, hostDevices, readDump } from '../program/index.ts';
 import {
   type DenialsReport,
   deniedWrites,

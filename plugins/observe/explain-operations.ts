@@ -74,7 +74,7 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
   const { offset, size = 1, map } = asked;
   const { device, assignment } = assignedAt(engine, asked.bdf, NOTHING_YET);
   const { registries } = engine.plugins;
-  const { space, tenant, rules, control } = assignment;
+  const { space, tenant, rules } = assignment;
   const subject: ExplainedSpace = {
     space,
     contributions: rules.contributions,
@@ -95,8 +95,8 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
     device: device.identity.device,
     guest: { domain: tenant.domain, name: tenant.name },
     unhandled: rules.unhandled,
-    interrupts: control.policy,
-    allowInterruptControl: control.allowed,
+    interrupts: rules.policy.name,
+    allowInterruptControl: device.operations.allowInterruptControl,
     size: end,
     denials,
     ...(offset === undefined ? {} : { parts: explainBytes(subject, offset, size) }),

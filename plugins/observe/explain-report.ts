@@ -2,7 +2,6 @@
 
 import { styleText } from 'node:util';
 import { hex } from '../../core/bdf.ts';
-import { defaults } from '../../core/config/defaults.ts';
 import { columns } from '../columns.ts';
 import type { DenialReport, DenialsReport, ExplainReport } from './explain-operations.ts';
 import type { ExplainedMap, ExplainedPart } from './explain-table.ts';
@@ -33,9 +32,11 @@ export const painter = (mode: 'colours' | 'plain'): Paint => {
   };
 };
 
-/** Said only where it is not what every guest has. */
+/** What every guest has without an rc file, so that it is not worth a word. */
+export const USUAL_POLICY = 'strict';
+
 const interruptsOf = (policy: string, allowed: boolean): string => {
-  if (policy === defaults.interrupts && !allowed) return '';
+  if (policy === USUAL_POLICY && !allowed) return '';
   return `, interrupts: ${policy}${allowed ? ', also by config writes' : ''}`;
 };
 

@@ -6,11 +6,9 @@ import { type ChangeEffect, noEffect } from '../../core/changes.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { type OperationsOf, operation } from '../../core/plugin/index.ts';
-import { resolvePlugin } from '../../core/plugin/resolve.ts';
 import { isFor, limitTo } from '../../core/quirk/limited-quirk.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
-import { doors } from '../doors.ts';
 import { parseQuirkText } from './quirk-text.ts';
 
 export interface QuirkStatus {
@@ -47,7 +45,7 @@ export const operations = {
         .describe('Only for these addresses; missing: for every device that fits.'),
     }),
     answer: async ({ file, devices }, { engine: { plugins } }): Promise<QuirkChange> => {
-      const { things } = await resolvePlugin(file, { asked: 'quirk load', directory: '/', bundled: {}, doors });
+      const things = await plugins.read(file, 'quirk load');
       const only = devices?.map(parseBdf);
       const effects: ChangeEffect[] = [];
       for (const thing of things) {

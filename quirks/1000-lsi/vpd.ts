@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, hide, ids } from '../../core/quirk/quirk.ts';
+import { defineQuirk, hide, ids } from '../index.ts';
 
 /** MegaRAID adapters whose vital product data must not be touched: a read of it can hang the firmware. */
 export default defineQuirk({

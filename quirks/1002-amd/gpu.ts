@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, onlyValues, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, onlyValues, register } from '../index.ts';
 
 /** Radeon graphics: the reset by a magic value, which some need before a driver finds them in order. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bits, defineQuirk, ids, onlyValues, register } from '../../core/quirk/quirk.ts';
+import { bits, defineQuirk, ids, onlyValues, register } from '../index.ts';
 
 /** High Definition Audio of the SB450 and SBx00 chipsets: snooping on. */
 export default defineQuirk({

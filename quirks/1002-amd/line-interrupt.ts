@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids } from '../index.ts';
 
 /** USB and SATA of the SB400 to SB700 south bridges: INTX_DISABLE stops their messages too. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, limitConfigSize } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, limitConfigSize } from '../index.ts';
 
 /** Citrine SCSI adapters: a read beyond the first 160 bytes of config space hangs the machine. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bits, defineQuirk, ids, register } from '../../core/quirk/quirk.ts';
+import { bits, defineQuirk, ids, register } from '../index.ts';
 
 /** Bt878 and Bt879 video capture: work-arounds for chipsets that lose bus requests. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { bit, defineQuirk, register } from '../index.ts';
 
 /** GeForce and Quadro from GT218 on: switches the audio function beside the graphics on. */
 export default defineQuirk({

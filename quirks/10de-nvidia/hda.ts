@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, bits, defineQuirk, onlyValues, register } from '../../core/quirk/quirk.ts';
+import { bit, bits, defineQuirk, onlyValues, register } from '../index.ts';
 
 const ON = 'coherence can only be switched on';
 

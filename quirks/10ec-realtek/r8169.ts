@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, onlyValues, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, onlyValues, register } from '../index.ts';
 
 /** RTL8111/8168: how long the link takes to leave L0s and L1. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, register } from '../index.ts';
 
 /** RTS5261 card reader: settings of the board. */
 export default defineQuirk({

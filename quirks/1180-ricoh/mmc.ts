@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, type DeviceMatch, defineQuirk, lock, register } from '../../core/quirk/quirk.ts';
+import { bit, type DeviceMatch, defineQuirk, lock, register } from '../index.ts';
 
 const functionZero = (device: number): DeviceMatch => ({ vendor: 0x1180, device, function: 0 });
 const key = lock({ value: 0x57 });

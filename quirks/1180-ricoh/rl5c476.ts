@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, defineQuirk, lock, register } from '../../core/quirk/quirk.ts';
+import { bit, defineQuirk, lock, register } from '../index.ts';
 
 const keys = lock({ value: 0xaa }, { value: 0xb7 });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type DeviceMatch, defineQuirk, lock, register } from '../../core/quirk/quirk.ts';
+import { type DeviceMatch, defineQuirk, lock, register } from '../index.ts';
 
 const functionZero = (device: number): DeviceMatch => ({ vendor: 0x1180, device, function: 0 });
 

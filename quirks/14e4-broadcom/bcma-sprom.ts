@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { bit, defineQuirk, register } from '../index.ts';
 
 /** Lets a guest write the SPROM of a 43xx chip. What is written outlives the guest, so it is loaded by name only. */
 export default defineQuirk({

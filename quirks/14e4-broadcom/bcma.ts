@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { bit, defineQuirk, register } from '../index.ts';
 import { retryTimeout } from '../retry-timeout.ts';
 
 /** Wireless chips with a backplane, 43xx: windows onto it, interrupt registers and pins. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, register } from '../index.ts';
 
 /** Gigabit Ethernet of the NetXtreme II family: BCM5706, 5708, 5709, 5716 and their SerDes forms. */
 export default defineQuirk({

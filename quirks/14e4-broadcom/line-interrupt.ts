@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids } from '../index.ts';
 
 /** Gigabit Ethernet BCM5714, 5715 and 5780: INTX_DISABLE stops their messages too. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, register } from '../index.ts';
 
 const broadcom = [
   ['1600', '1601', '1644', '1645', '1646', '1647', '1648', '1649', '164d', '1653', '1654', '1658', '1659'],

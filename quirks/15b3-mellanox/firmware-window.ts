@@ -11,7 +11,7 @@ import {
   register,
   Status,
   stateOf,
-} from '../../core/quirk/quirk.ts';
+} from '../index.ts';
 
 /** The ticket that the guest took the semaphore with; 0: it does not hold it. */
 const state = stateOf('ticket');

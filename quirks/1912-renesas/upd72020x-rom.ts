@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bits, defineQuirk, ids, register } from '../../core/quirk/quirk.ts';
+import { bits, defineQuirk, ids, register } from '../index.ts';
 
 /**
  * Lets a guest erase and write the ROM beside a uPD720201 or uPD720202. What is written runs in the controller of every

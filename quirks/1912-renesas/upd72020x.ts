@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  type Behaviour,
-  bit,
-  bits,
-  defineQuirk,
-  ids,
-  onlyWhile,
-  register,
-  Status,
-  stateOf,
-} from '../../core/quirk/quirk.ts';
+import { type Behaviour, bit, bits, defineQuirk, ids, onlyWhile, register, Status, stateOf } from '../index.ts';
 
 /** Whether the guest has opened a download to the chip's memory. */
 const state = stateOf('open');

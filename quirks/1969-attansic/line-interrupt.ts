@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids } from '../index.ts';
 
 /** Attansic and Killer Ethernet: INTX_DISABLE stops their messages too. */
 export default defineQuirk({

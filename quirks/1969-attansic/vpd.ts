@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, hide } from '../../core/quirk/quirk.ts';
+import { defineQuirk, hide } from '../index.ts';
 
 /** Attansic and Killer Ethernet: vital product data of every device of this vendor is broken. */
 export default defineQuirk({

@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  bit,
-  type DeviceMatch,
-  defineQuirk,
-  type FieldSet,
-  header,
-  onlyValues,
-  register,
-} from '../../core/quirk/quirk.ts';
+import { bit, type DeviceMatch, defineQuirk, type FieldSet, header, onlyValues, register } from '../index.ts';
 
 const OTHER = 'the driver splits the ports in one way only';
 

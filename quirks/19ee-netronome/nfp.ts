@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, limitConfigSize } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, limitConfigSize } from '../index.ts';
 
 /** NFP-4000, 5000 and 6000 network processors: the bus locks up on reads beyond 0x600. */
 export default defineQuirk({

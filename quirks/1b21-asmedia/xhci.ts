@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { bit, defineQuirk, register } from '../index.ts';
 
 /** ASMedia USB 3 controllers: commands to the chip, among them one that mends flow control. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, hide, ids } from '../../core/quirk/quirk.ts';
+import { defineQuirk, hide, ids } from '../index.ts';
 
 /** Virtual functions of the 82599: the guest's driver is confused by their PCI Express capability. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, bits, clearOnly, defineQuirk, header, register } from '../../core/quirk/quirk.ts';
+import { bit, bits, clearOnly, defineQuirk, header, register } from '../index.ts';
 
 const NO_SMI = 'a guest cannot have SMI raised';
 const FIRMWARE = 'a guest cannot give the controller back to the firmware';

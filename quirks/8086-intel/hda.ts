@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { bit, bits, clearOnly, type DeviceMatch, defineQuirk, header, register } from '../../core/quirk/quirk.ts';
+import { bit, bits, clearOnly, type DeviceMatch, defineQuirk, header, register } from '../index.ts';
 
 const audio = (vendor: number): DeviceMatch => ({ vendor, class: { value: 0x040300, mask: 0xffff00 } });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids, relink } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids, relink } from '../index.ts';
 
 /** I219-LM (18): firmware leaves the advanced-features capability, and so the function-level reset, out of the list. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, header, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, header, register } from '../index.ts';
 
 /** Graphics inside the processor: the addresses of OpRegion and stolen memory are the guest's own to change. */
 export default defineQuirk({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, ids } from '../../core/quirk/quirk.ts';
+import { defineQuirk, ids } from '../index.ts';
 
 /** Ethernet of the 700 and X722 series: INTX_DISABLE does not mask the line. */
 export default defineQuirk({

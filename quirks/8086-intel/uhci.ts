@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { clearOnly, type DeviceMatch, defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { clearOnly, type DeviceMatch, defineQuirk, register } from '../index.ts';
 
 const uhci = (vendor: number): DeviceMatch => ({ vendor, class: { value: 0x0c0300, mask: 0xffffff } });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk } from '../../core/quirk/quirk.ts';
+import { defineQuirk } from '../index.ts';
 import { retryTimeout } from '../retry-timeout.ts';
 
 /** Wireless network controllers: RETRY_TIMEOUT can be switched off, where the byte is that register. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { defineQuirk, register } from '../../core/quirk/quirk.ts';
+import { defineQuirk, register } from '../index.ts';
 
 /** USB 3 host controllers of chipsets: which ports are theirs, and which the EHCI controller's. */
 export default defineQuirk({

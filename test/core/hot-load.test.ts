@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Bdf } from '../../core/bdf.ts';
 import { definePlugin, header } from '../../core/plugin/index.ts';
 import { limitTo } from '../../core/quirk/limited-quirk.ts';
-import { capability, defineQuirk, type Quirk, register } from '../../core/quirk/quirk.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
+import { capability, defineQuirk, type Quirk, register } from '../../quirks/index.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../kit/embedded-host.ts';
 
 const connected = 4;

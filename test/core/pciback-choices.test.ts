@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { expect, it } from 'vitest';
-import type { ConfigInput } from '../../core/config/schema.ts';
+import type { ConfigInput } from '../../plugins/program/schema.ts';
 import { startEmbeddedHost } from '../kit/embedded-host.ts';
 
 it.each<[string, ConfigInput, string]>([

@@ -2,9 +2,9 @@
 
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { type BundledPlugin, loadByName } from '../../core/plugin/resolve.ts';
 import type { FieldSet } from '../../core/space/declaration.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { type BundledPlugin, loadByName } from '../../plugins/program/resolve.ts';
 
 /** A set of registers that comes with the package. */
 export interface BundledSet {

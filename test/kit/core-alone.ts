@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 
-import { type Config, defaultConfig } from '../../core/config/index.ts';
+import type { Config } from '../../core/config.ts';
 import { silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import type { PartReport } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import headerFields from '../../plugins/fields/header.ts';
+import device from '../../plugins/interrupts/device/plugin.ts';
 import strict from '../../plugins/interrupts/strict.ts';
 import { createEmbeddedPlatform, type GuestReport, sample } from '../../plugins/platforms/embedded/index.ts';
+import { defaultConfig } from '../../plugins/program/defaults.ts';
 import vpci from '../../plugins/slots/vpci.ts';
 
 /** What became of a guest, and what was left of it. */
@@ -17,10 +19,15 @@ export interface ServedAlone {
   readonly ledger: Ledger;
 }
 
-/** Serves one guest with the core, a platform, the registers of the header, one mapper and one policy. */
-export const serveAlone = async (): Promise<ServedAlone> => {
+/**
+ * Serves one guest with the core, a platform, the registers of the header, one mapper and one policy.
+ *
+ * @param interrupts whether somebody carries out what the guest asks of its device's interrupts
+ */
+export const serveAlone = async (interrupts: 'carried out' | 'missing'): Promise<ServedAlone> => {
   const plugins = new PluginHost({ log: silent });
-  for (const plugin of [headerFields, vpci, strict]) await plugins.load(plugin, undefined, 'test');
+  for (const plugin of [headerFields, vpci, strict, ...(interrupts === 'missing' ? [] : [device])])
+    await plugins.load(plugin, undefined, 'test');
   plugins.seal();
   const image = sample('e1000e');
   const platform = createEmbeddedPlatform({ devices: [image], duties: 'enforced' });

@@ -3,15 +3,16 @@
 import type { Bdf } from '../../core/bdf.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
 import { type HookName, hookNames } from '../../core/hooks/index.ts';
-import type { InterruptPolicy } from '../../core/interrupts.ts';
-import { definePlugin, type Host, type Plugin } from '../../core/plugin/index.ts';
-import { defineQuirk, register } from '../../core/quirk/quirk.ts';
+import type { DeviceInterrupts, InterruptPolicy } from '../../core/interrupts.ts';
+import { definePlugin, type Host, type InterruptDriver, type Plugin } from '../../core/plugin/index.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { SlotMap } from '../../core/slots.ts';
 import type { Behaviour } from '../../core/space/behaviour.ts';
 import type { SeizedDevice } from '../../core/stub/index.ts';
+import { deviceInterrupts } from '../../plugins/interrupts/device/device-interrupts.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
 import { vpci } from '../../plugins/slots/vpci.ts';
+import { defineQuirk, register } from '../../quirks/index.ts';
 import type { EmbeddedHost } from './embedded-host.ts';
 
 /** What a plugin's code does wrong. */
@@ -131,6 +132,26 @@ const policyPlace = (method: keyof InterruptPolicy, rest: Pick<FaultyPlace, 'eff
   },
 });
 
+const driverPlace = (
+  method: keyof DeviceInterrupts | 'making',
+  victim: Bdf,
+  rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense'>,
+): FaultyPlace => ({
+  place: `${method} of an interrupt driver`,
+  ...rest,
+  apply: (host, at) => {
+    const driver: InterruptDriver = (terms) => {
+      if (terms.device.bdf !== victim) return deviceInterrupts(terms);
+      if (method === 'making') return at(() => deviceInterrupts(terms));
+      const made = deviceInterrupts(terms) as unknown as Record<string, (...args: unknown[]) => unknown>;
+      const right = made[method]?.bind(made);
+      made[method] = (...args) => at(() => right?.(...args));
+      return made as unknown as DeviceInterrupts;
+    };
+    host.interruptDrivers.add('faulty', driver, { before: 'device' });
+  },
+});
+
 const behaviourPlace = (
   method: keyof Behaviour,
   rest: Pick<FaultyPlace, 'phase' | 'effect' | 'nonsense'>,
@@ -220,6 +241,14 @@ export const faultyPlaces = (victim: Bdf): readonly FaultyPlace[] => [
   policyPlace('allowsControlWord', { effect: 'write refused' }),
   policyPlace('decidesIntx', { effect: 'request fails' }),
   policyPlace('refusesRequest', { effect: 'request fails' }),
+  driverPlace('making', victim, { phase: 'from the start', effect: 'not given' }),
+  driverPlace('enableMsi', victim, { phase: 'once connected', effect: 'request fails' }),
+  driverPlace('allowsControlWord', victim, { phase: 'once connected', effect: 'write refused' }),
+  driverPlace('decidesIntx', victim, { phase: 'once connected', effect: 'request fails' }),
+  driverPlace('prepareLine', victim, { phase: 'from the start', effect: 'not given', nonsense: 'none' }),
+  driverPlace('follow', victim, { phase: 'once connected', effect: 'none' }),
+  driverPlace('teardown', victim, { phase: 'once connected', effect: 'quarantined' }),
+  driverPlace('releaseLine', victim, { phase: 'once connected', effect: 'quarantined', nonsense: 'none' }),
   {
     place: 'reset of a platform, when the device comes back',
     phase: 'once connected',

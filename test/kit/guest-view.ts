@@ -4,6 +4,7 @@ import { type CompiledSpace, compileSpace, type Unhandled } from '../../core/spa
 import { ConfigSpace } from '../../core/space/config-space.ts';
 import type { FieldSet } from '../../core/space/declaration.ts';
 import { FakeDevice, FakeFunction, type FakeFunctionSettings } from './fake-function.ts';
+import { silentWall } from './silent-wall.ts';
 
 /** A refused write, as the config space reports it. */
 export interface RefusedWrite {
@@ -48,6 +49,7 @@ export const viewOf = (device: FakeDevice, sets: readonly FieldSet[]): GuestView
     device,
     sets.map((set) => ({ owner: 'test', set })),
     {
+      wall: silentWall(),
       unhandled,
       skipped: (set, why) => skipped.push(`${set}: ${why}`),
     },

@@ -135,7 +135,9 @@ export class EoiRun {
     this.#words = new Int32Array(memory);
     Atomics.or(this.#words, 0, Flag.aerHandler);
     const space = { bits: 0, read: () => this.#read() };
-    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
+    const target = {
+      assignment: { space: space as unknown as ConfigSpace, interrupts: { follow: () => {} } as never },
+    };
     const dispatcher = new Dispatcher({ lookup: () => target }, (error) => {
       throw error;
     });

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { parseBdf } from '../../core/bdf.ts';
-import { defaultConfig } from '../../core/config/index.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
 import { defaultDeadlines, type HookName, hookNames, hookTable, kindNames } from '../../core/hooks/index.ts';
 import { silent } from '../../core/log.ts';
-import { declaredSections } from '../../core/parts/index.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
-import { quirkSchema } from '../../core/quirk/quirk-json.ts';
-import { loadPlugins } from '../../plugins/start.ts';
+import { defaultConfig } from '../../plugins/program/defaults.ts';
+import { quirkSchema } from '../../plugins/program/quirk-json.ts';
+import { declaredSections } from '../../plugins/program/sections.ts';
+import { loadPlugins } from '../../plugins/program/start.ts';
 import { bundledSets } from './bundled-sets.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
 import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
@@ -135,7 +135,7 @@ const configurationPage = ({ registries }: PluginHost): string => {
   );
   return generated(
     'Configuration',
-    '`core/config/keys.ts` and the sections of bundled plugins',
+    '`plugins/program/keys.ts` and the sections of bundled plugins',
     ['| key | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n'),
   );
 };

@@ -243,7 +243,7 @@ describe('files in TypeScript outside of any node_modules', () => {
 import { defineConfig } from 'pciback/config';
 export default defineConfig({ plugins: ['./own.ts'], quirks: ['./nic.mts'], control: false });`,
         'own.ts': `${imports.join('\n')}
-import type { BundledOperations } from 'pciback/operations';
+import type { BundledOperations } from 'pciback';
 import { definePlugin, type Host } from 'pciback/plugin';
 import { z } from 'zod';
 const options = z.strictObject({ word: z.string().default('said') }).prefault({});

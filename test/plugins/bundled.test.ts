@@ -5,8 +5,8 @@ import { basename, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { loadByName, resolvePlugin } from '../../core/plugin/resolve.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { loadByName, resolvePlugin } from '../../plugins/program/resolve.ts';
 
 const names = Object.keys(bundled);
 const asker = { asked: 'test', directory: '/', bundled };

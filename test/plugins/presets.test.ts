@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { type ConfigInput, parseConfig } from '../../core/config/index.ts';
 import { silent } from '../../core/log.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import { overridesOf } from '../../plugins/commands/setup.ts';
-import { loadPlugins } from '../../plugins/start.ts';
+import { parseConfig } from '../../plugins/program/rc-file.ts';
+import type { ConfigInput } from '../../plugins/program/schema.ts';
+import { loadPlugins } from '../../plugins/program/start.ts';
 import { startEmbeddedHost } from '../kit/embedded-host.ts';
 
 const connected = 4;

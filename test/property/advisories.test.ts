@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ResourceFlag } from '../../core/platform/pci.ts';
-import { type Behaviour, defineQuirk } from '../../core/quirk/quirk.ts';
 import { Status } from '../../core/ring/layout.ts';
 import { header, register } from '../../core/space/declaration.ts';
 import { Outcome } from '../../core/space/outcome.ts';
@@ -13,6 +12,7 @@ import { msix } from '../../plugins/fields/msix.ts';
 import { powerManagement } from '../../plugins/fields/power.ts';
 import { vitalProductData } from '../../plugins/fields/vpd.ts';
 import { allowsControlWord } from '../../plugins/interrupts/rules.ts';
+import { type Behaviour, defineQuirk } from '../../quirks/index.ts';
 import { FakeDevice, FakeFunction, type ImagePart } from '../kit/fake-function.ts';
 import { type GuestView, guestView, viewOf } from '../kit/guest-view.ts';
 
@@ -316,14 +316,18 @@ describe('rules from reading the code', () => {
 /** Advisories and rules whose tests need more than a table of registers: where they are, by title. */
 const elsewhere = [
   ['XSA-43', 'core/pciback', 'XSA-43: refused interrupt requests are logged at a bounded rate'],
-  ['XSA-43', 'core/stub/line-handler', 'says little, however often the guest makes it speak (D-I8)'],
+  ['XSA-43', 'plugins/interrupts/device/line-handler', 'says little, however often the guest makes it speak (D-I8)'],
   ['XSA-120', 'plugins/fields/command', 'XSA-120: what a guest cannot do to the command register'],
   ['XSA-120', 'core/stub/stub', 'goes in the order that leaves the guest nothing'],
   ['XSA-120', 'plugins/recovery/fencing', 'loses bus master and interrupts, not decode (XSA-120); its requests fail'],
   ['XSA-155', 'core/ring/ring', 'is not changed by anything the guest does afterwards (XSA-155, seed 8135cf8b09)'],
   ['XSA-155', 'core/xenbus/state-machine', 'a page that changes under the request (seed 8135cf8b09)'],
-  ['XSA-157', 'core/stub/interrupt-sequences', 'XSA-157: interrupt requests and the command register, in any order'],
-  ['XSA-157', 'core/stub/line-handler', 'step 6: never while MSI is on (XSA-157)'],
+  [
+    'XSA-157',
+    'plugins/interrupts/device/interrupt-sequences',
+    'XSA-157: interrupt requests and the command register, in any order',
+  ],
+  ['XSA-157', 'plugins/interrupts/device/line-handler', 'step 6: never while MSI is on (XSA-157)'],
   ['XSA-331', 'core/xenbus/state-machine', 'unmaps only when it has ended, however the front end closes'],
   ['XSA-331', 'core/dispatcher/late-eoi', 'a ring that closes ends the wait and touches the page no more (D-P4)'],
   ['XSA-331', 'plugins/lane/lane', 'after the end of the connection the page is not touched any more'],

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Behaviour } from '../../core/quirk/quirk.ts';
 import { type FieldSet, header, type Register, register, type Width } from '../../core/space/declaration.ts';
+import type { Behaviour } from '../../quirks/index.ts';
 import { FakeDevice, FakeFunction } from '../kit/fake-function.ts';
 import { viewOf } from '../kit/guest-view.ts';
 

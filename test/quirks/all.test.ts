@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { hex } from '../../core/bdf.ts';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { loadByName } from '../../core/plugin/resolve.ts';
 import { findOverlap } from '../../core/quirk/overlap.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { loadByName } from '../../plugins/program/resolve.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const asker = { asked: 'test', directory: '/', bundled };

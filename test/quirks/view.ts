@@ -4,14 +4,15 @@ import { expect } from 'vitest';
 import { hex } from '../../core/bdf.ts';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { loadByName } from '../../core/plugin/resolve.ts';
 import { matches, type Quirk } from '../../core/quirk/quirk.ts';
 import { type CompiledSpace, compileSpace } from '../../core/space/compile.ts';
 import { ConfigSpace } from '../../core/space/config-space.ts';
 import type { Anchor, FieldSet } from '../../core/space/declaration.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { loadByName } from '../../plugins/program/resolve.ts';
 import { FakeDevice, FakeFunction, type FakeFunctionSettings, type ImagePart } from '../kit/fake-function.ts';
 import { ruleOf } from '../kit/guest-view.ts';
+import { silentWall } from '../kit/silent-wall.ts';
 
 export const presets = ['kernel', 'full'] as const;
 type Preset = (typeof presets)[number];
@@ -63,6 +64,7 @@ const compiled = (hardware: FakeFunction, quirks: readonly Quirk[], preset: Pres
       ]),
     ],
     {
+      wall: silentWall(),
       unhandled: 'drop',
       skipped: (set, why) => skipped.push(`${set}: ${why}`),
     },

@@ -6,15 +6,15 @@ import ts from 'typescript';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** They put the house together: they may import every plugin, and stand above all folders. */
-export const compositionRoots: ReadonlySet<string> = new Set([
+const roots: ReadonlySet<string> = new Set([
   'plugins/bundled.ts',
-  'plugins/operations.ts',
-  'plugins/start.ts',
   'plugins/commands/main.ts',
   'plugins/commands/command-line.ts',
   'plugins/commands/setup.ts',
 ]);
+
+/** It puts the house together: it may import every plugin, and stands above all folders. */
+export const isCompositionRoot = (path: string): boolean => roots.has(path) || path.startsWith('plugins/program/');
 
 /** One module that a file imports, types included: `import … from`, `export … from`, `import()` or `import type`. */
 export interface Import {
@@ -89,11 +89,11 @@ type Arrows = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 const arrowsBetween = (files: ReadonlyMap<string, string>, unitOf: (path: string) => string): Arrows => {
   const arrows = new Map<string, Map<string, string[]>>();
   for (const [path, text] of files) {
-    if (compositionRoots.has(path)) continue;
+    if (isCompositionRoot(path)) continue;
     for (const { module, names } of importsOf(text)) {
       const target = join(dirname(path), module);
       // What is not there, and packages, are no folders of this house.
-      if (!module.startsWith('.') || !files.has(target) || compositionRoots.has(target)) continue;
+      if (!module.startsWith('.') || !files.has(target) || isCompositionRoot(target)) continue;
       const [from, to] = [unitOf(path), unitOf(target)];
       if (from === to) continue;
       const targets = arrows.get(from) ?? new Map<string, string[]>();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, hex } from '../../../core/bdf.ts';
-import type { Config } from '../../../core/config/index.ts';
+import type { Config } from '../../../core/config.ts';
 import { describeError } from '../../../core/errors/index.ts';
 import type { PciListing } from '../../../core/platform/index.ts';
 import type { DiagnoseSettings, Finding } from '../../../core/plugin/index.ts';

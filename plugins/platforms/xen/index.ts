@@ -4,15 +4,14 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { fail } from '../../../core/errors/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
-import {
-  type Answerer,
-  type AnswererFactory,
-  type Clock,
-  type NativeLoader,
-  type PciListing,
-  type Platform,
-  USUAL_WAKE_MS,
-  type WatchPolicy,
+import type {
+  Answerer,
+  AnswererFactory,
+  Clock,
+  NativeLoader,
+  PciListing,
+  Platform,
+  WatchPolicy,
 } from '../../../core/platform/index.ts';
 import { startAnsweringReader } from './answering-reader.ts';
 import { createConfigPages } from './config-pages.ts';
@@ -108,9 +107,6 @@ const askDomain = async (device: string): Promise<number> => {
 
 /** Every answer is followed by sleep. */
 const never: WatchPolicy = { longest: 0, wakeUps: 0, shortest: 0, patience: 0 };
-
-/** What a wake-up costs here, as the answering thread has measured it. */
-const wakeMsOf = (answerer: Answerer | undefined) => (): number => answerer?.report().wakeMs || USUAL_WAKE_MS;
 
 /** A look changes nothing. */
 const refuseToWrite = async (path: string): Promise<never> => {
@@ -213,7 +209,6 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       clock,
       errors,
       domains,
-      ...(options.watch === undefined ? {} : { watch: { policy: options.watch, wakeMs: wakeMsOf(answerer) } }),
       ...(answerer === undefined ? {} : { answerer }),
       failed,
       close: closeAll,

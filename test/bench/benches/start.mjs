@@ -24,7 +24,7 @@ const definition = urlOf('core/plugin/index.js');
 
 /** A plugin of the size that plugins have: a hook, and a register of a device that is not there. */
 const quirkPlugin = (index) => `import { definePlugin } from ${JSON.stringify(definition)};
-import { defineQuirk, register } from ${JSON.stringify(urlOf('core/quirk/quirk.js'))};
+import { defineQuirk, register } from ${JSON.stringify(urlOf('quirks/index.js'))};
 export default definePlugin({
   name: 'bench-start-${index}',
   api: '^1.0',

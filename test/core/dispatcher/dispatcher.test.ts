@@ -27,14 +27,15 @@ beforeEach(() => {
     return status;
   };
   const space = { bits: 0x77, read: answer('read'), write: answer('write') };
-  const interrupts = Object.fromEntries(
-    ['enableMsi', 'disableMsi', 'enableMsix', 'disableMsix'].map((name) => [name, answer(name)]),
-  );
+  const interrupts = {
+    ...Object.fromEntries(['enableMsi', 'disableMsi', 'enableMsix', 'disableMsix'].map((name) => [name, answer(name)])),
+    follow: () => void trace.push('follow'),
+  };
   dispatcher = new Dispatcher(
     {
       lookup: (segment, bus, devfn) => {
         trace.push(`lookup ${segment} ${bus} ${devfn}`);
-        const assignment = { space, interrupts, fenced, line: { follow: () => void trace.push('follow') } };
+        const assignment = { space, interrupts, fenced };
         return segment === 0 && bus === 0 && devfn === 8 ? ({ assignment } as unknown as Target) : undefined;
       },
     },

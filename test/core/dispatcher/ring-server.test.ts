@@ -23,7 +23,11 @@ const setup = () => {
     },
   };
   const dispatcher = new Dispatcher(
-    { lookup: () => ({ assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } }) },
+    {
+      lookup: () => ({
+        assignment: { space: space as unknown as ConfigSpace, interrupts: { follow: () => {} } as never },
+      }),
+    },
     (error) => trace.push(`failed ${String(error)}`),
   );
   const server = new RingServer(ring, dispatcher, clock);
@@ -192,70 +196,6 @@ describe('what is thrown inside of a request', () => {
   });
 });
 
-describe('a guest beside', () => {
-  /** A guest that asks again so many looks at the clock after each answer; a look takes 0.01 ms. */
-  const beside = (pause: number, requests: number) => {
-    const memory = new SharedArrayBuffer(Page.bytes);
-    const words = new Int32Array(memory);
-    const seen = { served: 0, events: 0, unmasks: 0, looks: 0 };
-    const space = {
-      value: 0,
-      read: () => {
-        seen.served++;
-        return Status.success;
-      },
-    };
-    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
-    const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
-    let [waits, left] = [pause, requests];
-    const ask = (): void => {
-      left--;
-      waits = pause;
-      Atomics.or(words, 0, Flag.frontActive);
-    };
-    const clock = {
-      now: () => {
-        const isAnswered = (Atomics.load(words, 0) & Flag.frontActive) === 0;
-        if (isAnswered && seen.served > 0 && left > 0 && --waits === 0) ask();
-        return seen.looks++ * 0.01;
-      },
-      after: () => () => {},
-    };
-    const server = new RingServer(new Ring(memory), dispatcher, clock, {
-      policy: { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 },
-      wakeMs: () => 1,
-    });
-    server.serve({ port: 1, notify: () => {}, unmask: () => void seen.unmasks++, close: () => {} });
-    /** The request that wakes the host, and the turns that its run takes. */
-    const burst = async (): Promise<void> => {
-      ask();
-      seen.events++;
-      server.event();
-      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
-    };
-    return { server, seen, burst, isPending: () => (Atomics.load(words, 0) & Flag.frontActive) !== 0 };
-  };
-
-  it('is seen by watching its page: one wake-up and one unmask for a burst, nothing left spinning', async () => {
-    const { server, seen, burst, isPending } = beside(3, 500);
-    await burst();
-    expect([seen.served, seen.events, seen.unmasks, isPending()]).toEqual([500, 1, 1, false]);
-    const { looks } = seen;
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(seen.looks).toBe(looks);
-    await server.close();
-  });
-
-  it('that takes longer than is watched costs a wake-up for each request, and each watch ends', async () => {
-    const { server, seen, burst } = beside(1000, 5);
-    for (let request = 0; request < 5; request++) await burst();
-    expect([seen.served, seen.unmasks]).toEqual([5, 5]);
-    // The longest watch is 1 ms.
-    expect(seen.looks).toBeLessThan(5 * 110);
-    await server.close();
-  });
-});
-
 describe('a page that is shared', () => {
   const shared = (step: number) => {
     const memory = new SharedArrayBuffer(Page.bytes);
@@ -270,12 +210,13 @@ describe('a page that is shared', () => {
         return statuses.shift() ?? Status.success;
       },
     };
-    const target = { assignment: { space: space as unknown as ConfigSpace, interrupts: undefined as never } };
+    const target = {
+      assignment: { space: space as unknown as ConfigSpace, interrupts: { follow: () => {} } as never },
+    };
     const dispatcher = new Dispatcher({ lookup: () => target }, () => {});
     let time = 0;
     const clock = { now: () => (time += step), after: () => () => {} };
-    const policy = { longest: 1, wakeUps: 1000, shortest: 0.05, patience: 3 };
-    const server = new RingServer(new Ring(memory), dispatcher, clock, { policy, wakeMs: () => 0 });
+    const server = new RingServer(new Ring(memory), dispatcher, clock);
     const notify = () => {
       if (refill-- > 0) Atomics.or(words, 0, 1);
     };

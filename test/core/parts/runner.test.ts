@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Config, defaultConfig } from '../../../core/config/index.ts';
+import type { Config } from '../../../core/config.ts';
 import { PartRunner } from '../../../core/parts/index.ts';
 import {
   definePlugin,
@@ -13,6 +13,7 @@ import {
   type RunningPart,
 } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { recordingLog } from '../../kit/embedded-host.ts';
 import { until } from '../../kit/until.ts';
 
@@ -38,12 +39,12 @@ const runnerOf = async (
   parts: Readonly<Record<string, PartDefinition>>,
   config: Config = defaultConfig(),
 ): Promise<PartRunner> => {
-  const plugins = new PluginHost({ log });
+  const plugins = new PluginHost({ log, deadlines: { partStart: 0.05, partStop: 0.05 } });
   const apply = (host: Host): void => {
     for (const [name, part] of Object.entries(parts)) host.parts.add(name, part);
   };
   await plugins.load(definePlugin({ name: 'test/parts', api: '^1.0', apply }), undefined, 'test');
-  return new PartRunner({ engine: { plugins } as unknown as Engine, config, log, deadline: 50 });
+  return new PartRunner({ engine: { plugins } as unknown as Engine, config, log });
 };
 
 const startAll = async (runner: PartRunner): Promise<void> => {
@@ -112,8 +113,12 @@ describe('a part that fails', () => {
   it.each<[string, PartDefinition['start'], RegExp]>([
     ['throws an error', () => expect.fail('no room'), /no room/],
     ['throws a text', () => Promise.reject('no luck'), /no luck/],
-    ['takes too long', () => never, /longer than 50 ms/],
-    ['gives nothing back', () => undefined as unknown as RunningPart, /its start gave undefined/],
+    ['takes too long', () => never, /no answer within 0.05 s/],
+    [
+      'gives nothing back',
+      () => undefined as unknown as RunningPart,
+      /it answers undefined, and has to answer an object/,
+    ],
   ])('%s at its start: it is named, what needs it is not started, others are', async (_what, start, why) => {
     const runner = await runnerOf({
       bad: noting('bad', { ...(start === undefined ? {} : { start }) }),
@@ -149,7 +154,7 @@ describe('a part that fails', () => {
 
   it.each<[string, () => void | Promise<void>, RegExp]>([
     ['throws', () => expect.fail('stuck'), /stuck/],
-    ['never ends', () => new Promise(() => undefined), /longer than 50 ms/],
+    ['never ends', () => new Promise(() => undefined), /no answer within 0.05 s/],
   ])('%s at its stop: it is named, and the others are stopped', async (_what, stop, why) => {
     const runner = await runnerOf({ first: noting('first'), bad: noting('bad', {}, { stop }) });
     await startAll(runner);
@@ -196,7 +201,10 @@ describe('what a part has', () => {
     const runner = await runnerOf({ sums: { about: 'adds', options: section, operations } });
     expect([...runner.operations().keys()]).toEqual([]);
     await startAll(runner);
-    expect(runner.operations().get('double')?.answer({ number: 4 })).toEqual({ is: 8, options: { size: 3 } });
+    await expect(runner.operations().get('double')?.answer({ number: 4 })).resolves.toEqual({
+      is: 8,
+      options: { size: 3 },
+    });
     await stopAll(runner);
     expect([...runner.operations().keys()]).toEqual([]);
     await expect(runnerOf({ a: { about: 'a', operations }, b: { about: 'b', operations } })).rejects.toMatchObject({

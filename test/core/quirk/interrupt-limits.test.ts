@@ -6,11 +6,11 @@ import type { InterruptLimits } from '../../../core/interrupts.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin } from '../../../core/plugin/definition.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
-import { loadByName } from '../../../core/plugin/resolve.ts';
 import { interruptLimitsOf } from '../../../core/quirk/interrupt-limits.ts';
 import { defineQuirk, matches, type QuirkDefinition } from '../../../core/quirk/quirk.ts';
 import { bundled } from '../../../plugins/bundled.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
+import { loadByName } from '../../../plugins/program/resolve.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { policyFacts } from '../../plugins/interrupts/policies.ts';
 

@@ -11,7 +11,7 @@ import {
   matches,
   type QuirkDefinition,
   register,
-} from '../../../core/quirk/quirk.ts';
+} from '../../../quirks/index.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 
 const good: QuirkDefinition = {

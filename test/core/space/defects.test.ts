@@ -9,6 +9,7 @@ import { type FieldSet, header, register } from '../../../core/space/declaration
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { FakeDevice, FakeFunction } from '../../kit/fake-function.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 
 const connected = 4;
 const UNCLAIMED = 0x40;
@@ -118,7 +119,7 @@ describe('a table is replaced as a whole', () => {
     const hardware = new FakeFunction();
     const device = new FakeDevice(hardware);
     const tableOf = (set: FieldSet) =>
-      compileSpace(device, [{ owner: 'test', set }], { unhandled: 'drop', skipped: () => {} });
+      compileSpace(device, [{ owner: 'test', set }], { wall: silentWall(), unhandled: 'drop', skipped: () => {} });
     const calls: string[] = [];
     const said = (what: string) => ({
       write: () => {

@@ -10,6 +10,7 @@ import { type FieldSet, header, type Register, register } from '../../../core/sp
 import { Outcome } from '../../../core/space/outcome.ts';
 import type { Refusal } from '../../../core/space/refusal.ts';
 import { FakeDevice, FakeFunction } from '../../kit/fake-function.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 
 const PLACE = 0x40;
 const NEXT = 0x44;
@@ -42,6 +43,7 @@ const world = (fields: FieldSet) => {
   const failed: unknown[] = [];
   const denied: Refusal[] = [];
   const table = compileSpace(device, [{ owner: 'a/plugin', set: fields }], {
+    wall: silentWall(),
     unhandled: 'drop',
     skipped: () => undefined,
   });
@@ -58,7 +60,7 @@ const withBehaviour = (behaviour: Behaviour): FieldSet => set(register(PLACE, 32
 
 const fault = (what: string) => ({
   code: 'PLUGIN_FAULT',
-  facts: { plugin: 'a/plugin', what, place: '0000:03:00.0 at 0x40' },
+  facts: { plugin: 'a/plugin', what, place: '0000:03:00.0, offset 0x40' },
 });
 
 /** The rest of the device is as it was. */

@@ -9,6 +9,7 @@ import { Interpreter } from '../../../core/space/interpreter.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import { refusalNote } from '../../../core/space/refusal.ts';
 import { FakeDevice, FakeFunction } from '../../kit/fake-function.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 
 /** Low byte of each: code, writable, the guest's own, read-only, and a writable byte with a gap above it. */
 const registers = [
@@ -29,10 +30,10 @@ const world = () => {
     ],
   });
   const set = header('a set', [0], registers);
-  const options = { unhandled: 'drop', skipped: () => undefined } as const;
-  const { bits, words } = compileSpace(new FakeDevice(hardware), [{ owner: 'test', set }], options);
+  const options = { wall: silentWall(), unhandled: 'drop', skipped: () => undefined } as const;
+  const { bits } = compileSpace(new FakeDevice(hardware), [{ owner: 'test', set }], options);
   const counts = { reads: new Uint32Array(4096), writes: new Uint32Array(4096) };
-  const table = new Interpreter({ ...bits, words, ...counts, described: [] }, hardware, refusalNote());
+  const table = new Interpreter({ ...bits, ...counts }, hardware, refusalNote());
   hardware.forget();
   /** All that an access can change. */
   const state = () => [hardware.image, bits.shadow, counts.reads, counts.writes].map((one) => [...one]);

@@ -13,6 +13,9 @@ const PMCSR = POWER + 4;
 const PME_STATUS = 0x8000;
 const PME_ENABLE = 0x0100;
 
+/** Terms that no test looks at. */
+const forGuest = { permissive: false, allowed: false, limits: {}, interrupts: {} as never };
+
 /** A function with power management: D1 and D2, PME_Status pending. */
 const sleeper = () => {
   const nic = new FakeFunction({
@@ -48,8 +51,7 @@ describe('a change of the power state', () => {
     const { clock, operations } = sleeper();
     const settled: number[] = [];
     operations.serve({
-      permissive: false,
-      control: {} as never,
+      ...forGuest,
       reset: async () => Status.success,
       settled: (status) => settled.push(status),
     });
@@ -63,7 +65,7 @@ describe('a change of the power state', () => {
   it('ends with the guest that asked for it: nobody is told', () => {
     const { clock, operations } = sleeper();
     const settled: number[] = [];
-    const terms = { permissive: false, control: {} as never, reset: async () => Status.success };
+    const terms = { ...forGuest, reset: async () => Status.success };
     operations.serve({ ...terms, settled: (status) => settled.push(status) });
     operations.setPowerState(3);
     operations.serve(undefined);

@@ -7,6 +7,7 @@ import type { Platform, ResetOutcome } from '../../../core/platform/index.ts';
 import { DenialRecord } from '../../../core/space/denials.ts';
 import { Stub, type Tenant } from '../../../core/stub/index.ts';
 import { Wall } from '../../../core/wall/wall.ts';
+import { deviceInterrupts } from '../../../plugins/interrupts/device/device-interrupts.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock, type ManualClock } from '../../kit/manual-clock.ts';
@@ -60,6 +61,7 @@ beforeEach(() => {
     allowInterruptControl: () => false,
     interruptPolicy: () => 'strict',
     interruptPolicyNamed: () => ({ name: 'strict', plugin: 'test', thing: strict }),
+    interruptDriver: () => ({ name: 'device', plugin: 'test', thing: deviceInterrupts }),
     contributions: () => [],
     interruptLimits: () => ({}),
   } as const;

@@ -11,6 +11,7 @@ import { DenialRecord } from '../../../core/space/denials.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import { Stub, type StubPolicy, type Tenant } from '../../../core/stub/index.ts';
 import { Wall } from '../../../core/wall/wall.ts';
+import { deviceInterrupts } from '../../../plugins/interrupts/device/device-interrupts.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
@@ -107,6 +108,7 @@ beforeEach(() => {
     allowInterruptControl: () => false,
     interruptPolicy: () => 'strict',
     interruptPolicyNamed: () => ({ name: 'strict', plugin: 'interrupts/strict', thing: strict }),
+    interruptDriver: () => ({ name: 'device', plugin: 'test', thing: deviceInterrupts }),
     contributions: () => [],
     interruptLimits: () => ({}),
   };

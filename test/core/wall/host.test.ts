@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { definePlugin, type Host } from '../../../core/plugin/index.ts';
-import { defineQuirk, register } from '../../../core/quirk/quirk.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import { sample } from '../../../plugins/platforms/embedded/index.ts';
 import { vpci } from '../../../plugins/slots/vpci.ts';
+import { defineQuirk, register } from '../../../quirks/index.ts';
 import { type EmbeddedHost, type EmbeddedHostOptions, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 const nic = sample('e1000e').bdf;
@@ -194,7 +194,7 @@ describe('the daemon', () => {
 
   it('ends with 70 after an error of nobody’s', { timeout: 30_000 }, async () => {
     const { status, output } = await serve(
-      'export default [];',
+      "export default { kind: 'plugin', name: 'lab/quiet', version: '1.0.0', api: '^1.0', apply: () => {} };",
       /never said/,
       "setTimeout(() => { throw new Error('nobody is it'); }, 1500);",
     );

@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { resolvePlugin } from '../../../core/plugin/resolve.ts';
 import { bundled } from '../../../plugins/bundled.ts';
-import { doors } from '../../../plugins/doors.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
+import { doors } from '../../../plugins/program/doors.ts';
+import { resolvePlugin } from '../../../plugins/program/resolve.ts';
 import { startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 const docs = resolve(import.meta.dirname, '../../../docs/researchers');

@@ -4,8 +4,8 @@ import { parseBdf } from '../../../core/bdf.ts';
 import type { InterruptPolicy, PolicyFacts } from '../../../core/interrupts.ts';
 import { silent } from '../../../core/log.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
-import { loadByName } from '../../../core/plugin/resolve.ts';
 import { bundled } from '../../../plugins/bundled.ts';
+import { loadByName } from '../../../plugins/program/resolve.ts';
 
 /** Facts of an assignment for a policy alone; `policy` finds nothing. */
 export const policyFacts = (changes: Partial<PolicyFacts> = {}): PolicyFacts => ({

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../core/config/load.ts';
 import { silent } from '../../../core/log.ts';
 import type { Platform } from '../../../core/platform/index.ts';
 import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import answerer, { startLane } from '../../../plugins/lane/answerer.ts';
 import watch from '../../../plugins/policies/watch.ts';
-import { openPlatform } from '../../../plugins/start.ts';
+import { parseConfig } from '../../../plugins/program/rc-file.ts';
+import { openPlatform } from '../../../plugins/program/start.ts';
 
 const openWith = async (plugins: readonly ReturnType<typeof definePlugin>[]): Promise<PlatformSettings> => {
   const host = new PluginHost({ log: silent });

@@ -2,10 +2,10 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
-import type { ConfigInput } from '../../../core/config/schema.ts';
 import type { InterruptPolicy, InterruptPolicySource } from '../../../core/interrupts.ts';
 import { Status } from '../../../core/ring/layout.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
+import type { ConfigInput } from '../../../plugins/program/schema.ts';
 import type { EmbeddedHost } from '../../kit/embedded-host.ts';
 import { policyPlugin } from '../../kit/policy-plugins.ts';
 import { nic, startWithPolicy } from './policy-host.ts';

@@ -8,6 +8,7 @@ import { header, register } from '../../../core/space/declaration.ts';
 import type { RefusedWrite } from '../../../core/space/refusal.ts';
 import { Refusals } from '../../../core/space/refusals.ts';
 import { FakeDevice, type FakeFunction } from '../../kit/index.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 import { type Access, controls, direct, intxWords, saysOfIntx, shared, side } from './shared-device.ts';
 
 const places = [0x00, 0x04, 0x06, 0x0c, 0x0d, 0x0f, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x40, 0xc8, 0xcc, 0xd2];
@@ -206,6 +207,7 @@ it('a register that is not all of one behaviour is left to the behaviour', () =>
     const set = header('a set', [0], [register(0x40, 16, 'a register').calls(twofold, mask)]);
     const { hardware } = side();
     const table = compileSpace(new FakeDevice(hardware), [{ owner: 'test', set }], {
+      wall: silentWall(),
       unhandled: 'drop',
       skipped: () => undefined,
     });

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { bdf } from '../../../core/bdf.ts';
-import type { ConfigInput } from '../../../core/config/schema.ts';
 import type { InterruptPolicySource } from '../../../core/interrupts.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
+import type { ConfigInput } from '../../../plugins/program/schema.ts';
 import { startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { laneByHand } from '../../kit/lane-by-hand.ts';
 import { around, policyPlugin } from '../../kit/policy-plugins.ts';

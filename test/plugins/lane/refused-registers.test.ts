@@ -7,6 +7,7 @@ import type { Behaviour } from '../../../core/space/behaviour.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { header, type Register, register } from '../../../core/space/declaration.ts';
 import { FakeDevice } from '../../kit/index.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 import { type Access, direct, shared, side } from './shared-device.ts';
 
 const MSIX = 0xa2;
@@ -209,6 +210,7 @@ describe('a refused register', () => {
     const describedAt = (behaviour: Behaviour, mask: number) => {
       const set = header('a set', [0], [register(PLACE, 16, 'fixed').calls(behaviour, mask)]);
       const table = compileSpace(new FakeDevice(side().hardware), [{ owner: 'test', set }], {
+        wall: silentWall(),
         unhandled: 'drop',
         skipped: () => undefined,
       });

@@ -11,6 +11,7 @@ import { Refusals } from '../../../core/space/refusals.ts';
 import { LaneDevice } from '../../../plugins/lane/lane-device.ts';
 import { bundledSets } from '../../kit/bundled-sets.ts';
 import { FakeDevice, FakeFunction } from '../../kit/index.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 
 const FILE = 9;
 const ADDRESS = 8;
@@ -86,6 +87,7 @@ export const side = ({
   const failed: unknown[] = [];
   const compile = (unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace =>
     compileSpace(device, contributions, {
+      wall: silentWall(),
       unhandled,
       skipped: () => undefined,
       ...(previous === undefined ? {} : { previous }),

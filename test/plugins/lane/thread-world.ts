@@ -13,6 +13,7 @@ import { endpointHeader } from '../../../plugins/fields/header.ts';
 import { Lane } from '../../../plugins/lane/lane.ts';
 import { realClock } from '../../../plugins/platforms/embedded/clock.ts';
 import { FakeDevice, FakeFunction } from '../../kit/index.ts';
+import { silentWall } from '../../kit/silent-wall.ts';
 import { SharedEvents } from '../../kit/threads/shared-bell.ts';
 import { sourceModule } from '../../kit/threads/source-module.ts';
 
@@ -50,6 +51,7 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     },
   };
   const table = compileSpace(device, [{ owner: 'fields/header', set: endpointHeader }], {
+    wall: silentWall(),
     unhandled: 'drop',
     skipped: (set, why) => {
       throw new Error(`${set}: ${why}`);

@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bdf } from '../../../core/bdf.ts';
-import { resolvePlugin } from '../../../core/plugin/resolve.ts';
 import type { Quirk } from '../../../core/quirk/quirk.ts';
 import type { Assignment } from '../../../core/stub/index.ts';
-import { doors } from '../../../plugins/doors.ts';
 import { learn, quirkJson, quirkSource, replay } from '../../../plugins/observe/learn.ts';
 import learning from '../../../plugins/observe/recorder.ts';
 import { parseRecording, type Recording } from '../../../plugins/observe/recording.ts';
+import { doors } from '../../../plugins/program/doors.ts';
+import { resolvePlugin } from '../../../plugins/program/resolve.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 let home: string;

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bdf } from '../../../core/bdf.ts';
-import { defineQuirk, register } from '../../../core/quirk/quirk.ts';
 import { Command } from '../../../core/ring/layout.ts';
 import learning from '../../../plugins/observe/recorder.ts';
 import { parseRecording } from '../../../plugins/observe/recording.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
+import { defineQuirk, register } from '../../../quirks/index.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 let home: string;

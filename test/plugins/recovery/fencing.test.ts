@@ -5,8 +5,8 @@ import { type Bdf, bdf } from '../../../core/bdf.ts';
 import type { StoreView } from '../../../core/platform/index.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { Command, Status, Verdict } from '../../../core/ring/layout.ts';
-import type { RcFile } from '../../../plugins/config.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
+import type { RcFile } from '../../../plugins/program/config.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
 

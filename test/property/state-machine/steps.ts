@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, devfnOf, formatBdf } from '../../../core/bdf.ts';
-import { defineQuirk, register } from '../../../core/quirk/quirk.ts';
 import { CapabilityId } from '../../../core/space/capabilities.ts';
 import { Power } from '../../../core/stub/registers.ts';
 import type { FaultKind } from '../../../plugins/platforms/embedded/device.ts';
+import { defineQuirk, register } from '../../../quirks/index.ts';
 import type { SeededRandom } from '../../kit/seeded-random.ts';
 import type { HostileFront, SlowFunction } from './hostile-front.ts';
 import type { Domain, World } from './world.ts';

@@ -20,10 +20,10 @@ export const plugins = [
   },
   {
     name: 'a plugin file that others can write',
-    file: 'core/plugin/resolve.ts',
+    file: 'plugins/program/resolve.ts',
     find: 'await assertTrusted(file, asker.onlooker ?? thisProcess());\n  switch (extname(file)) {',
     replace: 'switch (extname(file)) {',
-    tests: ['test/core/plugin/resolve.test.ts'],
+    tests: ['test/plugins/program/resolve.test.ts'],
     why: 'it runs as root',
   },
   {
@@ -44,18 +44,18 @@ export const plugins = [
   },
   {
     name: 'an rc file that others can write',
-    file: 'core/config/load.ts',
+    file: 'plugins/program/rc-file.ts',
     find: 'await assertTrusted(file, onlooker);',
     replace: '',
-    tests: ['test/core/config/load.test.ts'],
+    tests: ['test/plugins/program/rc-file.test.ts'],
     why: 'it says which code runs as root',
   },
   {
     name: 'a device of the same vendor',
-    file: 'core/config/device-pattern.ts',
+    file: 'plugins/program/device-pattern.ts',
     find: ' && (device === undefined || one.device === device)',
     replace: '',
-    tests: ['test/core/config/keys.test.ts', 'test/core/config/device-pattern.test.ts'],
+    tests: ['test/plugins/program/keys.test.ts', 'test/plugins/program/device-pattern.test.ts'],
     why: 'more devices would be hidden from the host, or opened to guests, than were named',
   },
   {
@@ -63,7 +63,7 @@ export const plugins = [
     file: 'core/errors/schema-issue.ts',
     find: "if (typeof step === 'number') return",
     replace: "if (typeof step === 'bigint') return",
-    tests: ['test/core/config/load.test.ts', 'test/core/errors/schema-issue.test.ts'],
+    tests: ['test/plugins/program/rc-file.test.ts', 'test/core/errors/schema-issue.test.ts'],
     why: 'an operator has to find the entry that is meant',
   },
   {
@@ -76,18 +76,18 @@ export const plugins = [
   },
   {
     name: 'any open directory is trusted',
-    file: 'core/files/trust.ts',
+    file: 'plugins/program/trust.ts',
     find: '(facts.mode & STICKY) !== 0',
     replace: '(facts.mode & STICKY) >= 0',
-    tests: ['test/core/files/trust.test.ts'],
+    tests: ['test/plugins/program/trust.test.ts'],
     why: 'others can put another file in the place of this one',
   },
   {
     name: 'a link that begins at the root',
-    file: 'core/files/trust.ts',
+    file: 'plugins/program/trust.ts',
     find: "if (isAbsolute(target)) at = '/';",
     replace: '',
-    tests: ['test/core/files/trust.test.ts'],
+    tests: ['test/plugins/program/trust.test.ts'],
     why: 'another file would be looked at than the one that is read',
   },
   {

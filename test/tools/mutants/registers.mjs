@@ -76,18 +76,18 @@ export const registers = [
   },
   {
     name: 'a lock that opens to any value it rests at',
-    file: 'core/quirk/blocks.ts',
+    file: 'quirks/blocks.ts',
     find: 'words[base + TURNED] = value === fits ? 1 : 0;',
     replace: 'words[base + TURNED] = 1;',
-    tests: ['test/core/quirk/blocks.test.ts'],
+    tests: ['test/quirks/blocks.test.ts'],
     why: 'writing the key register back would open what it guards',
   },
   {
     name: 'a bit that may only be cleared is set',
-    file: 'core/quirk/blocks.ts',
+    file: 'quirks/blocks.ts',
     find: 'const next = (now & ~(mask & ~value)) >>> 0;',
     replace: 'const next = ((now & ~mask) | (value & mask)) >>> 0;',
-    tests: ['test/core/quirk/blocks.test.ts'],
+    tests: ['test/quirks/blocks.test.ts'],
     why: 'that is what such a register is kept from',
   },
   {

@@ -4,9 +4,9 @@ import { seed } from './seed.mjs';
 
 const stub = 'test/core/stub/stub.test.ts';
 const seizing = 'test/core/stub/seizing.test.ts';
-const line = 'test/core/stub/line-handler.test.ts';
+const line = 'test/plugins/interrupts/device/line-handler.test.ts';
 const names = 'test/plugins/platforms/xen/names.test.ts';
-const handler = 'core/stub/line-handler.ts';
+const handler = 'plugins/interrupts/device/line-handler.ts';
 
 /** Seeds about devices: their lock, their reset, their slot, their names, their line. */
 export const seedsOfDevices = [
@@ -201,7 +201,7 @@ export const seedsOfDevices = [
     },
     [
       [
-        'test/core/stub/shared-lines.test.ts',
+        'test/plugins/interrupts/device/shared-lines.test.ts',
         'is refused where a driver of the host uses the line: INTX_DISABLE stays set, and the guest sees its own bit',
       ],
     ],

@@ -83,7 +83,7 @@ export const seedsOfGuests = [
     '476878e4b2',
     'both kinds of messages',
     {
-      file: 'core/stub/interrupt-control.ts',
+      file: 'plugins/interrupts/device/interrupt-control.ts',
       find: 'if ((next & enableBit[kind]) !== 0 && usesMessages(current) && current !== kind) return false;',
       replace: '',
     },

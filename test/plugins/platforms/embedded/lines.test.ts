@@ -33,7 +33,7 @@ const line = () => host.platform.lines.report(LINE);
 const handlerOf = (image: DeviceImage) => {
   const assignment = host.pciback.stub.devices.find((one) => one.bdf === image.bdf)?.assignment;
   if (assignment === undefined) throw new Error('not assigned');
-  return assignment.line;
+  return assignment.interrupts;
 };
 
 /** A driver of the host for its USB controller, which counts what it served. */
@@ -144,15 +144,15 @@ describe('a line that the host uses too', () => {
     model(usb).raiseLine();
     expect(driver.served).toBe(1);
     expect(guest.report().lines[LINE]).toBeGreaterThanOrEqual(3 * JUDGED_AFTER);
-    expect(handlerOf(nic).state).toMatchObject({ on: true, acknowledging: true });
-    expect(handlerOf(nic).state.handled).toBeGreaterThanOrEqual(3 * JUDGED_AFTER);
+    expect(handlerOf(nic).line).toMatchObject({ on: true, acknowledging: true });
+    expect(handlerOf(nic).line?.handled).toBeGreaterThanOrEqual(3 * JUDGED_AFTER);
   });
 
   it('without it, nobody there cares, and the host loses its own device', async () => {
     await start();
     const driver = hostDriver();
     await boot(nic);
-    handlerOf(nic).toggle();
+    handlerOf(nic).toggleLine();
     expect(line().actions).toEqual(['uhci_hcd:usb2']);
     await ask(nic, JUDGED_AFTER - 1);
     expect(line().shutOff).toBe(false);
@@ -193,7 +193,7 @@ describe('a line that the host uses too', () => {
     await raise(1);
     expect(queries()).toHaveLength(1);
     expect(lines.isShared(LINE)).toBe(false);
-    expect(handlerOf(nic).state).toMatchObject({ on: true, acknowledging: false, handled: 1000 });
+    expect(handlerOf(nic).line).toMatchObject({ on: true, acknowledging: false, handled: 1000 });
     await raise(JUDGED_AFTER);
     expect(line().shutOff).toBe(true);
   });

@@ -50,7 +50,7 @@ describe('a reader that answers', () => {
     expect(reader?.answerer).toBe(answerer);
     expect(terms).toMatchObject({ policy, own: { fd: 5, wakePort: 6, loader: 'file:///loader.mjs', usualNice: 7 } });
     expect(structuredClone(terms?.own)).toEqual(terms?.own);
-    expect(existsSync(new URL(terms?.bell.href ?? ''))).toBe(true);
+    expect(existsSync(new URL(terms?.bell.href ?? 'file:///'))).toBe(true);
   });
 
   it('hands on what the thread says', () => {

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../../core/bdf.ts';
 import { kernelStubHolder } from '../../../../plugins/platforms/xen/holders.ts';
-import { LineBench } from '../../../core/stub/line-bench.ts';
+import { LineBench } from '../../interrupts/device/line-bench.ts';
 import { type FakeSysfs, makeSysfs } from './fake-sysfs.ts';
 
 const address = parseBdf('0000:03:00.0');

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+
+import {
+  type DeviceInterrupts,
+  formatBdf,
+  HostError,
+  type InterruptDriverTerms,
+  type InterruptType,
+  type IntxAnswer,
+  type IntxState,
+  type LineState,
+  type MessageKind,
+  type NamedPolicy,
+  type Request,
+} from '../../../core/plugin/index.ts';
+import { InterruptControl } from './interrupt-control.ts';
+import { LineHandler } from './line-handler.ts';
+import { Vectors } from './vectors.ts';
+
+const NEXT =
+  'use MSI or MSI-X in the guest, move the device to a slot with a line of its own, or set sharedLines: "allow"';
+
+/** The interrupts of one device for one guest: vectors through the ring, a policy that is asked, a handler on the line. */
+class OneDevice implements DeviceInterrupts {
+  readonly #terms: InterruptDriverTerms;
+  readonly #control: InterruptControl;
+  readonly #handler: LineHandler;
+  readonly #vectors: Vectors;
+
+  /** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
+  constructor(terms: InterruptDriverTerms) {
+    const { guest, operations, platform, sharedLines, warn } = terms;
+    this.#terms = terms;
+    this.#control = new InterruptControl({ ...terms, clock: platform.clock }, terms.policy);
+    this.#handler = new LineHandler({
+      operations,
+      lines: platform.lines,
+      sharedLines,
+      warn,
+      refused: (why) => this.#tellRefused(why),
+    });
+    this.#vectors = new Vectors({
+      domain: guest.domain,
+      operations,
+      mapper: platform.interrupts,
+      refuses: (kind, vectors) =>
+        terms.objection(kind) ?? this.#control.refusesRequest(kind, this.#currentType, vectors),
+      warn: (what, why) => warn({ what, why }, 'interrupt request refused'),
+      switched: (state) => (state === 'on' ? this.#handler.messagesOn() : this.#handler.messagesOff()),
+    });
+  }
+
+  #tellRefused(why: string): void {
+    const { device, guest, operations, log } = this.#terms;
+    // With messages the guest may never miss its line.
+    const level = operations.msi === undefined && operations.msix === undefined ? 'warn' : 'info';
+    log[level]({ bdf: formatBdf(device.bdf), guest: guest.domain, why, next: NEXT }, 'line interrupt refused');
+  }
+
+  /** A device that does not answer counts as one for which no kind may come on. */
+  get #currentType(): InterruptType {
+    try {
+      return this.#terms.operations.interruptType;
+    } catch (error) {
+      if (error instanceof HostError) return 'several';
+      throw error;
+    }
+  }
+
+  enableMsi(request: Request): number {
+    return this.#vectors.enableMsi(request);
+  }
+
+  disableMsi(request: Request): number {
+    return this.#vectors.disableMsi(request);
+  }
+
+  enableMsix(request: Request): number {
+    return this.#vectors.enableMsix(request);
+  }
+
+  disableMsix(request: Request): number {
+    return this.#vectors.disableMsix(request);
+  }
+
+  get mapped(): number {
+    return this.#vectors.mapped;
+  }
+
+  restore(): void {
+    this.#vectors.restore();
+  }
+
+  teardown(): number {
+    return this.#vectors.teardown();
+  }
+
+  get refusesControlWords(): boolean {
+    return this.#control.refusesControlWords;
+  }
+
+  allowsControlWord(kind: MessageKind, old: number, next: number): boolean {
+    return this.#control.allowsControlWord(kind, this.#currentType, old, next);
+  }
+
+  get keepsIntxVirtual(): boolean {
+    return this.#control.keepsIntxVirtual;
+  }
+
+  decidesIntx(old: IntxState, next: IntxState): IntxAnswer {
+    return this.#control.decidesIntx(this.#currentType, old, next);
+  }
+
+  differsFrom(policy: NamedPolicy): boolean {
+    return this.#control.differsFrom(policy);
+  }
+
+  prepare(policy: NamedPolicy): () => void {
+    return this.#control.prepare(policy);
+  }
+
+  get line(): LineState {
+    return this.#handler.state;
+  }
+
+  prepareLine(): void {
+    this.#handler.prepare();
+  }
+
+  follow(): void {
+    this.#handler.follow();
+  }
+
+  releaseLine(): void {
+    this.#handler.reset();
+  }
+
+  toggleLine(): void {
+    this.#handler.toggle();
+  }
+}
+
+/** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
+export const deviceInterrupts = (terms: InterruptDriverTerms): DeviceInterrupts => new OneDevice(terms);

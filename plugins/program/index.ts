@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+
+/**
+ * pciback inside of another program: {@link startPciback} serves guests in this process, on a platform of one's own or on
+ * the embedded one, whose toolstack makes guests and whose included guest uses their devices.
+ */
+
+export { type Bdf, bdf, formatBdf, parseBdf } from '../../core/bdf.ts';
+export type { Config } from '../../core/config.ts';
+export { type ErrorCode, isPcibackError, PcibackError } from '../../core/errors/index.ts';
+export type { Logger } from '../../core/log.ts';
+export type { Engine, GuestReport, Ledger } from '../../core/pciback.ts';
+export { HostError, type PciListing, type Platform } from '../../core/platform/index.ts';
+export type { PartReport } from '../../core/plugin/index.ts';
+export * from '../platforms/embedded/index.ts';
+export { defineConfig, type RcFile } from './config.ts';
+export type { BundledOperations } from './operations.ts';
+export { type RunningPciback, type StartOptions, startPciback } from './start.ts';

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+
+import { resolve } from 'node:path';
+import { formatBdf } from '../../core/bdf.ts';
+import type { Config, LoadedConfig, PluginEntry } from '../../core/config.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
+import { type Logger, silent } from '../../core/log.ts';
+import { type PartRunner, readSection, sectionsOf } from '../../core/parts/index.ts';
+import { type Ledger, Pciback } from '../../core/pciback.ts';
+import type { NativeLoader, Platform } from '../../core/platform/index.ts';
+import type { Plugin } from '../../core/plugin/index.ts';
+import { PluginHost } from '../../core/plugin/loader.ts';
+import type { Quirk } from '../../core/quirk/quirk.ts';
+import { bundled } from '../bundled.ts';
+import type { RcFile } from './config.ts';
+import { doors } from './doors.ts';
+import { parseConfig } from './rc-file.ts';
+import { type Asker, type BundledPlugin, loadAllByName, resolvePlugin, type WantedPlugin } from './resolve.ts';
+import { checkSections } from './sections.ts';
+
+const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
+
+/** @throws PcibackError `CONFIG_INVALID` for a name in `without` that no bundled plugin has, or that is in `plugins` too. */
+const checkWithout = ({ without }: Config, named: ReadonlySet<string>, file: string): void => {
+  const known = Object.keys(bundled);
+  for (const [index, name] of without.entries()) {
+    const key = `without[${index}]`;
+    if (!known.includes(name)) {
+      const why = `there is no bundled plugin "${name}"`;
+      fail('CONFIG_INVALID', { file, key, why, nearest: nearest(name, known) });
+    }
+    if (named.has(name)) {
+      fail('CONFIG_INVALID', { file, key, why: `"${name}" stands in plugins too`, nearest: undefined });
+    }
+  }
+};
+
+/**
+ * Loads the bundled plugins of the preset, then the plugins and quirks of the rc file, then `more`; checks the order of the
+ * hooks and the sections of the rc file. A bundled plugin that the rc file names is loaded once, in the rc file's place and
+ * with its options; one that stands in `without` is not loaded.
+ *
+ * @throws PcibackError what resolving and loading throw, naming rc file and key; `CONFIG_INVALID` for a section
+ */
+export const loadPlugins = async (
+  loaded: LoadedConfig,
+  log: Logger,
+  more: readonly (Plugin | Quirk)[] = [],
+): Promise<PluginHost> => {
+  const { config, directory } = loaded;
+  const file = loaded.file ?? '(defaults)';
+  const host = new PluginHost({
+    log,
+    deadlines: config.deadlines,
+    read: async (path, asked) => (await resolvePlugin(path, { asked, directory: '/', bundled: {}, doors })).things,
+  });
+  const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
+  const named = new Set(config.plugins.map(nameOf));
+  checkWithout(config, named, file);
+  const ours = Object.entries<BundledPlugin>(bundled).filter(
+    ([name, { byDefault, preset }]) =>
+      byDefault &&
+      !named.has(name) &&
+      !config.without.includes(name) &&
+      (preset === undefined || preset === config.fields),
+  );
+  const wanted: WantedPlugin[] = [
+    ...ours.map(([name]) => ({ name, options: undefined, asker: asker('bundled') })),
+    ...config.plugins.map((entry, index) => ({
+      name: nameOf(entry),
+      options: typeof entry === 'string' ? undefined : entry[1],
+      asker: asker(`${file}: plugins[${index}]`),
+    })),
+    // Unlike plugins, quirks are files only: "nic.json" is one without "./".
+    ...config.quirks.map((path, index) => ({
+      name: resolve(directory, path),
+      options: undefined,
+      asker: asker(`${file}: quirks[${index}]`),
+    })),
+  ];
+  await loadAllByName(host, wanted);
+  for (const thing of more) await host.load(thing, undefined, 'given');
+  host.seal();
+  checkSections(config, host.registries);
+  return host;
+};
+
+/**
+ * The foreign-function loader of that name; without a name the first that loads.
+ *
+ * @throws PcibackError `CHOICE_UNKNOWN`, `NATIVE_UNAVAILABLE`
+ */
+export const openNative = async (host: PluginHost, name: string | undefined): Promise<NativeLoader> => {
+  const { natives } = host.registries;
+  if (name !== undefined) return natives.get(name)();
+  const reasons: string[] = [];
+  for (const one of natives.names) {
+    try {
+      return await natives.get(one)();
+    } catch (error) {
+      reasons.push(describeError(error));
+    }
+  }
+  return fail('NATIVE_UNAVAILABLE', { wanted: natives.names.join(' or '), why: reasons.join('; ') });
+};
+
+/** Makes the configured platform. @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID` and what the platform throws. */
+export const openPlatform = async (host: PluginHost, config: Config, log: Logger): Promise<Platform> => {
+  const platform = host.registries.platforms.get(config.platform);
+  const [answerer] = host.registries.answerers.things;
+  return platform.create({
+    native: () => openNative(host, config.native),
+    log,
+    watch: host.registries.watches.get(config.watch),
+    options: platform.options === undefined ? {} : readSection(config, config.platform, platform.options),
+    directory: sectionsOf(config).directory,
+    ...(answerer === undefined ? {} : { answerer }),
+  });
+};
+
+/** What the rc file hides has to be there: a device that was meant to be kept from the host would not be. */
+const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger): Promise<void> => {
+  if (hide.length === 0) return;
+  const listings = await platform.pci.list();
+  for (const pattern of hide) {
+    if (listings.some((one) => pattern.matches(one))) continue;
+    if (pattern.address !== undefined) {
+      fail('DEVICE_NOT_FOUND', { bdf: formatBdf(pattern.address), platform: platform.name });
+    }
+    log.warn({ pattern: pattern.text }, 'no function to hide');
+  }
+};
+
+/** A configuration in which a section says something else. */
+export const withSection = (config: Config, name: string, value: unknown): Config => {
+  const sections = sectionsOf(config);
+  return { ...config, sections: { ...sections, values: { ...sections.values, [name]: value } } };
+};
+
+/** What a start can be given beside its configuration. */
+export interface StartSettings {
+  /** Missing: nothing is logged. */
+  readonly log?: Logger;
+  /** Loaded after those of the configuration. */
+  readonly plugins?: readonly (Plugin | Quirk)[];
+  /** Taken in place of the configured one; closed by `stop`, or by the caller when the start fails. */
+  readonly platform?: Platform;
+}
+
+/** A pciback that serves guests in this process. */
+export interface RunningPciback {
+  readonly engine: Pciback;
+  readonly platform: Platform;
+  readonly plugins: PluginHost;
+  readonly parts: PartRunner;
+  readonly config: Config;
+  /**
+   * Ends the service: parts, guests, platform and plugins, in this order. Calling it again waits for the same end.
+   *
+   * @returns what is still held for guests; all zero when everything was given back
+   */
+  stop(): Promise<Ledger>;
+  /** Lets go of everything without a word to the guests: for the end after `engine.failed`. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Loads the plugins of a configuration, opens its platform and serves guests.
+ *
+ * @throws PcibackError what keeps it from starting; nothing is left then
+ */
+export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings = {}): Promise<RunningPciback> => {
+  const { log = silent } = settings;
+  const { config } = loaded;
+  const plugins = await loadPlugins(loaded, log, settings.plugins);
+  let opened: Platform | undefined;
+  let engine: Pciback | undefined;
+  try {
+    if (settings.platform === undefined) opened = await openPlatform(plugins, config, log);
+    const platform = settings.platform ?? (opened as Platform);
+    await assertThere(platform, config.hide, log);
+    engine = new Pciback({ platform, plugins, config, log });
+    await engine.start();
+    return running(engine, config);
+  } catch (error) {
+    await engine?.stop();
+    await opened?.close();
+    plugins.close();
+    throw error;
+  }
+};
+
+const running = (engine: Pciback, config: Config): RunningPciback => {
+  const { platform, plugins, parts } = engine;
+  const close = async (): Promise<void> => {
+    await platform.close();
+    plugins.close();
+  };
+  let stopping: Promise<Ledger> | undefined;
+  const stop = async (): Promise<Ledger> => {
+    const ledger = await engine.stop();
+    await close();
+    return ledger;
+  };
+  return {
+    engine,
+    platform,
+    plugins,
+    parts,
+    config,
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+    abandon: async () => {
+      await parts.stop('with guests');
+      await parts.stop('around guests');
+      await close();
+    },
+  };
+};
+
+/** What {@link startPciback} is started with. */
+export interface StartOptions extends StartSettings {
+  /** As an rc file has it; missing: the defaults. */
+  readonly config?: RcFile;
+  /** Absolute; paths and packages in the configuration count from here. Missing: the working directory. */
+  readonly directory?: string;
+}
+
+/**
+ * Starts pciback in this process.
+ *
+ * @throws PcibackError what keeps it from starting; nothing is left then
+ */
+export const startPciback = async (options: StartOptions = {}): Promise<RunningPciback> => {
+  const { config: given = {}, directory = process.cwd(), ...settings } = options;
+  const config = await parseConfig(given, '(given)', directory);
+  return startLoaded({ config, directory, file: '(given)' }, settings);
+};

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+
+import { silent } from '../../core/log.ts';
+import { Wall } from '../../core/wall/wall.ts';
+
+/** A wall that logs nothing. */
+export const silentWall = (): Wall => new Wall(silent);
