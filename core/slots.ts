@@ -25,11 +25,14 @@ export interface Root {
  */
 export interface SlotMap<Device extends Placeable> {
   /**
+   * Places a device.
+   *
    * @param wanted the virtual device and function number that the toolstack asked for, honoured when it is free
    * @returns the virtual address
    * @throws PcibackError `SLOT_FULL`, `SLOT_BRIDGE`, `SLOT_DUPLICATE`
    */
   add(device: Device, wanted?: number): Bdf;
+  /** Takes a device out; does nothing when it is not there. */
   remove(device: Device): void;
   /** The three numbers are the guest's, range-checked: segment 0..65535, bus 0..255, devfn 0..255. */
   lookup(segment: number, bus: number, devfn: number): Device | undefined;

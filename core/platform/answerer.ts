@@ -50,7 +50,7 @@ export interface Answerer {
 
 /** What a platform gives to whoever starts an answering thread on it. All functions are called on the control thread. */
 export interface AnswererTerms {
-  /** A {@link BellModule}, imported by the thread. */
+  /** URL of a {@link BellModule}, imported by the thread. */
   readonly bell: { readonly href: string };
   /** What `makeBell` is called with; can be cloned between threads. */
   readonly own: unknown;

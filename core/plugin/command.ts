@@ -48,12 +48,15 @@ type AnswersOf<Operations, Name extends keyof Operations> = Operations[Name] ext
 
 /** Where a command writes, what it was given, and what it can look at. */
 export interface CommandContext {
+  /** By name, in camelCase: `--log-level` is `logLevel`. */
   readonly options: Readonly<Record<string, string | boolean | string[] | undefined>>;
+  /** The words that are no options. */
   readonly arguments: readonly string[];
   /** Writes to standard output. */
   print(text: string): void;
-  /** Resolves on SIGTERM or SIGINT; a second signal ends the process at once. */
-  readonly stop: Promise<NodeJS.Signals>;
+  /** Resolves with the name on SIGTERM or SIGINT; a second signal ends the process at once. */
+  readonly stop: Promise<string>;
+  /** Writes to standard error. */
   readonly log: Logger;
   /**
    * The configuration in force: the rc file, and over it the command's own options `--config`, `--platform`,
@@ -74,13 +77,17 @@ export interface CommandContext {
 
 /** A command of the command line. Plugins bring them; main turns them into the parser's own. */
 export interface CommandDefinition {
+  /** The word after `pciback`; unique. */
   readonly name: string;
+  /** Half a sentence for `pciback --help`. */
   readonly summary: string;
   /** Paragraphs shown below the options in `--help`. */
   readonly details?: string;
+  /** In their order. */
   readonly arguments?: readonly CommandArgument[];
+  /** `--help` is there without being said. */
   readonly options?: readonly CommandOption[];
-  /** @returns the exit status. Errors of the catalogue are printed with their next step and end with 1. */
+  /** Does its work. @returns the exit status. Errors of the catalogue are printed with their next step and end with 1. */
   run(context: CommandContext): Promise<number>;
 }
 

@@ -23,6 +23,7 @@ export type Undo = () => void;
 export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
   /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
   readonly native: () => Promise<NativeLoader>;
+  /** The log of the running pciback. */
   readonly log: Logger;
   /** How long an answering thread watches guests' pages, where the platform has one. */
   readonly watch: WatchPolicy;
@@ -38,9 +39,11 @@ export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
 
 /** A platform and its section of the rc file, which has the platform's name. */
 export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
+  /** One sentence for people. */
   readonly about: string;
   /** Schema of the section, which takes `undefined` too; missing: it has no section. */
   readonly options?: Schema;
+  /** Opens it, once, when it is chosen. */
   create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
   /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */
   diagnose?(settings: DiagnoseSettings): Promise<readonly Finding[]>;
@@ -88,6 +91,8 @@ export type Registries = { readonly [Kind in KindName]: Things<ThingsOf[Kind]> }
 /** Things that are known by name. */
 export interface Choices<Thing> {
   /**
+   * Registers it under this name.
+   *
    * @param order its place among the others of its kind, by their names
    * @throws PcibackError `PLUGIN_REGISTRATION` when the name is taken.
    */
@@ -132,6 +137,7 @@ export interface Host {
   readonly answerers: Choices<AnswererFactory>;
   /** Where pciback runs. A function alone is a platform without options. */
   readonly platforms: {
+    /** Registers it under this name, which its section of the rc file has too. @throws PcibackError `PLUGIN_REGISTRATION` */
     add<Schema extends z.ZodType>(
       name: string,
       platform: PlatformFactory | PlatformDefinition<Schema>,
@@ -144,6 +150,7 @@ export interface Host {
   readonly commands: Collection<CommandDefinition>;
   /** Pieces of the plugin that run as long as the daemon. */
   readonly parts: {
+    /** Registers it under this name. @throws PcibackError `PLUGIN_REGISTRATION`; `PART_NEEDS` when pciback starts */
     add<Schema extends z.ZodType = z.ZodUndefined>(name: string, part: PartDefinition<Schema>, order?: Order): Undo;
   };
   /** Messages carry the plugin's name. */
@@ -172,14 +179,21 @@ export interface Plugin {
 export interface PluginDefinition<Schema extends z.ZodType> {
   /** Unique; `family/word` for bundled ones, the package name for others. */
   readonly name: string;
+  /** Of the plugin itself, for `pciback plugins`. */
   readonly version?: string;
+  /** semver range of the plugin API that it was written for, `^1.1`; see {@link API_VERSION}. */
   readonly api: string;
+  /** Schema of its options in the rc file; missing: it takes none. */
   readonly options?: Schema | LateOptions<Schema>;
+  /** Registers everything that it brings; called once, when it is loaded. */
   apply(host: Host, options: z.output<Schema>): void;
 }
 
-/** Version of the plugin API: hooks, host and declarations. Moves by semver, independent of the package's version. */
-export const API_VERSION = '1.0.0';
+/**
+ * Version of the plugin API: hooks, host and declarations. Moves by semver, independent of the package's version. 1.1 brought
+ * parts, sections, answerers and an order for everything; 1.0 never left this repository, so what it had otherwise is no 2.0.
+ */
+export const API_VERSION = '1.1.0';
 
 /**
  * Defines a plugin; the module default-exports the result.

@@ -21,9 +21,13 @@ export interface Ledger {
 
 /** What serves the guests, as parts see it. */
 export interface Engine {
+  /** Where this pciback runs. */
   readonly platform: Platform;
+  /** The devices that are seized. */
   readonly stub: Stub;
+  /** What is loaded. */
   readonly plugins: PluginHost;
+  /** The guests that are known now. */
   guests(): GuestReport[];
   /** What is held for guests now. */
   ledger(): Ledger;
@@ -85,6 +89,7 @@ export interface PartContext<Options = unknown> {
   readonly directory: string;
   /** Messages carry the part's name. */
   readonly log: Logger;
+  /** What serves the guests. */
   readonly engine: Engine;
   /** The operations of all parts that run now, by name. */
   operations(): ReadonlyMap<string, RunningOperation>;

@@ -8,6 +8,8 @@ import type { PluginOperations } from './plugins-operations.ts';
 
 /** Columns of a terminal. */
 const WIDTH = 80;
+/** Beside an origin stand a version and a few words. */
+const ORIGIN_WIDTH = WIDTH - 20;
 
 /** Words on lines of the terminal's width; lines after the first begin with `indent`. */
 const wrapped = (first: string, words: readonly string[], indent: string): string[] => {
@@ -24,34 +26,47 @@ const wrapped = (first: string, words: readonly string[], indent: string): strin
 const originText = (origin: string): string => {
   const near = origin.startsWith('/') ? relative(process.cwd(), origin) : origin;
   const path = near.length < origin.length ? near : origin;
-  return path.length <= WIDTH - 10 ? path : `…${path.slice(path.length - WIDTH + 11)}`;
+  return path.length <= ORIGIN_WIDTH ? path : `…${path.slice(path.length - ORIGIN_WIDTH + 1)}`;
 };
+
+/** A name with a comma in it would read as two. */
+const listed = (names: readonly string[]): string =>
+  names.map((name) => (name.includes(',') ? `"${name}"` : name)).join(', ');
 
 const wordsOf = ({ name, brings, taps }: PluginStatus): readonly string[] =>
   [
     // A thing with the plugin's own name, or the end of it, needs no second mention.
     ...Object.entries(brings).map(([kind, names]) =>
-      names.length === 1 && name.endsWith(names[0] ?? '') ? kind : `${kind}: ${names.join(', ')}`,
+      names.length === 1 && name.endsWith(names[0] ?? '') ? kind : `${kind}: ${listed(names)}`,
     ),
     ...(taps.length === 0 ? [] : [`taps ${taps.join(', ')}`]),
   ]
     .join('; ')
     .split(' ');
 
+/** Of a bundled quirk there is nothing to say but its name, while nothing is wrong with it. */
+const isPlain = ({ kind, origin, faults }: PluginStatus): boolean =>
+  kind === 'quirk' && origin === 'bundled' && faults === 0;
+
 const plainLines = ({ plugins, hooks }: PluginInventory): string[] => {
+  const plain = plugins.filter(isPlain).map(({ name }) => name);
+  const own = plugins.filter((one) => !isPlain(one));
   const [title = '', ...rows] = columns([
-    ['plugin', 'version', 'ms', 'faults', ''],
-    ...plugins.map(({ name, kind, version = kind, ms, faults }) => [name, version, ms.toFixed(1), String(faults), '']),
+    ['plugin', 'ms', 'faults', ''],
+    ...own.map(({ name, ms, faults }) => [name, ms.toFixed(1), String(faults), '']),
   ]).map((row) => row.slice(0, -1));
+  const taps = Object.entries(hooks);
   return [
     `${title} brings`,
-    ...plugins.flatMap((plugin, index) => [
+    ...own.flatMap((plugin, index) => [
       ...wrapped(rows[index] ?? '', wordsOf(plugin), ' '.repeat(title.length)),
-      ...(plugin.origin === 'bundled' ? [] : [`    from ${originText(plugin.origin)}`]),
+      ...(plugin.origin === 'bundled'
+        ? []
+        : [`    ${plugin.version ?? plugin.kind} from ${originText(plugin.origin)}`]),
     ]),
-    '',
-    'taps, in the order of the calls:',
-    ...Object.entries(hooks).flatMap(([name, taps]) => wrapped(`  ${name}:`, taps, '     ')),
+    ...(plain.length === 0 ? [] : ['', ...wrapped(`${plain.length} bundled quirks:`, plain, '   ')]),
+    ...(taps.length === 0 ? [] : ['', 'taps, in the order of the calls:']),
+    ...taps.flatMap(([name, names]) => wrapped(`  ${name}:`, names, '     ')),
   ];
 };
 

@@ -37,7 +37,7 @@ export const runServe = async (context: CommandContext): Promise<number> => {
   const log = await openLog(context, config.log.level);
   const running = await startLoaded(loaded, { log });
   const { engine, platform } = running;
-  let end: NodeJS.Signals | Error;
+  let end: string | Error;
   try {
     const { slots, interrupts } = config;
     const facts = { platform: platform.name, slots, interrupts, config: loaded.file ?? 'none', pid: process.pid };

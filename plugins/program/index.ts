@@ -14,4 +14,5 @@ export { HostError, type PciListing, type Platform } from '../../core/platform/i
 export type { PartReport } from '../../core/plugin/index.ts';
 export * from '../platforms/embedded/index.ts';
 export { defineConfig, type RcFile } from './config.ts';
+export type { BundledOperations } from './operations.ts';
 export { type RunningPciback, type StartOptions, startPciback } from './start.ts';

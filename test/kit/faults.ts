@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { Bdf } from '../../core/bdf.ts';
-import { defaultConfig } from '../../core/config/index.ts';
+import { defaultConfig } from '../../plugins/program/defaults.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
 import { type HookName, hookNames, Things } from '../../core/hooks/index.ts';
 import type { DeviceInterrupts, InterruptPolicy } from '../../core/interrupts.ts';

@@ -95,9 +95,9 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Starts `pciback` with these words. */
-export const start = (words: readonly string[], cwd: string): Running => {
-  const child = spawn(process.execPath, [join(dist, 'plugins/commands/main.js'), ...words], {
+/** Starts `pciback` with these words; `folder`: the `dist` of another package. */
+export const start = (words: readonly string[], cwd: string, folder = dist): Running => {
+  const child = spawn(process.execPath, [join(folder, 'plugins/commands/main.js'), ...words], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -132,4 +132,5 @@ export const start = (words: readonly string[], cwd: string): Running => {
 };
 
 /** Runs `pciback` to its end. */
-export const run = (words: readonly string[], cwd: string): Promise<Ended> => start(words, cwd).end;
+export const run = (words: readonly string[], cwd: string, folder = dist): Promise<Ended> =>
+  start(words, cwd, folder).end;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+
+import type { IrqOperations } from '../commands/irq-operations.ts';
+import type { PluginOperations } from '../commands/plugins-operations.ts';
+import type { ControlOperations } from '../control/operations.ts';
+import type { ExplainOperations } from '../observe/explain-operations.ts';
+import type { QuirkOperations } from '../observe/quirk-operations.ts';
+import type { RecoveryOperations } from '../recovery/operations.ts';
+
+/** What a running pciback with its bundled plugins can be asked: `context.control<BundledOperations>()` in a command. */
+export type BundledOperations = ControlOperations &
+  ExplainOperations &
+  IrqOperations &
+  PluginOperations &
+  QuirkOperations &
+  RecoveryOperations;
