@@ -95,6 +95,17 @@ describe('loading a plugin', () => {
     await expect(host.load(plugin, undefined, 'test')).rejects.toMatchObject({ code: 'PLUGIN_APPLY' });
   });
 
+  it('reads no file unless it is told how', async () => {
+    await expect(makeHost().read('/card.json', 'quirk load')).rejects.toMatchObject({
+      code: 'PLUGIN_UNKNOWN',
+      facts: { name: '/card.json', asked: 'quirk load' },
+    });
+    const read = async () => [named('a/one')];
+    await expect(new PluginHost({ log: silent, read }).read('/one.ts', 'x')).resolves.toMatchObject([
+      { name: 'a/one' },
+    ]);
+  });
+
   it('refuses a second plugin of the same name, and a name that is taken', async () => {
     const host = makeHost();
     await host.load(named('a', everything), undefined, 'test');
