@@ -84,11 +84,12 @@ export class Connection {
   /** Does `work` while nobody answers the guest, after what an answering thread has left: it belongs to what `work` changes. */
   hold(work: () => void): void {
     const seat = this.#seat;
-    if (seat === undefined) return work();
-    seat.hold(() => {
-      seat.catchUp();
+    const all = (): void => {
+      seat?.catchUp();
       work();
-    });
+    };
+    if (seat === undefined) all();
+    else seat.hold(all);
   }
 
   /** Does what an answering thread has left. */
