@@ -51,7 +51,7 @@ const deviceSpace = () => {
 /** @param mode 'spin' or 'wait', as round-trips.mjs has them */
 export const startLane = async (mode) => {
   const events = new SharedEvents();
-  const page = new SharedArrayBuffer(1280);
+  const page = new SharedArrayBuffer(4096);
   const space = deviceSpace();
   const dispatcher = new Dispatcher({ lookup: () => unexpected('a request') }, unexpected);
   const lane = new Lane({
