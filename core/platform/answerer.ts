@@ -19,6 +19,25 @@ export interface AnswererReport {
 }
 
 /**
+ * A write of a guest that did not do everything it asked for. The object is used again for the next one: who keeps it
+ * copies it. Bit patterns are signed 32-bit numbers: an unsigned one above 0x7fffffff would be an object on the heap.
+ */
+export interface RefusedWrite {
+  /** Of the access, and its size in bytes. */
+  readonly offset: number;
+  readonly size: number;
+  /** Bit pattern as written, `size` bytes. */
+  readonly value: number;
+  /** The refused bits of {@link value}; 0: none was. */
+  readonly mask: number;
+  /** How often the same was refused. */
+  readonly times: number;
+}
+
+/** Takes the writes out that an answering thread has refused, each with its device's address as a view has it, oldest first. */
+export type TakeRefused = (each: (address: number, write: RefusedWrite) => void) => void;
+
+/**
  * The control thread's side of a guest that an answering thread serves. It is the event channel of whoever serves the
  * guest on the control thread: an event is delivered only together with the guest's page, and `unmask` gives the page back.
  */
@@ -44,7 +63,7 @@ export interface Answerer {
    *
    * @param leftWork does what writes that the thread answered have left; called while the thread keeps off the page
    */
-  seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat;
+  seat(channel: EventChannel, page: PageReference, leftWork: (refused: TakeRefused) => void): Seat;
   report(): AnswererReport;
 }
 

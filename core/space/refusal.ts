@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-/**
- * A write of a guest that did not do everything it asked for. The object is used again for the next one: who keeps it
- * copies it. Bit patterns are signed 32-bit numbers: an unsigned one above 0x7fffffff would be an object on the heap.
- */
-export interface RefusedWrite {
-  /** Of the access, and its size in bytes. */
-  readonly offset: number;
-  readonly size: number;
-  /** Bit pattern as written, `size` bytes. */
-  readonly value: number;
-  /** The refused bits of {@link value}; 0: none was. */
-  readonly mask: number;
-  /** How often the same was refused. */
-  readonly times: number;
-}
+import type { RefusedWrite } from '../platform/answerer.ts';
+
+export type { RefusedWrite } from '../platform/answerer.ts';
 
 /** The same with who refused it, and by which rule. */
 export interface Refusal extends RefusedWrite {

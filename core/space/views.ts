@@ -64,6 +64,4 @@ export interface GuestView {
   readonly requests: Float64Array;
   /** Answers so far by negated status. */
   readonly statuses: Float64Array;
-  /** Where refused writes are noted for the control thread; see `Refusals`. */
-  readonly refusals: SharedArrayBuffer;
 }

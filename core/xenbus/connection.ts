@@ -2,7 +2,7 @@
 
 import { type Dispatcher, type Patience, RingServer } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
-import type { EventChannel, MappedPage, Platform, Seat, StoreView } from '../platform/index.ts';
+import type { EventChannel, MappedPage, Platform, Seat, StoreView, TakeRefused } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
 import { Ring } from '../ring/ring.ts';
 import type { GuestView } from '../space/views.ts';
@@ -45,7 +45,7 @@ export interface ConnectionTerms {
    * Does what an answering thread has left after writes of the guest: called before the next request that needs code, when
    * that thread says so, and at the end.
    */
-  readonly leftWork: () => void;
+  readonly leftWork: (refused: TakeRefused) => void;
   readonly patience?: Patience;
 }
 
@@ -81,10 +81,20 @@ export class Connection {
     this.server.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared', terms.patience);
   }
 
-  /** Does `work` while nobody answers the guest. */
+  /** Does `work` while nobody answers the guest, after what an answering thread has left: it belongs to what `work` changes. */
   hold(work: () => void): void {
-    if (this.#seat === undefined) work();
-    else this.#seat.hold(work);
+    const seat = this.#seat;
+    const all = (): void => {
+      seat?.catchUp();
+      work();
+    };
+    if (seat === undefined) all();
+    else seat.hold(all);
+  }
+
+  /** Does what an answering thread has left. */
+  catchUp(): void {
+    this.#seat?.catchUp();
   }
 
   /** What an answering thread may answer from. When it returns nothing older is used any more. */

@@ -185,7 +185,7 @@ export class Exports {
   }
 
   /** What a lane needs to answer for these devices. */
-  view(counters: Pick<GuestView, 'requests' | 'statuses' | 'refusals'>): GuestView {
+  view(counters: Pick<GuestView, 'requests' | 'statuses'>): GuestView {
     const placed = this.devices.flatMap((device) => {
       const vdev = this.#terms.slots.find(device);
       return vdev === undefined ? [] : [{ vdev, view: device.assignment?.deviceView ?? null }];

@@ -6,12 +6,11 @@ import { describeError } from '../errors/index.ts';
 import type { GuestFacts } from '../facts.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
-import type { PciIdentity, Platform, StoreWatch } from '../platform/index.ts';
+import type { PciIdentity, Platform, StoreWatch, TakeRefused } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { Denial } from '../space/denials.ts';
 import { DenialRecord } from '../space/denials.ts';
-import { Refusals } from '../space/refusals.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
 import { Exports } from './exports.ts';
@@ -76,8 +75,6 @@ export class GuestBackend {
   /** What was let go over the life of this back end. */
   readonly #released = { unmapped: 0, unbound: 0 };
   #frontClosed: (() => void) | undefined;
-  /** Writes that the lane has refused. */
-  readonly #refusals = new Refusals();
 
   constructor(terms: GuestBackendTerms) {
     const { platform, stub, log, guest } = terms;
@@ -91,7 +88,7 @@ export class GuestBackend {
       limit: this.#limit,
       refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
       settled: (status) => this.#connection?.server.settled(status),
-      hold: (work) => this.#hold(work),
+      hold: (work) => (this.#connection === undefined ? work() : this.#connection.hold(work)),
       viewChanged: () => this.#showView(),
       warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
@@ -119,24 +116,14 @@ export class GuestBackend {
   }
 
   #showView(): void {
-    this.#connection?.show(() => this.#exports.view({ ...this.#dispatcher.counters, refusals: this.#refusals.memory }));
+    this.#connection?.show(() => this.#exports.view(this.#dispatcher.counters));
   }
 
   /** Does what the lane has left after answering writes; it keeps off meanwhile. */
-  readonly #catchUp = (): void => {
-    this.#refusals.take((address, write) => this.#exports.at(address)?.assignment?.space.refusedElsewhere(write));
+  readonly #catchUp = (refused: TakeRefused): void => {
+    refused((address, write) => this.#exports.at(address)?.assignment?.space.refusedElsewhere(write));
     this.#exports.closeGates();
   };
-
-  /** What the lane has left belongs to what `work` is about to change. */
-  #hold(work: () => void): void {
-    const all = (): void => {
-      this.#catchUp();
-      work();
-    };
-    if (this.#connection === undefined) all();
-    else this.#connection.hold(all);
-  }
 
   #tellDenial(denial: Denial): void {
     if (this.#limit.allows()) this.#terms.log.debug({ ...denial }, 'write refused');
@@ -189,7 +176,7 @@ export class GuestBackend {
   }
 
   report(): GuestReport {
-    this.#connection?.hold(this.#catchUp);
+    this.#connection?.catchUp();
     return {
       domain: this.guest.domain,
       name: this.guest.name,

@@ -5,9 +5,9 @@ import type { Request } from '../../core/ring/request.ts';
 import { Interpreter } from '../../core/space/interpreter.ts';
 import { Outcome } from '../../core/space/outcome.ts';
 import { refusalNote } from '../../core/space/refusal.ts';
-import type { Refusals } from '../../core/space/refusals.ts';
 import type { ConfigAccess, DeviceView } from '../../core/space/views.ts';
 import { type DescribedRegister, describedRegister } from './described-writes.ts';
+import type { Refusals } from './refusals.ts';
 
 /** Config space of functions, as a lane gets at it. Both throw when the host refuses. */
 export interface Hardware {

@@ -5,11 +5,10 @@ import { Command, Status } from '../../core/ring/layout.ts';
 import type { Request } from '../../core/ring/request.ts';
 import { Ring } from '../../core/ring/ring.ts';
 import { Outcome } from '../../core/space/outcome.ts';
-import { Refusals } from '../../core/space/refusals.ts';
-import type { GuestView } from '../../core/space/views.ts';
 import { Announcement } from './announcement.ts';
 import { type Hardware, LaneDevice } from './lane-device.ts';
-import { Owner, SeatWord } from './thread-protocol.ts';
+import { Refusals } from './refusals.ts';
+import { type LaneView, Owner, SeatWord } from './thread-protocol.ts';
 
 /** What a lane reaches of devices, made by the platform in the lane's thread. */
 export interface LaneHardware extends Hardware {
@@ -66,7 +65,7 @@ export class LaneGuest {
   }
 
   /** The newest view. One that is not the newest any more is never used: {@link look} sees that another is announced. */
-  show(view: GuestView): void {
+  show(view: LaneView): void {
     this.#addresses = view.addresses;
     this.#requests = view.requests;
     this.#statuses = view.statuses;

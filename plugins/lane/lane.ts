@@ -8,6 +8,7 @@ import type {
   EventChannel,
   PageReference,
   StartedAnswerer,
+  TakeRefused,
   WatchPolicy,
 } from '../../core/platform/index.ts';
 import { Seat } from './seat.ts';
@@ -102,7 +103,7 @@ export class Lane implements StartedAnswerer {
     setTimeout(() => this.#measure(times - 1), MEASUREMENT_PAUSE).unref();
   }
 
-  seat(channel: EventChannel, page: PageReference, leftWork: () => void): Seat {
+  seat(channel: EventChannel, page: PageReference, leftWork: (refused: TakeRefused) => void): Seat {
     const seat = new Seat({
       channel,
       lane: this.#words,

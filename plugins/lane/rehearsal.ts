@@ -3,10 +3,10 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Bell } from '../../core/platform/index.ts';
 import { Command, Flag, Page } from '../../core/ring/layout.ts';
-import { Refusals } from '../../core/space/refusals.ts';
 import type { DeviceView } from '../../core/space/views.ts';
 import { USUAL_LOOKS_PER_SYNC } from './lane-clock.ts';
 import type { LaneLoop } from './lane-loop.ts';
+import { Refusals } from './refusals.ts';
 import { type LaneMessage, Owner, SeatWord, sharedNow } from './thread-protocol.ts';
 
 /** Parts of a rehearsal. Each runs first by a clock of its own, then by that of the host. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import type { Seat as AnswererSeat, EventChannel } from '../../core/platform/index.ts';
+import type { Seat as AnswererSeat, EventChannel, TakeRefused } from '../../core/platform/index.ts';
 import type { GuestView } from '../../core/space/views.ts';
+import { Refusals } from './refusals.ts';
 import { type LaneMessage, LaneWord, Owner, SeatWord } from './thread-protocol.ts';
 
 /** How often the control thread tries to take a seat before it sleeps between tries: the lane has one for microseconds. */
@@ -20,7 +21,7 @@ export interface SeatTerms {
   /** The seat is given up for good. */
   readonly left: () => void;
   /** Does what writes that the lane answered have left. */
-  readonly leftWork: () => void;
+  readonly leftWork: (refused: TakeRefused) => void;
 }
 
 /**
@@ -33,6 +34,7 @@ export class Seat implements AnswererSeat {
   readonly memory = new SharedArrayBuffer(4 * SeatWord.words);
   readonly #terms: SeatTerms;
   readonly #words = new Int32Array(this.memory);
+  readonly #refusals = new Refusals();
   #left = false;
   #served = 0;
 
@@ -79,7 +81,7 @@ export class Seat implements AnswererSeat {
 
   /** Does what the lane has left to be done. */
   catchUp(): void {
-    this.hold(this.#terms.leftWork);
+    this.hold(() => this.#terms.leftWork(this.#refusals.take));
   }
 
   /** Does `work` while the lane keeps off the page and everything it answers from. */
@@ -96,7 +98,7 @@ export class Seat implements AnswererSeat {
   show(view: GuestView): void {
     if (this.#left) return;
     this.hold(() => {
-      this.#terms.send({ what: 'view', port: this.port, view });
+      this.#terms.send({ what: 'view', port: this.port, view: { ...view, refusals: this.#refusals.memory } });
       Atomics.add(this.#words, SeatWord.version, 1);
     });
   }
@@ -106,7 +108,7 @@ export class Seat implements AnswererSeat {
     if (this.#left) return;
     this.#take();
     try {
-      this.#terms.leftWork();
+      this.#terms.leftWork(this.#refusals.take);
     } finally {
       this.#left = true;
       this.#terms.send({ what: 'leave', port: this.port });

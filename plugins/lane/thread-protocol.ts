@@ -66,10 +66,16 @@ export const LaneCount = {
   counts: 6,
 } as const;
 
+/** What the lane answers from. */
+export interface LaneView extends GuestView {
+  /** Where refused writes are noted for the control thread; see `Refusals`. */
+  readonly refusals: SharedArrayBuffer;
+}
+
 /** What the control thread tells the lane: of a new guest, of what a guest has now, of one that is gone. */
 export type LaneMessage =
   | { readonly what: 'seat'; readonly port: number; readonly page: PageReference; readonly words: SharedArrayBuffer }
-  | { readonly what: 'view'; readonly port: number; readonly view: GuestView }
+  | { readonly what: 'view'; readonly port: number; readonly view: LaneView }
   | { readonly what: 'leave'; readonly port: number };
 
 /**

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import type { EventChannel, Platform } from '../../core/platform/index.ts';
+import type { EventChannel, Platform, TakeRefused } from '../../core/platform/index.ts';
 import { Page } from '../../core/ring/layout.ts';
 import { Request } from '../../core/ring/request.ts';
 import { Outcome } from '../../core/space/outcome.ts';
-import { Refusals } from '../../core/space/refusals.ts';
-import type { GuestView } from '../../core/space/views.ts';
 import { type Hardware, LaneDevice } from '../../plugins/lane/lane-device.ts';
+import { Refusals } from '../../plugins/lane/refusals.ts';
 import { Seat } from '../../plugins/lane/seat.ts';
-import { type LaneMessage, LaneWord, Owner, SeatWord } from '../../plugins/lane/thread-protocol.ts';
+import { type LaneMessage, type LaneView, LaneWord, Owner, SeatWord } from '../../plugins/lane/thread-protocol.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 
 const FILE = 9;
@@ -32,11 +31,11 @@ export const laneByHand = (hardware?: Hardware) => {
   const words = new Int32Array(new SharedArrayBuffer(4 * LaneWord.words));
   let seat: Seat | undefined;
   let seatWords = new Int32Array(new SharedArrayBuffer(4 * SeatWord.words));
-  let view: GuestView | undefined;
+  let view: LaneView | undefined;
   const send = (message: LaneMessage): void => {
     if (message.what === 'view') view = message.view;
   };
-  const take = (channel: EventChannel, _page: unknown, leftWork: () => void): Seat => {
+  const take = (channel: EventChannel, _page: unknown, leftWork: (refused: TakeRefused) => void): Seat => {
     seat = new Seat({ channel, lane: words, send, ring: () => undefined, left: () => undefined, leftWork });
     seatWords = new Int32Array(seat.memory);
     return seat;

@@ -5,7 +5,6 @@ import { built, urlOf } from '../package-under-test.mjs';
 import { percentiles } from './round-trips.mjs';
 
 const { Lane } = await built('plugins/lane/lane.js');
-const { Refusals } = await built('core/space/refusals.js');
 const { Connection } = await built('core/xenbus/connection.js');
 const { Dispatcher } = await built('core/dispatcher/index.js');
 const { compileSpace } = await built('core/space/compile.js');
@@ -13,6 +12,11 @@ const { ConfigSpace } = await built('core/space/config-space.js');
 const { endpointHeader } = await built('plugins/fields/header.js');
 const { FakeDevice, FakeFunction, createManualClock } = await built('test/kit/index.js');
 const { SharedEvents } = await built('test/kit/threads/shared-bell.js');
+/** Packages of version 0.1.0 or before have none. */
+const wall = await built('core/wall/wall.js').then(
+  ({ Wall }) => new Wall({ debug() {}, info() {}, warn() {}, error() {} }),
+  () => undefined,
+);
 const { ThreadGuest } = await built('test/kit/threads/thread-guest.js');
 
 /** A package of version 0.1.0 or before, to compare with: its connection takes its terms one by one. */
@@ -36,6 +40,7 @@ const deviceSpace = () => {
   const hardware = new FakeFunction({ image: [[0, 4, 0x10d38086]] });
   const nothing = () => undefined;
   const table = compileSpace(new FakeDevice(hardware), [{ owner: 'fields/header', set: endpointHeader }], {
+    wall,
     unhandled: 'drop',
     deny: nothing,
     skipped: nothing,
@@ -67,10 +72,8 @@ export const startLane = async (mode) => {
     events: { bindInterdomain: () => events.channel(PORT) },
     [IS_BEFORE_PARTS ? 'lane' : 'answerer']: lane,
   };
-  const refusals = new Refusals().memory;
-  const leftWork = () => {
-    if (new Refusals(refusals).any) unexpected('a refused write');
-  };
+  const refusals = new SharedArrayBuffer(1280);
+  const leftWork = (refused) => refused?.(() => unexpected('a refused write'));
   const keys = { grantReference: 1, eventChannel: 1 };
   const connection = IS_BEFORE_PARTS
     ? new Connection(platform, 1, keys, dispatcher, leftWork)

@@ -69,6 +69,16 @@ describe('the wall', () => {
     await expect(wall.wait(place, 10, () => Promise.resolve('5'), shape)).rejects.toThrow('it answers "5"');
   });
 
+  it('refuses a promise where none is waited for, whatever becomes of it', async () => {
+    const { wall } = make();
+    const work = () => Promise.reject(new Error('no'));
+    expect(() => wall.run(place, work)).toThrow('it answers a promise, and has to answer at once');
+    expect(() => wall.refuse(place, work(), 'an integer')).toThrow('a promise, and has to answer an integer');
+    // Would be an unhandled rejection.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(wall.usage('acme/all').faults).toBe(2);
+  });
+
   it('waits until the deadline, on the platform’s clock, and no timer is left', async () => {
     const { wall, clock } = make();
     const late = wall.wait(place, 1000, () => new Promise(() => undefined));

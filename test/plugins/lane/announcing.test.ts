@@ -3,8 +3,8 @@
 import { expect, it } from 'vitest';
 import type { Bell } from '../../../core/platform/index.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
-import { Refusals } from '../../../core/space/refusals.ts';
 import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
+import { Refusals } from '../../../plugins/lane/refusals.ts';
 import { LaneCount, type LaneMessage, LaneWord, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';
 import { deviceView } from './world.ts';
 

@@ -6,7 +6,7 @@ import { OP_START, Page } from '../../../core/ring/layout.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { header, register } from '../../../core/space/declaration.ts';
 import type { RefusedWrite } from '../../../core/space/refusal.ts';
-import { Refusals } from '../../../core/space/refusals.ts';
+import { Refusals } from '../../../plugins/lane/refusals.ts';
 import { FakeDevice, type FakeFunction } from '../../kit/index.ts';
 import { silentWall } from '../../kit/silent-wall.ts';
 import { type Access, controls, direct, intxWords, saysOfIntx, shared, side } from './shared-device.ts';

@@ -2,12 +2,11 @@
 
 import { onTestFinished } from 'vitest';
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import type { Platform } from '../../../core/platform/index.ts';
+import type { Platform, TakeRefused } from '../../../core/platform/index.ts';
 import type { WatchPolicy } from '../../../core/platform/watch.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
 import type { Refusal } from '../../../core/space/refusal.ts';
-import { Refusals } from '../../../core/space/refusals.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
 import { endpointHeader } from '../../../plugins/fields/header.ts';
 import { Lane } from '../../../plugins/lane/lane.ts';
@@ -111,10 +110,9 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     },
     answerer: lane,
   } as unknown as Platform;
-  const refusals = new Refusals();
-  const catchUp = (): void => {
+  const catchUp = (refused: TakeRefused): void => {
     counts.caughtUp++;
-    refusals.take((_address, write) => space.refusedElsewhere(write));
+    refused((_address, write) => space.refusedElsewhere(write));
     space.closeGates();
   };
   const keys = { grantReference: 1, eventChannel: 1 };
@@ -125,9 +123,8 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
       addresses: Int32Array.of(0),
       devices: [space.deviceView],
       ...dispatcher.counters,
-      refusals: refusals.memory,
     }));
   };
   show();
-  return { port: PORT, page, events, lane, connection, dispatcher, device, space, denied, refusals, counts, show };
+  return { port: PORT, page, events, lane, connection, dispatcher, device, space, denied, counts, show };
 };

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import type { Bell, Platform } from '../../../core/platform/index.ts';
+import type { Bell, Platform, TakeRefused } from '../../../core/platform/index.ts';
 import type { WatchPolicy } from '../../../core/platform/watch.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
-import { Refusals } from '../../../core/space/refusals.ts';
 import type { DeviceView, GuestView } from '../../../core/space/views.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
 import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
@@ -156,7 +155,6 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
     },
   );
   let seat: Seat | undefined;
-  const refusals = new Refusals();
   let listener: () => void = () => undefined;
   const words = new Int32Array(laneWords);
   const platform = {
@@ -170,7 +168,7 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
       },
     },
     answerer: {
-      seat: (channel: Seat, _page: unknown, leftWork: () => void) => {
+      seat: (channel: Seat, _page: unknown, leftWork: (refused: TakeRefused) => void) => {
         const send = (message: LaneMessage): void => {
           messages.push(message);
           Atomics.add(words, LaneWord.inbox, 1);
@@ -182,9 +180,9 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
       report: () => ({ guests: 1, watchedMs: 0, found: 0, inVain: 0, wakes: 0 }),
     },
   } as unknown as Platform;
-  const leftWork = (): void => {
+  const leftWork = (refused: TakeRefused): void => {
     trace.push('left work');
-    refusals.take((_address, { offset, value, times }) => {
+    refused((_address, { offset, value, times }) => {
       recorded.push({ offset, value: value >>> 0, times, dispatched: dispatched.length });
     });
   };
@@ -223,7 +221,6 @@ export const laneWorld = (policy: WatchPolicy = { longest: 0, wakeUps: 1000, sho
         addresses: Int32Array.from(addresses),
         devices,
         ...dispatcher.counters,
-        refusals: refusals.memory,
       };
       connection.show(() => view);
     },

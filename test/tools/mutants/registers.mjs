@@ -44,10 +44,10 @@ export const registers = [
   },
   {
     name: 'refusals are taken twice',
-    file: 'core/space/refusals.ts',
+    file: 'plugins/lane/refusals.ts',
     find: 'words[at + Slot.count] = 0;\n      each(',
     replace: 'each(',
-    tests: ['test/core/space/refusals.test.ts'],
+    tests: ['test/plugins/lane/refusals.test.ts'],
     why: 'each look would count them again',
   },
   {

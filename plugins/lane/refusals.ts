@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { RefusedWrite } from './refusal.ts';
+import type { TakeRefused } from '../../core/platform/index.ts';
+import type { RefusedWrite } from '../../core/space/refusal.ts';
 
 /** Distinct refused writes of one guest that a lane can note. */
 const SLOTS = 64;
@@ -49,7 +50,7 @@ export class Refusals {
   }
 
   /** Takes all out, in the order in which they were first noted. The object is used again for the next. */
-  take(each: (address: number, write: RefusedWrite) => void): void {
+  readonly take: TakeRefused = (each) => {
     const words = this.#words;
     const write = { offset: 0, size: 0, value: 0, mask: 0, times: 0 };
     // Asked before each request that needs code, and mostly in vain.
@@ -63,5 +64,5 @@ export class Refusals {
       words[at + Slot.count] = 0;
       each(words[at + Slot.address] as number, write);
     }
-  }
+  };
 }

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import type { RefusedWrite } from '../../../core/space/refusal.ts';
-import { Refusals } from '../../../core/space/refusals.ts';
+import { Refusals } from '../../../plugins/lane/refusals.ts';
 
 const ADDRESS = 8;
 const write: RefusedWrite = { offset: 4, size: 2, value: 0, mask: 0xff, times: 1 };
