@@ -246,7 +246,7 @@ export const faultyPlaces = (victim: Bdf): readonly FaultyPlace[] => [
   driverPlace('allowsControlWord', victim, { phase: 'once connected', effect: 'write refused' }),
   driverPlace('decidesIntx', victim, { phase: 'once connected', effect: 'request fails' }),
   driverPlace('prepareLine', victim, { phase: 'from the start', effect: 'not given', nonsense: 'none' }),
-  driverPlace('follow', victim, { phase: 'once connected', effect: 'none' }),
+  driverPlace('follow', victim, { phase: 'from the start', effect: 'none' }),
   driverPlace('teardown', victim, { phase: 'once connected', effect: 'quarantined' }),
   driverPlace('releaseLine', victim, { phase: 'once connected', effect: 'quarantined', nonsense: 'none' }),
   {

@@ -229,7 +229,7 @@ export const seedsOfGuests = [
     'interrupts stay',
     {
       file: 'core/stub/stub.ts',
-      find: "setBusMaster('off');\n      pirqs = assignment.interrupts.teardown();",
+      find: "setBusMaster('off');\n      teardown();",
       replace: "setBusMaster('off');",
     },
     [[whole, 'gives everything back']],
