@@ -129,7 +129,7 @@ describe('the packed package', () => {
     const doors = Object.values(manifest.exports).flatMap((door) =>
       typeof door === 'string' ? [] : Object.values(door),
     );
-    expect(doors.length).toBeGreaterThan(10);
+    expect(doors.length).toBeGreaterThanOrEqual(10);
     for (const file of doors) expect(readFileSync(join(modules('pciback'), file), 'utf8')).toMatch(/\S/);
   });
 });
@@ -235,7 +235,7 @@ describe('files in TypeScript outside of any node_modules', () => {
   afterAll(() => rmSync(outside, { recursive: true }));
 
   it('import every door, and zod', async () => {
-    expect(doors.length).toBeGreaterThan(4);
+    expect(doors).toEqual(expect.arrayContaining(['pciback', 'pciback/plugin', 'pciback/quirk', 'pciback/config']));
     const imports = [...doors, 'zod'].map((door, index) => `import * as door${index} from '${door}';`);
     const folder = place(
       {
