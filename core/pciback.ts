@@ -4,11 +4,10 @@ import { formatBdf } from './bdf.ts';
 import type { Config } from './config.ts';
 import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
-import { PartRunner } from './parts/index.ts';
 import type { Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
 import type { PluginHost } from './plugin/loader.ts';
-import type { Engine, Ledger } from './plugin/part.ts';
+import type { Engine, Ledger, RunningParts } from './plugin/part.ts';
 import { interruptLimitsOf } from './quirk/interrupt-limits.ts';
 import { isFor } from './quirk/limited-quirk.ts';
 import type { Quirk } from './quirk/quirk.ts';
@@ -25,6 +24,8 @@ export interface PcibackSettings {
   readonly plugins: PluginHost;
   readonly config: Config;
   readonly log: Logger;
+  /** What runs beside it. Missing: nothing does. */
+  parts?(engine: Engine): RunningParts;
 }
 
 /** The host side of PCI pass-through for every guest of one host. */
@@ -34,16 +35,15 @@ export class Pciback implements Engine {
   readonly platform: Platform;
   readonly plugins: PluginHost;
   readonly stub: Stub;
-  /** What runs beside it. */
-  readonly parts: PartRunner;
+  readonly #parts: RunningParts | undefined;
   readonly #settings: PcibackSettings;
   readonly #discovery: Discovery;
   #stopping: Promise<Ledger> | undefined;
   #deaf: (() => void) | undefined;
 
   /**
-   * @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings, and what
-   * {@link PartRunner} throws
+   * @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings, and what `parts`
+   * throws
    */
   constructor(settings: PcibackSettings) {
     const { platform, plugins, config, log } = settings;
@@ -83,7 +83,7 @@ export class Pciback implements Engine {
       log,
       mapper: (guest) => registries.slots.find(config.guests[guest]?.slots ?? config.slots),
     });
-    this.parts = new PartRunner({ engine: this, config, log });
+    this.#parts = settings.parts?.(this);
   }
 
   /**
@@ -93,7 +93,7 @@ export class Pciback implements Engine {
    */
   async start(): Promise<void> {
     const { platform, plugins, config, log } = this.#settings;
-    await this.parts.start('around guests');
+    await this.#parts?.start('around guests');
     this.#deaf = plugins.onChange((change) => this.stub.prepareChange(change));
     if (config.hide.length > 0) {
       for (const one of await platform.pci.list()) {
@@ -106,7 +106,7 @@ export class Pciback implements Engine {
       }
     }
     await this.#discovery.start();
-    await this.parts.start('with guests');
+    await this.#parts?.start('with guests');
   }
 
   guests(): GuestReport[] {
@@ -129,9 +129,9 @@ export class Pciback implements Engine {
   }
 
   async #stop(): Promise<Ledger> {
-    await this.parts.stop('with guests');
+    await this.#parts?.stop('with guests');
     await this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
-    await this.parts.stop('around guests');
+    await this.#parts?.stop('around guests');
     this.#deaf?.();
     return this.ledger();
   }

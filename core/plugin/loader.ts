@@ -15,7 +15,7 @@ import type { FieldSet } from '../space/declaration.ts';
 import { Wall } from '../wall/wall.ts';
 import { API_VERSION, type Plugin, type Registries, type Undo } from './definition.ts';
 import { addAll, makeFacade, Scope } from './facade.ts';
-import { checkOptions } from './options.ts';
+import { asItIs, checkOptions, type ExplainIssue } from './options.ts';
 
 export interface PluginHostSettings {
   readonly log: Logger;
@@ -25,6 +25,8 @@ export interface PluginHostSettings {
   readonly deadlines?: Partial<Deadlines>;
   /** Reads what is to be loaded while guests run; missing: nobody can. */
   readonly read?: ReadPlugins;
+  /** Puts refusals of options into words; missing: as the schema says them. */
+  readonly explain?: ExplainIssue;
 }
 
 /**
@@ -78,6 +80,7 @@ export class PluginHost {
   readonly read: ReadPlugins;
   readonly #log: Logger;
   readonly #api: string;
+  readonly #explain: ExplainIssue;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ChangeListener>();
   #sealed = false;
@@ -86,6 +89,7 @@ export class PluginHost {
     this.#log = settings.log;
     this.read = settings.read ?? readsNothing;
     this.#api = settings.api ?? API_VERSION;
+    this.#explain = settings.explain ?? asItIs;
     this.hooks = new Hooks(new Wall(settings.log), settings.deadlines);
     this.registries = Object.fromEntries(kindNames.map((kind) => [kind, this.hooks.things(kind)])) as Registries;
   }
@@ -266,7 +270,7 @@ export class PluginHost {
       const { wall } = this.hooks;
       const place = { plugin: plugin.name, what: 'apply', refusals };
       const deadline = this.hooks.deadline('apply');
-      const options = await wall.wait(place, deadline, () => checkOptions(plugin, given));
+      const options = await wall.wait(place, deadline, () => checkOptions(plugin, given, this.#explain));
       const apply: () => unknown = () => plugin.apply(host, options);
       await wall.wait(place, deadline, apply);
     } catch (error) {

@@ -35,6 +35,17 @@ export interface Engine {
   guestOf(device: SeizedDevice): GuestBackend | undefined;
 }
 
+/** Of the time before and after guests are served, or of the time in which they are. */
+export type PartPhase = 'around guests' | 'with guests';
+
+/** What runs beside the engine, as the engine sees it. */
+export interface RunningParts {
+  /** @throws PcibackError what a part that is required fails with */
+  start(phase: PartPhase): Promise<void>;
+  /** Never throws. */
+  stop(phase: PartPhase): Promise<void>;
+}
+
 /** How a part is doing. */
 export interface PartReport {
   readonly name: string;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { functionOf, hex } from '../bdf.ts';
+import { functionOf } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { InterruptLimits } from '../interrupts.ts';
 import type { PciIdentity } from '../platform/pci.ts';
@@ -171,7 +171,3 @@ export const matches = (quirk: Pick<Quirk, 'match'>, identity: Matchable): boole
       (one.subsystemDevice === undefined || one.subsystemDevice === identity.subsystemDevice) &&
       (one.class === undefined || (identity.class & one.class.mask) === (one.class.value & one.class.mask)),
   );
-
-/** `14e4:1659`, for messages. */
-export const formatIds = (identity: Pick<PciIdentity, 'vendor' | 'device'>): string =>
-  `${hex(identity.vendor, 4)}:${hex(identity.device, 4)}`;

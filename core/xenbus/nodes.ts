@@ -47,18 +47,6 @@ export const readState = async (view: StoreView, directory: string): Promise<num
   return value !== undefined && value < stateNames.length ? value : XenbusState.unknown;
 };
 
-/** A node that has to be there and hold a number. @throws PcibackError `STORE_REFUSED` naming it. */
-export const requireNumber = async (view: StoreView, path: string): Promise<number> => {
-  const text = await view.read(path);
-  const value = decimal(text);
-  if (value !== undefined) return value;
-  return fail('STORE_REFUSED', {
-    operation: 'read',
-    path,
-    error: text === undefined ? 'the node is missing' : `"${text.slice(0, LONGEST_VALUE)}" is not a number`,
-  });
-};
-
 /** A `dev-N` node. @throws PcibackError `STORE_REFUSED` naming it. */
 export const requireBdf = async (view: StoreView, path: string): Promise<Bdf> => {
   const text = await view.read(path);

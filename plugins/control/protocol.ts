@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { explainIssue } from '../../core/errors/schema-issue.ts';
 import type { RunningOperation } from '../../core/plugin/index.ts';
+import { explainIssue } from '../schema-issue.ts';
 
 /** Longest request, in bytes of its line. */
 export const LONGEST_REQUEST = 16_384;

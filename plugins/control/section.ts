@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../../core/config.ts';
-import { readSection, sectionsOf } from '../../core/parts/index.ts';
+import { readSection, sectionsOf } from '../read-section.ts';
 
 /** The section `control` of the rc file. */
 export const controlSection = z

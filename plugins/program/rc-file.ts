@@ -51,10 +51,7 @@ const splitKeys = (data: object, known: readonly string[]) => {
  * @throws PcibackError `CONFIG_INVALID` naming the key.
  */
 export const parseConfig = async (data: unknown, file: string, directory: string): Promise<Config> => {
-  const [{ configSchema }, { explainIssue }] = await Promise.all([
-    import('./schema.ts'),
-    import('../../core/errors/schema-issue.ts'),
-  ]);
+  const [{ configSchema }, { explainIssue }] = await Promise.all([import('./schema.ts'), import('../schema-issue.ts')]);
   const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
   const { core, values } = isObject ? splitKeys(data, Object.keys(configSchema.shape)) : { core: data, values: {} };
   const parsed = configSchema.safeParse(core, { reportInput: true });

@@ -4,8 +4,8 @@ import type { z } from 'zod';
 import type { Config } from '../../core/config.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
-import { readSection, sectionsOf } from '../../core/parts/index.ts';
 import type { Registries } from '../../core/plugin/index.ts';
+import { readSection, sectionsOf } from '../read-section.ts';
 import { configSchema } from './schema.ts';
 
 /** A section of the rc file that a plugin has. */

@@ -6,15 +6,17 @@ import type { Config, LoadedConfig, PluginEntry } from '../../core/config.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { type Logger, silent } from '../../core/log.ts';
-import { type PartRunner, readSection, sectionsOf } from '../../core/parts/index.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import type { NativeLoader, Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../bundled.ts';
+import { readSection, sectionsOf } from '../read-section.ts';
+import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
+import { PartRunner } from './part-runner.ts';
 import { parseConfig } from './rc-file.ts';
 import { type Asker, type BundledPlugin, loadAllByName, resolvePlugin, type WantedPlugin } from './resolve.ts';
 import { checkSections } from './sections.ts';
@@ -51,6 +53,7 @@ export const loadPlugins = async (
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
   const host = new PluginHost({
+    explain: explainIssue,
     log,
     deadlines: config.deadlines,
     read: async (path, asked) => (await resolvePlugin(path, { asked, directory: '/', bundled: {}, doors })).things,
@@ -180,9 +183,19 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     if (settings.platform === undefined) opened = await openPlatform(plugins, config, log);
     const platform = settings.platform ?? (opened as Platform);
     await assertThere(platform, config.hide, log);
-    engine = new Pciback({ platform, plugins, config, log });
+    let parts: PartRunner | undefined;
+    engine = new Pciback({
+      platform,
+      plugins,
+      config,
+      log,
+      parts: (beside) => {
+        parts = new PartRunner({ engine: beside, config, log });
+        return parts;
+      },
+    });
     await engine.start();
-    return running(engine, config);
+    return running(engine, parts as PartRunner, config);
   } catch (error) {
     await engine?.stop();
     await opened?.close();
@@ -191,8 +204,8 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
   }
 };
 
-const running = (engine: Pciback, config: Config): RunningPciback => {
-  const { platform, plugins, parts } = engine;
+const running = (engine: Pciback, parts: PartRunner, config: Config): RunningPciback => {
+  const { platform, plugins } = engine;
   const close = async (): Promise<void> => {
     await platform.close();
     plugins.close();

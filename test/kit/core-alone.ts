@@ -3,7 +3,6 @@
 import type { Config } from '../../core/config.ts';
 import { silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
-import type { PartReport } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import headerFields from '../../plugins/fields/header.ts';
 import device from '../../plugins/interrupts/device/plugin.ts';
@@ -15,7 +14,6 @@ import vpci from '../../plugins/slots/vpci.ts';
 /** What became of a guest, and what was left of it. */
 export interface ServedAlone {
   readonly report: GuestReport;
-  readonly parts: readonly PartReport[];
   readonly ledger: Ledger;
 }
 
@@ -38,8 +36,7 @@ export const serveAlone = async (interrupts: 'carried out' | 'missing'): Promise
   const domain = await platform.toolstack.create({ devices: [image.bdf] });
   const guest = await platform.startGuest({ domain });
   const report = structuredClone(await guest.reached(4));
-  const parts = pciback.parts.reports();
   const ledger = await pciback.stop();
   await platform.close();
-  return { report, parts, ledger };
+  return { report, ledger };
 };

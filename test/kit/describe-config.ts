@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { unwrap } from '../../core/errors/schema-issue.ts';
 import { configSchema } from '../../plugins/program/schema.ts';
 import type { Section } from '../../plugins/program/sections.ts';
+import { unwrap } from '../../plugins/schema-issue.ts';
 
 /** One key of the rc file, for the reference page. */
 export interface ConfigRow {

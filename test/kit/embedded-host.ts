@@ -13,6 +13,7 @@ import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 import { samples } from '../../plugins/platforms/embedded/sources.ts';
 import type { RcFile } from '../../plugins/program/config.ts';
+import type { PartRunner } from '../../plugins/program/part-runner.ts';
 import { startPciback } from '../../plugins/program/start.ts';
 
 /** One line of the log, as tests look at it. */
@@ -54,6 +55,8 @@ export interface EmbeddedHost {
   readonly platform: EmbeddedPlatform;
   readonly plugins: PluginHost;
   readonly pciback: Pciback;
+  /** What runs beside it. */
+  readonly parts: PartRunner;
   readonly config: Config;
   readonly log: Logger;
   /** What was logged so far. */
@@ -86,11 +89,12 @@ export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Prom
     ...(options.directory === undefined ? {} : { directory: options.directory }),
     ...(options.plugins === undefined ? {} : { plugins: options.plugins }),
   });
-  const { engine, plugins, config } = running;
+  const { engine, parts, plugins, config } = running;
   return {
     platform,
     plugins,
     pciback: engine,
+    parts,
     config,
     log,
     lines,

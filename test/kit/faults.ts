@@ -2,12 +2,10 @@
 
 import { z } from 'zod';
 import type { Bdf } from '../../core/bdf.ts';
-import { defaultConfig } from '../../plugins/program/defaults.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
 import { type HookName, hookNames, Things } from '../../core/hooks/index.ts';
 import type { DeviceInterrupts, InterruptPolicy } from '../../core/interrupts.ts';
 import { silent } from '../../core/log.ts';
-import { PartRunner } from '../../core/parts/index.ts';
 import {
   definePlugin,
   type Engine,
@@ -25,6 +23,8 @@ import type { Behaviour } from '../../core/space/behaviour.ts';
 import type { SeizedDevice } from '../../core/stub/index.ts';
 import { deviceInterrupts } from '../../plugins/interrupts/device/device-interrupts.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
+import { defaultConfig } from '../../plugins/program/defaults.ts';
+import { PartRunner } from '../../plugins/program/part-runner.ts';
 import { vpci } from '../../plugins/slots/vpci.ts';
 import { defineQuirk, header, register } from '../../quirks/index.ts';
 import type { EmbeddedHost } from './embedded-host.ts';

@@ -8,8 +8,10 @@ import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
 import { header, register } from '../../../core/space/declaration.ts';
+import { explainIssue } from '../../../plugins/schema-issue.ts';
 
-const makeHost = (api?: string) => new PluginHost({ log: silent, ...(api === undefined ? {} : { api }) });
+const makeHost = (api?: string) =>
+  new PluginHost({ explain: explainIssue, log: silent, ...(api === undefined ? {} : { api }) });
 const nothing = () => {};
 const named = (name: string, apply: (host: Host) => void = nothing, api = '^1.0') => definePlugin({ name, api, apply });
 

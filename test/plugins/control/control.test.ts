@@ -56,7 +56,7 @@ const quirkFile = (name: string, offset: string, writable: string): string => {
   return file;
 };
 
-const operations = () => host.pciback.parts.operations();
+const operations = () => host.parts.operations();
 
 describe('the socket', () => {
   it('is for its own user alone, and gone with the server', async () => {

@@ -154,7 +154,7 @@ describe('the example of the page about parts', () => {
         'n  fields/msix: msi-x / message control',
         'n  policy: drop',
       ]);
-      const report = host.pciback.parts.reports().find(({ name }) => name === 'tally');
+      const report = host.parts.reports().find(({ name }) => name === 'tally');
       expect(report).toMatchObject({ state: 'running', counters: { owners: 2 } });
     } finally {
       await host.close();

@@ -204,7 +204,7 @@ describe('the views of an operator', () => {
     await start();
     const guest = await boot(nic);
     const ask = (op: string, args: object) =>
-      host.pciback.parts
+      host.parts
         .operations()
         .get(op)
         ?.answer({ ...args });

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Config } from '../../../core/config.ts';
-import { readSection, sectionsOf } from '../../../core/parts/index.ts';
-import { defaultConfig } from '../../../plugins/program/defaults.ts';
+import type { Config } from '../../core/config.ts';
+import { defaultConfig } from '../../plugins/program/defaults.ts';
+import { readSection, sectionsOf } from '../../plugins/read-section.ts';
 
 const room = z.strictObject({ size: z.number().default(3) }).prefault({});
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import type { Config, Sections } from '../config.ts';
-import { fail } from '../errors/index.ts';
-import { explainIssue } from '../errors/schema-issue.ts';
+import type { Config, Sections } from '../core/config.ts';
+import { fail } from '../core/errors/index.ts';
+import { explainIssue } from './schema-issue.ts';
 
 /** The sections of an rc file; without one there are none, and paths count from the working directory. */
 export const sectionsOf = (config: Config): Sections =>

@@ -3,7 +3,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Config } from '../../../core/config.ts';
-import { PartRunner } from '../../../core/parts/index.ts';
 import {
   definePlugin,
   type Engine,
@@ -14,6 +13,7 @@ import {
 } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
+import { PartRunner } from '../../../plugins/program/part-runner.ts';
 import { recordingLog } from '../../kit/embedded-host.ts';
 import { until } from '../../kit/until.ts';
 

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { explainIssue } from '../../../core/errors/schema-issue.ts';
+import { explainIssue } from '../../plugins/schema-issue.ts';
 
 const schema = z.strictObject({
   plugins: z.array(z.union([z.string(), z.tuple([z.string(), z.strictObject({ retries: z.number() })])])).optional(),

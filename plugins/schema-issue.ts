@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { nearest } from './nearest.ts';
-
-/** A refusal of a schema in an operator's words. */
-export interface Explanation {
-  /** `guests.work-vm.slots`; empty: the value as a whole. */
-  readonly key: string;
-  readonly why: string;
-  readonly nearest: string | undefined;
-}
+import { nearest } from '../core/errors/nearest.ts';
+import type { ExplainIssue } from '../core/plugin/options.ts';
 
 /** The parts of a schema that are looked into here; the names are zod's. */
 interface Definition {
@@ -61,7 +54,7 @@ const liesInside = (issue: z.core.$ZodIssue): boolean =>
   issue.path.length > 0 || issue.code === 'unrecognized_keys' || issue.code === 'custom';
 
 /** Puts the first refusal of a schema into an operator's words. */
-export const explainIssue = (schema: z.core.$ZodType, issue: z.core.$ZodIssue | undefined): Explanation => {
+export const explainIssue: ExplainIssue = (schema, issue) => {
   if (issue === undefined) return { key: '', why: 'it is not accepted', nearest: undefined };
   const key = formatPath(issue.path);
   if (issue.code === 'invalid_union') {

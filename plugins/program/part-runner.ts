@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 
-import type { Config } from '../config.ts';
-import { describeError, fail, isPcibackError, problem } from '../errors/index.ts';
-import { nearest } from '../errors/nearest.ts';
-import type { Logger } from '../log.ts';
+import type { Config } from '../../core/config.ts';
+import { describeError, fail, isPcibackError, problem } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
+import type { Logger } from '../../core/log.ts';
 import {
   type Engine,
   GUESTS,
   type PartContext,
   type PartDefinition,
+  type PartPhase,
   type PartReport,
   type RunningOperation,
   type RunningPart,
-} from '../plugin/part.ts';
-import type { Place, Shape } from '../wall/wall.ts';
-import { readSection, sectionsOf } from './sections.ts';
+  type RunningParts,
+} from '../../core/plugin/part.ts';
+import type { Place, Shape } from '../../core/wall/wall.ts';
+import { readSection, sectionsOf } from '../read-section.ts';
 
 /** What parts are run with. */
 export interface PartRunnerTerms {
@@ -51,11 +53,8 @@ interface Entry {
   context?: PartContext;
 }
 
-/** Parts of the time before and after guests are served, or of the time in which they are. */
-export type PartPhase = 'around guests' | 'with guests';
-
 /** Starts the parts of the loaded plugins in the order of their needs, and stops them in reverse. */
-export class PartRunner {
+export class PartRunner implements RunningParts {
   readonly #terms: PartRunnerTerms;
   /** In order of starting. */
   readonly #entries: readonly Entry[];
