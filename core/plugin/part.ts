@@ -88,8 +88,11 @@ export type OperationsOf<Definitions> = {
 export interface RunningOperation {
   readonly about: string;
   readonly asks: z.ZodObject;
-  /** @param args as {@link asks} gives them back */
-  answer(args: Readonly<Record<string, unknown>>): unknown;
+  /**
+   * @param args as {@link asks} gives them back
+   * @throws PcibackError what the part refuses with; `PLUGIN_FAULT` for all else, and when it takes too long
+   */
+  answer(args: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
 /** What a part is started with. */

@@ -210,12 +210,10 @@ describe('the views of an operator', () => {
         ?.answer({ ...args });
     const bdf = formatBdf(nic.bdf);
     const expected = { bdf, guest: guest.domain, name: `xen-pciback[${bdf}]`, irq: LINE, handled: 0 };
-    expect(ask('irq-handlers', {})).toEqual({ handlers: [{ ...expected, on: true, acknowledging: true }] });
-    expect(ask('irq-toggle', { bdf })).toEqual({ ...expected, on: false, acknowledging: false });
+    expect(await ask('irq-handlers', {})).toEqual({ handlers: [{ ...expected, on: true, acknowledging: true }] });
+    expect(await ask('irq-toggle', { bdf })).toEqual({ ...expected, on: false, acknowledging: false });
     expect(line().actions).toEqual([]);
-    expect(ask('irq-toggle', { bdf })).toMatchObject({ on: true, acknowledging: true });
-    expect(() => ask('irq-toggle', { bdf: '0000:7f:00.0' })).toThrow(
-      expect.objectContaining({ code: 'DEVICE_NOT_SEIZED' }),
-    );
+    expect(await ask('irq-toggle', { bdf })).toMatchObject({ on: true, acknowledging: true });
+    await expect(ask('irq-toggle', { bdf: '0000:7f:00.0' })).rejects.toMatchObject({ code: 'DEVICE_NOT_SEIZED' });
   });
 });
