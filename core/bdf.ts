@@ -34,11 +34,12 @@ export const formatVdev = (address: Bdf): string =>
 /** `DDDD:BB`, the value of `root-N`. */
 export const formatRoot = (segment: number, bus: number): string => `${hex(segment, 4)}:${hex(bus, 2)}`;
 
-const number = '(?:0x)?([0-9a-fA-F]{1,8})';
-const exact = new RegExp(`^\\s*(?:${number}:)?${number}:${number}\\.${number}\\s*$`);
-const pattern = new RegExp(`^\\s*(?:${number}:)?${number}:(?:${number}\\.(?:${number}|(\\*))|(\\*)\\.(\\*))\\s*$`);
+/** A number of an address, as a regular expression. */
+export const BDF_NUMBER = '(?:0x)?([0-9a-fA-F]{1,8})';
+const exact = new RegExp(`^\\s*(?:${BDF_NUMBER}:)?${BDF_NUMBER}:${BDF_NUMBER}\\.${BDF_NUMBER}\\s*$`);
 
-const inRange = (text: string, value: number, limit: number, part: string): number => {
+/** @throws PcibackError `BDF_RANGE` */
+export const inRange = (text: string, value: number, limit: number, part: string): number => {
   if (value > limit) fail('BDF_RANGE', { text, part, value: hex(value, 1), limit: hex(limit, 1) });
   return value;
 };
@@ -58,35 +59,4 @@ export const parseBdf = (text: string): Bdf => {
     (inRange(text, Number.parseInt(device, 16), 0x1f, 'slot') << 3) |
       inRange(text, Number.parseInt(fn, 16), 7, 'function'),
   );
-};
-
-/** A test on addresses, from one of the forms `D:B:S.F`, `D:B:S.*`, `D:B:*.*` (each also without `D:`). */
-export interface BdfPattern {
-  /** As it was written, without blanks around it. */
-  readonly text: string;
-  /** Whether the address fits. */
-  matches(address: Bdf): boolean;
-}
-
-/**
- * Parses an address in which function, or slot and function, may be `*`.
- *
- * @throws PcibackError `BDF_SYNTAX` or `BDF_RANGE`.
- */
-export const parseBdfPattern = (text: string): BdfPattern => {
-  const match = pattern.exec(text);
-  if (!match) return fail('BDF_SYNTAX', { text });
-  const [, segmentText = '0', busText = '', deviceText, functionText] = match;
-  const segment = inRange(text, Number.parseInt(segmentText, 16), 0xffff, 'segment');
-  const bus = inRange(text, Number.parseInt(busText, 16), 0xff, 'bus');
-  const device = deviceText === undefined ? undefined : inRange(text, Number.parseInt(deviceText, 16), 0x1f, 'slot');
-  const fn = functionText === undefined ? undefined : inRange(text, Number.parseInt(functionText, 16), 7, 'function');
-  return {
-    text: text.trim(),
-    matches: (address) =>
-      segmentOf(address) === segment &&
-      busOf(address) === bus &&
-      (device === undefined || deviceOf(address) === device) &&
-      (fn === undefined || functionOf(address) === fn),
-  };
 };

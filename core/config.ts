@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bdf, BdfPattern } from './bdf.ts';
+import type { Bdf } from './bdf.ts';
 import type { Deadlines } from './hooks/table.ts';
+
+/** A test on addresses, as it was written. */
+export interface AddressPattern {
+  readonly text: string;
+  matches(address: Bdf): boolean;
+}
 
 /** A test on devices, from a BDF pattern or from ids. */
 export interface DevicePattern {
@@ -59,8 +65,8 @@ export interface Config {
   readonly slots: string;
   readonly watch: string;
   readonly interrupts: string;
-  readonly permissive: readonly BdfPattern[];
-  readonly allowInterruptControl: readonly BdfPattern[];
+  readonly permissive: readonly AddressPattern[];
+  readonly allowInterruptControl: readonly AddressPattern[];
   readonly sharedLines: 'refuse' | 'allow';
   readonly onReset: { readonly failed: ResetOutcome; readonly unsupported: ResetOutcome };
   /** Seconds. */

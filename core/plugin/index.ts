@@ -2,13 +2,11 @@
 
 export {
   type Bdf,
-  type BdfPattern,
   bdf,
   formatBdf,
   functionOf,
   hex,
   parseBdf,
-  parseBdfPattern,
 } from '../bdf.ts';
 export { fail, isPcibackError, PcibackError, problem } from '../errors/index.ts';
 export type {

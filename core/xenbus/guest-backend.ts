@@ -15,7 +15,7 @@ import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
 import { Exports } from './exports.ts';
 import { GuestSlots } from './guest-slots.ts';
-import { changeDirectory, decimal, readState, stateName, XenbusState } from './nodes.ts';
+import { decimal, readState, stateName, XenbusState } from './nodes.ts';
 
 const { initWait, initialised, connected, closing, closed, reconfiguring, reconfigured, unknown, initialising } =
   XenbusState;
@@ -60,6 +60,8 @@ export interface GuestReport {
  */
 export class GuestBackend {
   readonly guest: GuestFacts;
+  /** Its directory in the store. */
+  readonly directory: string;
   readonly #terms: GuestBackendTerms;
   readonly #queue = new SerialQueue();
   readonly #look: () => void;
@@ -80,6 +82,7 @@ export class GuestBackend {
     const { platform, stub, log, guest } = terms;
     this.#terms = terms;
     this.guest = guest;
+    this.directory = terms.directory;
     this.#limit = new RateLimit(() => platform.clock.now());
     this.#denials = new DenialRecord(guest.domain);
     const tenant: Tenant = {
@@ -162,17 +165,6 @@ export class GuestBackend {
     if (vdev === undefined) return 'no address';
     const [segment, bus, devfn] = [segmentOf(vdev), busOf(vdev), devfnOf(vdev)];
     return server.ask({ command, state, segment, bus, devfn }, patience);
-  }
-
-  /** Notes in the store that a device's error was not survived; in its own directory (D-X9), never outside of a transaction. */
-  async markFailed(): Promise<void> {
-    const { platform, directory, log, guest } = this.#terms;
-    try {
-      await changeDirectory(platform.xenstore, directory, (view) => view.write(`${directory}/aerState`, 'aerfail'));
-    } catch (error) {
-      // A guest that is gone, or was made anew, has no use for it.
-      log.warn({ guest: guest.domain, error: describeError(error) }, 'aerState not written');
-    }
   }
 
   report(): GuestReport {

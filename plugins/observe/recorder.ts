@@ -3,8 +3,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Bdf, formatBdf, parseBdfPattern } from '../../core/bdf.ts';
+import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { definePlugin, type Host } from '../../core/plugin/index.ts';
+import { parseBdfPattern } from '../bdf-pattern.ts';
 import { AccessLog } from './access-log.ts';
 import { formatRecording, recordingOf } from './recording.ts';
 

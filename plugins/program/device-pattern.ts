@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type BdfPattern, hex, parseBdf } from '../../core/bdf.ts';
-import type { DevicePattern } from '../../core/config.ts';
+import { hex, parseBdf } from '../../core/bdf.ts';
+import type { AddressPattern, DevicePattern } from '../../core/config.ts';
 
 /** How an rc file writes a vendor or device id. */
 export const ID = /^(0x)?[0-9a-fA-F]{4}$/;
@@ -9,7 +9,7 @@ export const ID = /^(0x)?[0-9a-fA-F]{4}$/;
 export const idOf = (text: string): number => Number.parseInt(text, 16);
 
 /** Devices at the addresses of a pattern. */
-export const atAddress = (pattern: BdfPattern): DevicePattern => ({
+export const atAddress = (pattern: AddressPattern): DevicePattern => ({
   text: pattern.text,
   ...(pattern.text.includes('*') ? {} : { address: parseBdf(pattern.text) }),
   matches: (device) => pattern.matches(device.bdf),

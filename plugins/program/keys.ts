@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { type BdfPattern, formatBdf, parseBdf, parseBdfPattern } from '../../core/bdf.ts';
+import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import type { DevicePattern } from '../../core/config.ts';
 import { describeError } from '../../core/errors/index.ts';
 import { type Deadlines, defaultDeadlines } from '../../core/hooks/table.ts';
+import { parseBdfPattern } from '../bdf-pattern.ts';
 import { defaults } from './defaults.ts';
 import { atAddress, ID, idOf, withIds } from './device-pattern.ts';
 
@@ -19,7 +20,7 @@ const parsed = <Output>(parse: (text: string) => Output, example: string) =>
     }
   });
 
-const bdfPattern = () => parsed((text): BdfPattern => parseBdfPattern(text), '"0000:03:00.0" or "0000:03:00.*"');
+const bdfPattern = () => parsed(parseBdfPattern, '"0000:03:00.0" or "0000:03:00.*"');
 
 const id = () =>
   z

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 
+import { describeError } from '../../core/errors/index.ts';
+import type { Logger } from '../../core/log.ts';
+import type { Xenstore } from '../../core/platform/index.ts';
 import {
   type CommandDefinition,
   controlOptions,
@@ -7,6 +10,7 @@ import {
   type PartContext,
   type RunningPart,
 } from '../../core/plugin/index.ts';
+import { changeDirectory, type GuestBackend } from '../../core/xenbus/index.ts';
 import { Fence } from './fence.ts';
 import { GuestErrors } from './guest-errors.ts';
 import { operations } from './operations.ts';
@@ -25,6 +29,16 @@ port was told, and what its guest said; exit code 1 when the recovery failed.`,
   run: async (context) => (await import('./inject-error-run.ts')).runInjectError(context),
 };
 
+/** Notes in the store that a device's error was not survived: in its own directory (D-X9), in a transaction. */
+const markFailed = async (store: Xenstore, { directory, guest }: GuestBackend, log: Logger): Promise<void> => {
+  try {
+    await changeDirectory(store, directory, (view) => view.write(`${directory}/aerState`, 'aerfail'));
+  } catch (error) {
+    // A guest that is gone, or was made anew, has no use for it.
+    log.warn({ guest: guest.domain, error: describeError(error) }, 'aerState not written');
+  }
+};
+
 /** Takes part in the recoveries of the platform. @throws PcibackError `FENCE_UNSUPPORTED` */
 const start = ({ engine, options, log }: PartContext<ErrorOptions>): RunningPart => {
   const { platform, stub } = engine;
@@ -33,7 +47,14 @@ const start = ({ engine, options, log }: PartContext<ErrorOptions>): RunningPart
     fence: new Fence({ platform, stub, log, onFailure: options.onFailure }),
     log,
     patience: options.deadlineSeconds * 1000,
-    guestOf: (device) => engine.guestOf(device),
+    guestOf: (device) => {
+      const guest = engine.guestOf(device);
+      if (guest === undefined) return undefined;
+      return {
+        askAboutError: (...question) => guest.askAboutError(...question),
+        markFailed: () => markFailed(platform.xenstore, guest, log),
+      };
+    },
   });
   const unsubscribe = platform.errors?.subscribe(errors.handle);
   return {

@@ -11,9 +11,9 @@ import {
   formatVdev,
   functionOf,
   parseBdf,
-  parseBdfPattern,
   segmentOf,
 } from '../../core/bdf.ts';
+import { parseBdfPattern } from '../../plugins/bdf-pattern.ts';
 
 describe('an address', () => {
   it('has its parts where the hypervisor has them, and stays unsigned', () => {
