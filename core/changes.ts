@@ -31,19 +31,11 @@ export interface PreparedChange {
  */
 export type ChangeListener = (change: RegistrationChange) => PreparedChange;
 
-/** Nobody looks, nothing was done. */
-export const noEffect: ChangeEffect = { devices: 0, waiting: 0, ms: 0, failures: [] };
-
 /** Asks every listener first; only when none refuses is the change put in force, for all at once. */
 export const announce = (listeners: Iterable<ChangeListener>, change: RegistrationChange): ChangeEffect => {
   const prepared = [...listeners].map((listener) => listener(change));
-  return prepared.reduce((sum, one): ChangeEffect => {
-    const effect = one.commit();
-    return {
-      devices: sum.devices + effect.devices,
-      waiting: sum.waiting + effect.waiting,
-      ms: sum.ms + effect.ms,
-      failures: [...sum.failures, ...effect.failures],
-    };
-  }, noEffect);
+  const effects = prepared.map((one) => one.commit());
+  const sum = (what: 'devices' | 'waiting' | 'ms'): number => effects.reduce((total, one) => total + one[what], 0);
+  const failures = effects.flatMap((one) => one.failures);
+  return { devices: sum('devices'), waiting: sum('waiting'), ms: sum('ms'), failures };
 };

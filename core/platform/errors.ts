@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../bdf.ts';
-import { type Channel, type GuestVerdict, Verdict } from '../ring/layout.ts';
+import type { Channel, GuestVerdict } from '../ring/layout.ts';
 
 /** Stages of a host's recovery from a PCI Express error, in the order they come. */
 export type RecoveryStage = 'detected' | 'mmioEnabled' | 'slotReset' | 'resume';
-
-/** What a recovery starts a stage with, and what is said of functions that nobody is asked about. */
-export const initialVerdicts: Readonly<Record<RecoveryStage, GuestVerdict>> = {
-  detected: Verdict.canRecover,
-  mmioEnabled: Verdict.recovered,
-  slotReset: Verdict.recovered,
-  resume: Verdict.none,
-};
 
 /** A host's recovery has come to a stage, for one function. */
 export interface DeviceError {

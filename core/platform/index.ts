@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // Interfaces, written for those who implement them, and the few values without which an interface says too little: the
-// error that every platform throws and its numbers (HostError, Errno), bits that a member holds (ResourceFlag), what a
-// declaration is made with (library), what an answer means before there is one (initialVerdicts).
+// error that every platform throws and its numbers (HostError, Errno), bits that a member holds (ResourceFlag), and what a
+// declaration is made with (library).
 
 import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
@@ -14,7 +14,7 @@ import type { Xenstore } from './xenstore.ts';
 
 export type * from './answerer.ts';
 export type * from './bell.ts';
-export * from './errors.ts';
+export type * from './errors.ts';
 export type * from './interrupts.ts';
 export type * from './lines.ts';
 export type * from './memory.ts';

@@ -120,8 +120,7 @@ export const makeFacade = (parts: FacadeParts): Host => {
     slots: {
       add: (name, mapper, order) =>
         scope.register(() => {
-          const { create }: { readonly create?: unknown } = mapper ?? {};
-          if (typeof create === 'function') return registries.slots.add({ plugin, name, thing: mapper }, order);
+          if (typeof mapper?.create === 'function') return registries.slots.add({ plugin, name, thing: mapper }, order);
           return fail('PLUGIN_APPLY', { name: plugin, why: `its slot mapper ${name} has no function create` });
         }),
     },

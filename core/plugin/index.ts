@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-export {
-  type Bdf,
-  bdf,
-  formatBdf,
-  functionOf,
-  hex,
-  parseBdf,
-} from '../bdf.ts';
+export { type Bdf, bdf, formatBdf, functionOf, hex, parseBdf } from '../bdf.ts';
 export { fail, isPcibackError, PcibackError, problem } from '../errors/index.ts';
 export type {
   ControlWordQuestion,
@@ -40,12 +33,7 @@ export type { WatchPolicy } from '../platform/watch.ts';
 export { MAX_VECTORS, Status } from '../ring/layout.ts';
 export type { Request } from '../ring/request.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
-export type {
-  Behaviour,
-  DeviceOperations,
-  PowerState,
-  RegisterAccess,
-} from '../space/behaviour.ts';
+export type { Behaviour, DeviceOperations, PowerState, RegisterAccess } from '../space/behaviour.ts';
 export type { BitClaim, FieldSet, Register } from '../space/declaration.ts';
 export { bit, bits, capability, extendedCapability, header, register } from '../space/declaration.ts';
 export type { DescribedWrites } from '../space/described-writes.ts';

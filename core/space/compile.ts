@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../bdf.ts';
-import type { Shape } from '../wall/wall.ts';
+import { booleanShape } from '../wall/wall.ts';
 import type { DeviceOperations } from './behaviour.ts';
 import type { CapabilityLists } from './capabilities.ts';
 import { codePlace } from './code-place.ts';
@@ -38,8 +38,6 @@ const anchorOf = ({ anchor }: FieldSet, device: DeviceOperations, lists: Capabil
   return list.find((one) => one.id === anchor.id)?.offset;
 };
 
-const formShape: Shape = { expected: 'true or false', fits: (answer) => typeof answer === 'boolean' };
-
 /**
  * Merges all contributions into the table of one device.
  *
@@ -73,7 +71,7 @@ export const compileSpace = (
     if (base === undefined) continue;
     if (set.when !== undefined) {
       const place = codePlace(named, 'when', { device: hardware.identity.bdf, guest: options.guest, offset: base });
-      if (!options.wall.run(place, () => set.when?.(hardware, base), formShape)) continue;
+      if (!options.wall.run(place, () => set.when?.(hardware, base), booleanShape)) continue;
     }
     const end = set.registers.reduce((most, one) => Math.max(most, base + one.offset + one.width / 8), 0);
     if (end > shape.size) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { fail, isPcibackError } from '../errors/index.ts';
-import type { Shape } from '../wall/wall.ts';
+import { integerShape } from '../wall/wall.ts';
 import type { Behaviour, DeviceOperations, SharedWords } from './behaviour.ts';
 import { codePlace } from './code-place.ts';
 import { constantBits } from './constants.ts';
@@ -76,8 +76,6 @@ const wordsOf = (coded: readonly PlacedRegister[]): number => {
   );
   return [...groups].reduce((sum, group) => sum + group.words, own);
 };
-
-const integerShape: Shape = { expected: 'an integer', fits: Number.isInteger };
 
 /** Fills the table of one device, register by register. */
 export class TableBuilder {

@@ -8,7 +8,7 @@ import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
-import type { Place, Shape, Wall } from '../wall/wall.ts';
+import { booleanShape, integerShape, type Place, type Shape, type Wall, withMethods } from '../wall/wall.ts';
 import type { HostOperations } from './host-operations.ts';
 import { noInterrupts } from './no-interrupts.ts';
 
@@ -45,15 +45,7 @@ const methods = [
   ...(['prepareLine', 'follow', 'releaseLine', 'toggleLine'] as const),
 ];
 
-const madeShape: Shape = {
-  expected: `an object with ${methods.join(', ')}`,
-  fits: (answer) =>
-    typeof answer === 'object' &&
-    answer !== null &&
-    methods.every((name) => typeof (answer as Partial<DeviceInterrupts>)[name] === 'function'),
-};
-const numberShape: Shape = { expected: 'an integer', fits: Number.isInteger };
-const booleanShape: Shape = { expected: 'true or false', fits: (answer) => typeof answer === 'boolean' };
+const madeShape = withMethods('an object', methods);
 const functionShape: Shape = { expected: 'a function', fits: (answer) => typeof answer === 'function' };
 const intxShape: Shape = {
   expected: '"hardware", "virtual" or "refused"',
@@ -96,7 +88,7 @@ export const makeInterrupts = (
   };
   const made = wall.run(place('making'), () => driver.thing(terms), madeShape);
   const request = (name: (typeof requests)[number]) => (asked: Request) =>
-    ask(name, Status.opFailed, () => made[name](asked), numberShape);
+    ask(name, Status.opFailed, () => made[name](asked), integerShape);
   const refuses = (): boolean => ask('refusesControlWords', true, () => made.refusesControlWords, booleanShape);
   const isVirtual = (): boolean => ask('keepsIntxVirtual', true, () => made.keepsIntxVirtual, booleanShape);
   // Asked for with each write: known without asking.
@@ -109,10 +101,10 @@ export const makeInterrupts = (
     enableMsix: request('enableMsix'),
     disableMsix: request('disableMsix'),
     get mapped() {
-      return ask('mapped', 0, () => made.mapped, numberShape);
+      return ask('mapped', 0, () => made.mapped, integerShape);
     },
     restore: () => run('restore', () => made.restore()),
-    teardown: () => run('teardown', () => made.teardown(), numberShape),
+    teardown: () => run('teardown', () => made.teardown(), integerShape),
     get refusesControlWords() {
       return refusesControlWords;
     },

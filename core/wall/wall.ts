@@ -30,6 +30,14 @@ export interface Shape {
   fits(answer: unknown): boolean;
 }
 
+/** A thing with these methods, as plugins make them. */
+export const withMethods = (what: string, methods: readonly string[]): Shape => ({
+  expected: `${what} with ${methods.join(', ')}`,
+  fits: (answer) => methods.every((name) => typeof Object(answer)[name] === 'function'),
+});
+export const integerShape: Shape = { expected: 'an integer', fits: Number.isInteger };
+export const booleanShape: Shape = { expected: 'true or false', fits: (answer) => typeof answer === 'boolean' };
+
 /** What the code of one plugin has done so far. */
 export interface PluginUsage {
   readonly faults: number;

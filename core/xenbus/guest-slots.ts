@@ -4,17 +4,9 @@ import { type Bdf, formatBdf } from '../bdf.ts';
 import type { Owned } from '../hooks/index.ts';
 import type { Root, SlotMap, SlotMapper } from '../slots.ts';
 import type { SeizedDevice, Tenant } from '../stub/index.ts';
-import type { Place, Shape, Wall } from '../wall/wall.ts';
+import { type Place, type Shape, type Wall, withMethods } from '../wall/wall.ts';
 
-const methods = ['add', 'remove', 'lookup', 'find', 'roots'] as const;
-
-const mapShape: Shape = {
-  expected: `a slot map, with ${methods.join(', ')}`,
-  fits: (answer) =>
-    typeof answer === 'object' &&
-    answer !== null &&
-    methods.every((name) => typeof (answer as Readonly<Record<string, unknown>>)[name] === 'function'),
-};
+const mapShape = withMethods('a slot map', ['add', 'remove', 'lookup', 'find', 'roots']);
 
 const isUpTo = (value: unknown, most: number): boolean =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { type ChangeEffect, noEffect } from '../../core/changes.ts';
+import type { ChangeEffect } from '../../core/changes.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { type OperationsOf, operation } from '../../core/plugin/index.ts';
@@ -22,6 +22,8 @@ export interface QuirkStatus {
 export interface QuirkChange extends ChangeEffect {
   readonly names: readonly string[];
 }
+
+const noEffect: ChangeEffect = { devices: 0, waiting: 0, ms: 0, failures: [] };
 
 const sumOf = (effects: readonly ChangeEffect[]): ChangeEffect =>
   effects.reduce(

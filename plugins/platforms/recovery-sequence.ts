@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../../core/bdf.ts';
-import {
-  type DeviceError,
-  type ErrorListener,
-  initialVerdicts,
-  type RecoveryReport,
-  type RecoveryStage,
-} from '../../core/platform/index.ts';
+import type { DeviceError, ErrorListener, RecoveryReport, RecoveryStage } from '../../core/platform/index.ts';
 import { type Channel, ChannelState, type GuestVerdict, Verdict } from '../../core/ring/layout.ts';
+import { initialVerdicts } from '../initial-verdicts.ts';
 
 /** An error that a host recovers from. */
 export interface Incident {

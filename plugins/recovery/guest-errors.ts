@@ -5,9 +5,10 @@ import type { AerOutcome } from '../../core/dispatcher/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { Logger } from '../../core/log.ts';
-import { type DeviceError, Errno, HostError, initialVerdicts } from '../../core/platform/index.ts';
+import { type DeviceError, Errno, HostError } from '../../core/platform/index.ts';
 import { ChannelState, type GuestVerdict, Verdict, verdictName } from '../../core/ring/layout.ts';
 import { type Assignment, SavedConfig, type SeizedDevice, type Stub } from '../../core/stub/index.ts';
+import { initialVerdicts } from '../initial-verdicts.ts';
 import type { Fence } from './fence.ts';
 import { stageRules } from './stages.ts';
 

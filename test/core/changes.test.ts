@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { announce, type ChangeListener, noEffect } from '../../core/changes.ts';
+import { announce, type ChangeEffect, type ChangeListener } from '../../core/changes.ts';
+
+const noEffect: ChangeEffect = { devices: 0, waiting: 0, ms: 0, failures: [] };
 
 const change = { what: 'loaded', kind: 'quirk', name: 'acme/nic' } as const;
 

@@ -12,6 +12,7 @@ const ALLOWED = [
   /^core\//,
   /^plugins\/platforms\/embedded\//,
   /^plugins\/platforms\/recovery-sequence\.ts$/,
+  /^plugins\/initial-verdicts\.ts$/,
   /^plugins\/fields\/(field-plugin|header|bars|command|control-word)\.ts$/,
   /^plugins\/interrupts\/(policy-plugin|strict|rules)\.ts$/,
   /^plugins\/interrupts\/device\//,

@@ -37,6 +37,7 @@ const everything = (host: Host) => {
   host.slots.add('s', { create: () => ({}) as never });
   host.watches.add('w', { longest: 1, wakeUps: 1000, shortest: 0, patience: 0 });
   host.interrupts.add('i', { allowsControlWord: () => false });
+  host.interruptDrivers.add('d', (() => ({})) as never);
   host.answerers.add('a', (() => ({})) as never);
   host.parts.add('part', { about: '' });
   host.platforms.add('p', async () => ({}) as never);
@@ -58,6 +59,7 @@ describe('loading a plugin', () => {
       slots: ['s'],
       watches: ['w'],
       interrupts: ['i'],
+      interruptDrivers: ['d'],
       answerers: ['a'],
       parts: ['part'],
       platforms: ['p'],

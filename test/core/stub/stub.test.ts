@@ -74,10 +74,7 @@ beforeEach(() => {
         trace.push('hold');
         return Promise.resolve(nic);
       },
-      release: () => {
-        trace.push('give to host');
-        return Promise.resolve();
-      },
+      release: async () => void trace.push('give to host'),
       bridgesAbove: () => Promise.resolve([]),
     },
     errors: {

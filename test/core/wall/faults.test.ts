@@ -14,9 +14,9 @@ import {
   faultyPlaces,
   faultyPlugin,
   hooksLeftOut,
-  liveWith,
   VICTIM,
 } from '../../kit/faults.ts';
+import { liveWith } from '../../kit/faulty-life.ts';
 
 const victim = sample('e1000e').bdf;
 const bystander = sample('rtl8139').bdf;
