@@ -60,10 +60,10 @@ export const plugins = [
   },
   {
     name: 'the key of an unknown name',
-    file: 'core/errors/schema-issue.ts',
+    file: 'plugins/schema-issue.ts',
     find: "if (typeof step === 'number') return",
     replace: "if (typeof step === 'bigint') return",
-    tests: ['test/plugins/program/rc-file.test.ts', 'test/core/errors/schema-issue.test.ts'],
+    tests: ['test/plugins/program/rc-file.test.ts', 'test/plugins/schema-issue.test.ts'],
     why: 'an operator has to find the entry that is meant',
   },
   {

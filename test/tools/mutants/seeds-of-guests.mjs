@@ -173,7 +173,11 @@ export const seedsOfGuests = [
   seed(
     '30edc14bf3',
     'no config writes',
-    { file: dispatcher, find: 'return write(target, request);', replace: 'return Status.success;' },
+    {
+      file: dispatcher,
+      find: 'target.space.write(request.offset, request.size, request.bits)',
+      replace: 'Status.success',
+    },
     [
       [
         whole,
