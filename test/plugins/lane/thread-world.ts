@@ -57,7 +57,7 @@ export const threadWorld = (policy: WatchPolicy, ring: (events: SharedEvents) =>
     },
   });
   const space = new ConfigSpace(hardware, table, sink);
-  const target = { assignment: { space, interrupts: undefined as never } };
+  const target = { assignment: { space, interrupts: { follow: () => {} } as never } };
   const counts = { dispatched: 0, delivered: 0, unmasked: 0, caughtUp: 0, shown: 0 };
   const dispatcher = new Dispatcher(
     {
