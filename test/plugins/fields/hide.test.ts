@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { silent } from '../../../core/log.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import plugin, { hideable } from '../../../plugins/fields/hide.ts';
+import { explainIssue } from '../../../plugins/schema-issue.ts';
 import { startEmbeddedHost } from '../../kit/embedded-host.ts';
 
 const surgeryOf = async (options: unknown) => {
@@ -29,7 +30,7 @@ describe('hide', () => {
   });
 
   it('an unknown name is an error that says what may have been meant', async () => {
-    const host = new PluginHost({ log: silent });
+    const host = new PluginHost({ log: silent, explain: explainIssue });
     await expect(host.load(plugin, { capabilities: ['sriov'] }, 'test')).rejects.toMatchObject({
       code: 'PLUGIN_OPTIONS',
       message: expect.stringMatching(/capabilities\[0\].*"sriov" is none of .*sr-iov/),

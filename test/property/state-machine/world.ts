@@ -7,6 +7,7 @@ import { HostError, type Platform } from '../../../core/platform/index.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
+import { PartRunner } from '../../../plugins/program/part-runner.ts';
 import { type EmbeddedHost, type LogLine, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { createManualClock, type ManualClock } from '../../kit/manual-clock.ts';
 import { SeededRandom } from '../../kit/seeded-random.ts';
@@ -208,7 +209,13 @@ export class World {
         this.violations.push(`after the stop: ${JSON.stringify(left)}`);
       for (const { bdf } of old.stub.devices) await old.stub.release(bdf);
       const { plugins, config, log } = this.host;
-      const pciback = new Pciback({ platform: this.#platform, plugins, config, log });
+      const pciback = new Pciback({
+        platform: this.#platform,
+        plugins,
+        config,
+        log,
+        parts: (engine) => new PartRunner({ engine, config, log }),
+      });
       await pciback.start();
       this.#pciback = pciback;
       await this.#seizeAll();
