@@ -18,7 +18,7 @@ const LATE_PACKAGES = /^(koffi|ffi-napi|jiti|pino|typescript)$/;
 const LATE = [
   /^test\//,
   /^plugins\/lane\//,
-  /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!plugin\.js$)/,
+  /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|section)\.js$)/,
   /^plugins\/(?!commands\/serve-)[^/]+\/[^/]+-(run|report|offline|text)\.js$/,
   /^plugins\/native\/loader\.js$/,
 ];
