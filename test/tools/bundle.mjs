@@ -58,6 +58,12 @@ export const atHand = {
   },
 };
 
+/** zod's words for refusals in some fifty languages, of which pciback speaks one: a quarter of what a start reads. */
+const oneLanguage = {
+  name: 'one-language',
+  load: (id) => (id.endsWith('/zod/v4/locales/index.js') ? 'export { default as en } from "./en.js";' : undefined),
+};
+
 /** The licences of the packages that the bundle carries. */
 const licences = (modules) => {
   const packages = new Set(modules.flatMap((id) => /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1] ?? []));
@@ -90,7 +96,7 @@ export const bundle = async (folder) => {
     platform: 'node',
     input: Object.fromEntries(files.map((file) => [file.slice(0, -'.js'.length), join(dist, file)])),
     external: isLate,
-    plugins: [atHand],
+    plugins: [atHand, oneLanguage],
     onLog: (level, log, handle) => {
       // What is imported late is in the bundle too.
       if (log.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') handle(level, log);
