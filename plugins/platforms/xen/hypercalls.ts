@@ -8,6 +8,7 @@ import {
   type NativeLoader,
   type PciFunction,
 } from '../../../core/platform/index.ts';
+import { CapabilityId, capabilities } from '../../../core/space/capabilities.ts';
 import { libxencall, libxenctrl } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 
@@ -41,26 +42,9 @@ const RELEASE_MSIX = 31n;
 /** `flags` of irq_status_query: bound by several domains (1: needs an EOI). */
 const SHARED = 2;
 
-const STATUS = 0x06;
-const HAS_CAPABILITIES = 0x10;
-const FIRST_CAPABILITY = 0x34;
-const MSIX_CAPABILITY = 0x11;
-/** As many as fit between the header and the end of 256 bytes; a longer list is a loop. */
-const MOST_CAPABILITIES = 48;
-
 /** Looks in config space itself, because a mistake here costs the whole host. */
-export const hasMsix = (device: PciFunction): boolean => {
-  if ((device.readConfig(STATUS, 2) & HAS_CAPABILITIES) === 0) return false;
-  let offset = device.readConfig(FIRST_CAPABILITY, 1) & 0xfc;
-  for (let hops = 0; hops < MOST_CAPABILITIES && offset >= 0x40; hops++) {
-    const id = device.readConfig(offset, 1);
-    // A function that does not answer reads as ones.
-    if (id === 0xff) return false;
-    if (id === MSIX_CAPABILITY) return true;
-    offset = device.readConfig(offset + 1, 1) & 0xfc;
-  }
-  return false;
-};
+export const hasMsix = (device: PciFunction): boolean =>
+  capabilities(device).some(({ id }) => id === CapabilityId.msix);
 
 /**
  * Interrupts over libxenctrl and libxencall.

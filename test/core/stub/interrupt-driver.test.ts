@@ -4,12 +4,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { isPcibackError } from '../../../core/errors/index.ts';
 import { Hooks } from '../../../core/hooks/index.ts';
 import type { DeviceInterrupts } from '../../../core/interrupts.ts';
-import { RateLimit, silent } from '../../../core/log.ts';
+import { silent } from '../../../core/log.ts';
 import { Errno, HostError, type Platform } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
-import { DenialRecord } from '../../../core/space/denials.ts';
-import { Stub, type StubPolicy, type Tenant } from '../../../core/stub/index.ts';
+import { Stub, type StubPolicy } from '../../../core/stub/index.ts';
 import { makeInterrupts } from '../../../core/stub/interrupt-driver.ts';
 import { Wall } from '../../../core/wall/wall.ts';
 import { deviceInterrupts } from '../../../plugins/interrupts/device/device-interrupts.ts';
@@ -17,6 +16,7 @@ import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { interruptTerms } from '../../kit/interrupt-terms.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
+import { tenantOf } from '../../kit/tenant.ts';
 
 const COMMAND = 0x04;
 const INTX_DISABLE = 0x0400;
@@ -174,15 +174,7 @@ describe('without a driver', () => {
 describe('a driver that fails under a device', () => {
   let nic: FakeFunction;
   let resets: number;
-  const tenant: Tenant = {
-    domain: 1,
-    name: 'guest',
-    denials: new DenialRecord(1),
-    limit: new RateLimit(() => 0),
-    refused: () => {},
-    settled: () => {},
-    warn: () => {},
-  };
+  const tenant = tenantOf(1);
   const given = async (changes: Readonly<Record<string, unknown>>) => {
     const { terms, driver } = changed(changes);
     const platform = {

@@ -2,15 +2,15 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Hooks } from '../../../core/hooks/index.ts';
-import { RateLimit, silent } from '../../../core/log.ts';
+import { silent } from '../../../core/log.ts';
 import type { Platform, ResetOutcome } from '../../../core/platform/index.ts';
-import { DenialRecord } from '../../../core/space/denials.ts';
-import { Stub, type Tenant } from '../../../core/stub/index.ts';
+import { Stub } from '../../../core/stub/index.ts';
 import { Wall } from '../../../core/wall/wall.ts';
 import { deviceInterrupts } from '../../../plugins/interrupts/device/device-interrupts.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock, type ManualClock } from '../../kit/manual-clock.ts';
+import { tenantOf } from '../../kit/tenant.ts';
 import { until } from '../../kit/until.ts';
 
 const COMMAND = 0x04;
@@ -68,15 +68,7 @@ beforeEach(() => {
   stub = new Stub(platform, new Hooks(new Wall(silent)), policy, silent);
 });
 
-const tenant: Tenant = {
-  domain: 1,
-  name: 'guest',
-  denials: new DenialRecord(1),
-  limit: new RateLimit(() => 0),
-  refused: () => {},
-  settled: () => {},
-  warn: () => {},
-};
+const tenant = tenantOf(1);
 /** Decode on, bus mastering off, its address. */
 const asHostHadIt = [0x0003, 0xfe000000];
 const now = (): number[] => [nic.get(COMMAND, 2), nic.get(BAR0, 4)];

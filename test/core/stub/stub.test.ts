@@ -3,18 +3,18 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Bdf } from '../../../core/bdf.ts';
 import { Hooks } from '../../../core/hooks/index.ts';
-import { RateLimit, silent } from '../../../core/log.ts';
+import { silent } from '../../../core/log.ts';
 import { Errno, HostError, type PciFunction, type Platform, type ResetOutcome } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
-import { DenialRecord } from '../../../core/space/denials.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
-import { Stub, type StubPolicy, type Tenant } from '../../../core/stub/index.ts';
+import { Stub, type StubPolicy } from '../../../core/stub/index.ts';
 import { Wall } from '../../../core/wall/wall.ts';
 import { deviceInterrupts } from '../../../plugins/interrupts/device/device-interrupts.ts';
 import { strict } from '../../../plugins/interrupts/strict.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
+import { tenantOf } from '../../kit/tenant.ts';
 
 const COMMAND = 0x04;
 const MSIX = 0x70;
@@ -113,18 +113,8 @@ beforeEach(() => {
   stub = new Stub(platform, hooks, policy, silent);
 });
 
-const tenant = (domain: number): Tenant => ({
-  domain,
-  name: `guest ${domain}`,
-  denials: new DenialRecord(domain),
-  limit: new RateLimit(() => 0),
-  refused: () => {},
-  settled: () => {},
-  warn: () => {},
-});
-
 const enableMsix = async (domain: number): Promise<void> => {
-  const device = await stub.assign(address, tenant(domain));
+  const device = await stub.assign(address, tenantOf(domain));
   const request = new Request();
   request.value = 1;
   request.sealed();
@@ -217,7 +207,12 @@ describe('the device lock (seed e8801a7418)', () => {
 
   it('makes unbind, return and the next guest wait for each other, and none for itself', async () => {
     await enableMsix(1);
-    const results = await Promise.allSettled([back(), stub.release(address), back(), stub.assign(address, tenant(2))]);
+    const results = await Promise.allSettled([
+      back(),
+      stub.release(address),
+      back(),
+      stub.assign(address, tenantOf(2)),
+    ]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled']);
     expect(stub.devices[0]?.assignment?.tenant.domain).toBe(2);
   });
@@ -287,7 +282,7 @@ describe('taking a device back (S-7)', () => {
     const [device] = stub.devices;
     if (device === undefined) throw new Error('not seized');
     const returning = stub.giveBack(device);
-    const next = stub.assign(address, tenant(2));
+    const next = stub.assign(address, tenantOf(2));
     await returning;
     expect((await next).assignment?.tenant.domain).toBe(2);
   });
@@ -300,18 +295,18 @@ describe('a device that cannot be made clean (S-16)', () => {
     const [device] = stub.devices;
     if (device === undefined) throw new Error('not seized');
     await stub.giveBack(device);
-    await expect(stub.assign(address, tenant(2))).rejects.toMatchObject({ code: 'DEVICE_QUARANTINED' });
+    await expect(stub.assign(address, tenantOf(2))).rejects.toMatchObject({ code: 'DEVICE_QUARANTINED' });
   });
 
   it('is handed out when the operator says so', async () => {
     policy.onReset = { failed: 'allow', unsupported: 'allow' };
     outcome = failed;
     await stub.seize(address);
-    expect((await stub.assign(address, tenant(2))).assignment?.tenant.domain).toBe(2);
+    expect((await stub.assign(address, tenantOf(2))).assignment?.tenant.domain).toBe(2);
   });
 
   it('is quarantined after a defect of the program, too', async () => {
-    const device = await stub.assign(address, tenant(1));
+    const device = await stub.assign(address, tenantOf(1));
     nic.reset = () => Promise.reject(new TypeError('a defect'));
     expect(await stub.giveBack(device)).toBe(0);
     expect(device.quarantine).toContain('a defect');
@@ -321,7 +316,7 @@ describe('a device that cannot be made clean (S-16)', () => {
     hooks.point('deviceReturned').tap('test', {}, () => {
       throw new Error('not clean');
     });
-    const device = await stub.assign(address, tenant(1));
+    const device = await stub.assign(address, tenantOf(1));
     await stub.giveBack(device);
     expect(device.quarantine).toMatch(/not clean/);
   });
@@ -329,7 +324,7 @@ describe('a device that cannot be made clean (S-16)', () => {
 
 describe('release', () => {
   it('is refused while a guest has the device (D-S6)', async () => {
-    await stub.assign(address, tenant(1));
+    await stub.assign(address, tenantOf(1));
     await expect(stub.release(address)).rejects.toMatchObject({ code: 'DEVICE_IN_USE' });
   });
 
@@ -356,7 +351,7 @@ describe('release', () => {
     const results = await Promise.allSettled([
       stub.release(address),
       stub.release(address),
-      stub.assign(address, tenant(3)),
+      stub.assign(address, tenantOf(3)),
     ]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(trace.filter((line) => line === 'give to host' || line === 'hold')).toEqual(['give to host', 'hold']);
@@ -382,7 +377,7 @@ describe('reset hook', () => {
 describe('a function-level reset that the guest asks for', () => {
   it('leaves BARs and decode as the guest sees them, and bus mastering off', async () => {
     const settled: number[] = [];
-    const device = await stub.assign(address, { ...tenant(1), settled: (status) => settled.push(status) });
+    const device = await stub.assign(address, { ...tenantOf(1), settled: (status) => settled.push(status) });
     nic.put(COMMAND, 2, 0x0007);
     const reset = nic.reset.bind(nic);
     nic.reset = () => {
