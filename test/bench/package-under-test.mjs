@@ -46,7 +46,7 @@ export const fileOf = (path) => {
 export const urlOf = (path) => pathToFileURL(fileOf(path)).href;
 
 /** Imports a module of the built package: `core/ring/ring.js`. */
-export const built = (path) => import(urlOf(path));
+export const built = async (path) => import(urlOf(path));
 
 const newest = (folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
