@@ -11,7 +11,7 @@ interface Grant {
   readonly owner: number;
   readonly reference: number;
   readonly to: number;
-  readonly memory: SharedArrayBuffer;
+  readonly memory: ArrayBufferLike;
   mappings: number;
   /** Taken back, by the owner or by the owner's end, while it was still mapped. */
   ended: boolean;
@@ -41,7 +41,7 @@ export class Grants {
   }
 
   /** Lets domain `to` map `memory` of domain `owner`; returns the reference. */
-  grant(owner: number, to: number, memory: SharedArrayBuffer): number {
+  grant(owner: number, to: number, memory: ArrayBufferLike): number {
     if (memory.byteLength !== PAGE_BYTES) throw new HostError('grant access', Errno.EINVAL, 'not one page');
     const table = this.#byDomain.get(owner) ?? new Map<number, Grant>();
     this.#byDomain.set(owner, table);

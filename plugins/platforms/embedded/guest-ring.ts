@@ -59,7 +59,7 @@ interface Waiting {
 
 /** The front end's side of the shared page: one outstanding request, AER answers, time-outs as the stock guest has them. */
 export class FrontRing {
-  readonly page: SharedArrayBuffer;
+  readonly page: ArrayBufferLike;
   /** Requests sent so far, by command number. */
   readonly counts = new Map<number, number>();
   readonly #clock: Clock;
@@ -77,7 +77,7 @@ export class FrontRing {
   #aerBusy = false;
   #closed = false;
 
-  constructor(page: SharedArrayBuffer, clock: Clock, onAer: AerHandler) {
+  constructor(page: ArrayBufferLike, clock: Clock, onAer: AerHandler) {
     this.page = page;
     this.#clock = clock;
     this.#onAer = onAer;

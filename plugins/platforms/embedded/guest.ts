@@ -40,7 +40,7 @@ export interface GuestReport {
 export interface IncludedGuest {
   readonly domain: number;
   /** The shared page, for guests that do what they should not; `undefined` before the device was probed. */
-  page(): SharedArrayBuffer | undefined;
+  page(): ArrayBufferLike | undefined;
   /** Resolves when the front end is in that state and has done what belongs to it (at 4: scan and drivers). */
   reached(state: number): Promise<GuestReport>;
   report(): GuestReport;
@@ -104,7 +104,7 @@ class Guest implements IncludedGuest {
     this.#watches.push(await this.#store.watch(`${this.#front}/state`, () => this.#wake()));
   }
 
-  page(): SharedArrayBuffer | undefined {
+  page(): ArrayBufferLike | undefined {
     return this.#ring?.page;
   }
 

@@ -36,8 +36,8 @@ export interface DomainHandle {
   readonly events: EventChannels;
   readonly ports: DomainPorts;
   /** A zero-filled page of the domain. */
-  allocatePage(): SharedArrayBuffer;
-  grantAccess(to: number, page: SharedArrayBuffer): number;
+  allocatePage(): ArrayBufferLike;
+  grantAccess(to: number, page: ArrayBufferLike): number;
   endAccess(reference: number): boolean;
   /**
    * Takes the interrupts of a line that the toolstack mapped (EVTCHNOP_bind_pirq); `unmask` of the channel is the EOI.
@@ -49,6 +49,9 @@ export interface DomainHandle {
   release(): void;
 }
 
+/** Gives 4096 bytes of zeros, that live as long as somebody uses them. */
+export type PageSource = () => ArrayBufferLike;
+
 /** The hypervisor of the embedded platform. Domain 0 exists from the start. */
 export class Hypervisor {
   readonly #journal: Journal;
@@ -56,6 +59,7 @@ export class Hypervisor {
   readonly #channels: Channels;
   readonly #domains = new Map<number, DomainHandle>();
   readonly #pirqs: Pirqs;
+  readonly #pages: PageSource;
   /** Line interrupts: the host's half of them, and what the other parties do to a line. */
   readonly lines: Lines;
   #nextDomain = 1;
@@ -80,8 +84,12 @@ export class Hypervisor {
     linePirq: (device) => this.#pirqs.lineOf(device.identity.bdf),
   };
 
-  /** @param judgeAfter interrupts after which the host shuts off a line that hardly anybody there claims */
-  constructor(duties?: Duties, judgeAfter?: number) {
+  /**
+   * @param judgeAfter interrupts after which the host shuts off a line that hardly anybody there claims
+   * @param pages memory of domains; missing: of this process
+   */
+  constructor(duties?: Duties, judgeAfter?: number, pages: PageSource = () => new SharedArrayBuffer(PAGE_BYTES)) {
+    this.#pages = pages;
     const journal = new Journal(duties);
     this.#journal = journal;
     this.#grants = new Grants(journal);
@@ -215,7 +223,7 @@ export class Hypervisor {
       grants,
       ports,
       events: { bindInterdomain: (remote, port, listener) => ports.bindInterdomain(remote, port, listener) },
-      allocatePage: () => new SharedArrayBuffer(PAGE_BYTES),
+      allocatePage: () => this.#pages(),
       grantAccess: (to, page) => this.#grants.grant(domain, to, page),
       endAccess: (reference) => this.#grants.end(domain, reference),
       bindPirq: (pirq, sharing, listener) => this.#bindPirq({ ports, domain }, pirq, sharing, listener),

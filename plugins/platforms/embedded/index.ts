@@ -5,7 +5,7 @@ import { createBus, type EmbeddedBus } from './bus.ts';
 import { realClock } from './clock.ts';
 import { createErrors } from './errors.ts';
 import { type GuestOptions, type IncludedGuest, startGuest } from './guest.ts';
-import { Hypervisor } from './hypervisor.ts';
+import { Hypervisor, type PageSource } from './hypervisor.ts';
 import type { DeviceImage } from './image.ts';
 import type { Duties } from './journal.ts';
 import type { Lines } from './lines.ts';
@@ -17,7 +17,7 @@ export type { PciModel } from './device.ts';
 export { type GuestOptions, type GuestReport, type IncludedGuest, XenbusState } from './guest.ts';
 export type { GuestBar, GuestDevice, GuestRefusal, GuestWrite } from './guest-device.ts';
 export type { AerHandler, AerRequest, GuestAnswer, GuestRequest } from './guest-ring.ts';
-export type { Hypervisor, Ledger } from './hypervisor.ts';
+export type { Hypervisor, Ledger, PageSource } from './hypervisor.ts';
 export type { DeviceImage } from './image.ts';
 export type { Duties } from './journal.ts';
 export type { LineReport, Lines } from './lines.ts';
@@ -33,6 +33,8 @@ export interface EmbeddedOptions {
   readonly duties?: Duties;
   /** Interrupts after which the host shuts off a line that hardly anybody there claims. Default: 100,000, as Linux. */
   readonly nobodyCaresAfter?: number;
+  /** Memory of guests, where another process has to get at it. Default: memory of this process. */
+  readonly pages?: PageSource;
 }
 
 /** Xen in this process: a platform, and the other parties that a real Xen would have. */
@@ -55,7 +57,7 @@ export interface EmbeddedPlatform extends Platform {
  */
 export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatform => {
   const clock = options.clock ?? realClock;
-  const hypervisor = new Hypervisor(options.duties, options.nobodyCaresAfter);
+  const hypervisor = new Hypervisor(options.duties, options.nobodyCaresAfter, options.pages);
   const store = createStore();
   const pci = createBus(options.devices, {
     illegal: (line) => hypervisor.noteIllegal(line),

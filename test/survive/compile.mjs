@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Turns the files of this folder into JavaScript that shares its modules with a built package: an error that platform
+// `remote` throws is then one of the package that it runs in.
+
+import { existsSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const HERE = import.meta.dirname;
+const PROJECT = resolve(HERE, '../..');
+const ENTRIES = ['run', 'remote-plugin', 'contract-host'];
+
+/** What lies outside of this folder is the package's. */
+const fromPackage = (dist) => ({
+  name: 'from-package',
+  resolveId(source, importer) {
+    if (importer === undefined || source.startsWith('node:')) return undefined;
+    if (!source.startsWith('.')) return { id: import.meta.resolve(source), external: true };
+    const file = resolve(dirname(importer), source);
+    if (dirname(file) === HERE) return undefined;
+    const built = join(dist, relative(PROJECT, file).replace(/\.ts$/, '.js'));
+    if (!existsSync(built)) throw new Error(`${built} is not there: run "npm run build" first.`);
+    return { id: pathToFileURL(built).href, external: true };
+  },
+});
+
+/**
+ * @param dist folder of the built package
+ * @param folder where the files go
+ */
+export const compile = async (dist, folder) => {
+  const input = Object.fromEntries(ENTRIES.map((name) => [name, join(HERE, `${name}.ts`)]));
+  const build = await rolldown({ cwd: PROJECT, platform: 'node', input, plugins: [fromPackage(dist)] });
+  await build.write({ dir: folder, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' });
+};

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Bdf } from '../../core/bdf.ts';
+import type { NativeLoader, PciFunction } from '../../core/platform/index.ts';
+import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
+import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
+import { type CallGuard, type HostServiceTerms, serveHost } from './host-service.ts';
+import { createNativeMemory } from './native-memory.ts';
+import { HOST_SOCKET, STORE_SOCKET } from './remote-platform.ts';
+import { type StoreGuard, serveStore } from './store-service.ts';
+
+const PAGE_BYTES = 4096;
+/** Memory that is a file, where there is such a file system. */
+const MEMORY = '/dev/shm';
+
+export interface HostTerms {
+  readonly native: NativeLoader;
+  readonly devices: readonly DeviceImage[];
+  readonly guard?: CallGuard;
+  readonly storeGuard?: StoreGuard;
+  /** Milliseconds that each half of a reset takes. */
+  readonly resetMs?: number;
+  readonly more?: (platform: EmbeddedPlatform, fileOf: HostServiceTerms['fileOf']) => HostServiceTerms['more'];
+}
+
+/** A host whose hypervisor, store and devices are in this process, for one that serves guests in another. */
+export interface Host {
+  readonly platform: EmbeddedPlatform;
+  /** Where its sockets and pages are, for this user alone. */
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+/** What a kernel module does when the host starts: it holds every function that can be passed through. */
+const holdAll = async (platform: EmbeddedPlatform): Promise<ReadonlyMap<Bdf, PciFunction>> => {
+  const held = new Map<Bdf, PciFunction>();
+  for (const model of platform.pci.models()) {
+    if (model.identity.headerType !== 0) continue;
+    const fn = await platform.pci.seize(model.bdf);
+    if (model.msix !== undefined) platform.interrupts.prepareMsix(fn);
+    held.set(model.bdf, fn);
+  }
+  return held;
+};
+
+export const createHost = async (terms: HostTerms): Promise<Host> => {
+  const { native, devices, guard = () => 'go on', storeGuard = () => 'go on', resetMs = 1 } = terms;
+  const folder = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'pciback-survive-'));
+  const memory = createNativeMemory(native);
+  const files = new Map<ArrayBufferLike, string>();
+  const pages = (): ArrayBufferLike => {
+    const file = join(folder, `page-${files.size}`);
+    writeFileSync(file, Buffer.alloc(PAGE_BYTES), { mode: 0o600 });
+    const page = memory.map(file);
+    files.set(page.memory, file);
+    return page.memory;
+  };
+  const fileOf = (page: ArrayBufferLike): string => files.get(page) ?? '';
+  const platform = createEmbeddedPlatform({ devices, duties: 'enforced', pages });
+  const held = await holdAll(platform);
+  const more = terms.more?.(platform, fileOf);
+  const service = { platform, held, fileOf, guard, resetMs, ...(more === undefined ? {} : { more }) };
+  const closeHost = await serveHost(service, join(folder, HOST_SOCKET));
+  const closeStore = await serveStore(platform.store, join(folder, STORE_SOCKET), storeGuard);
+  return {
+    platform,
+    folder,
+    close: async () => {
+      closeHost();
+      closeStore();
+      await platform.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+};

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// npm run survive -- [--kills 1000] [--seed N] [--mode cold|standby] [--requests 2000] [--dist FOLDER]
+// Guests ask without pause while the process that serves them is killed with -9, and another one takes over. Status 0:
+// none of them noticed.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { compile } from './compile.mjs';
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
+    mode: { type: 'string', default: 'cold' },
+    requests: { type: 'string', default: '2000' },
+    dist: { type: 'string', default: resolve(import.meta.dirname, '../../dist') },
+  },
+});
+const wrong = (what) => {
+  console.error(`survive: ${what}`);
+  process.exit(2);
+};
+const number = (name) => (/^\d{1,9}$/.test(values[name]) ? Number(values[name]) : wrong(`--${name} is a number`));
+if (!['cold', 'standby'].includes(values.mode)) wrong('--mode is cold or standby');
+
+const folder = mkdtempSync(join(tmpdir(), 'pciback-survive-'));
+const dist = resolve(values.dist);
+let ok = false;
+try {
+  await compile(dist, folder);
+  const { run } = await import(pathToFileURL(join(folder, 'run.mjs')).href);
+  const outcome = await run({
+    kills: number('kills'),
+    seed: number('seed'),
+    mode: values.mode,
+    requests: number('requests'),
+    command: join(dist, 'plugins/commands/main.js'),
+    plugin: join(folder, 'remote-plugin.mjs'),
+    say: (line) => console.error(line),
+  });
+  for (const line of outcome.lines) console.log(line);
+  ok = outcome.ok;
+} finally {
+  rmSync(folder, { recursive: true });
+}
+// Not left to an empty event loop: a foreign library may keep a handle.
+process.exit(ok ? 0 : 1);

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { createClient } from '../../plugins/control/index.ts';
+import { createLoader } from '../../plugins/native/koffi/index.ts';
+import { SeededRandom } from '../kit/seeded-random.ts';
+import type { AskingGuest } from './asking-guest.ts';
+import { Killer, type KillMoment } from './killer.ts';
+import { type Act, type Outcome, outcomeOf, timesOf } from './report.ts';
+import { type Mode, Service } from './service.ts';
+import { createWorld, type World } from './world.ts';
+
+export interface RunTerms {
+  readonly kills: number;
+  readonly seed: number;
+  readonly mode: Mode;
+  /** Requests that are answered before the first kill, and after the last. */
+  readonly requests: number;
+  /** What node is started with, before the words of the command: the file of the command. */
+  readonly command: string;
+  /** The file of platform `remote`. */
+  readonly plugin: string;
+  readonly say: (line: string) => void;
+}
+
+/** One kill in five happens while something other than answering goes on. */
+const SPECIAL = 5;
+const acts: readonly Act[] = ['attach', 'quirk', 'reset', 'attach'];
+/** What a process asks of its host while it does this, at most. */
+const longest: Readonly<Record<Act, number>> = { answering: 200, attach: 150, detach: 120, quirk: 40, reset: 30 };
+/** Milliseconds after which a guest that gets no answer will get none. */
+const PATIENCE_MS = 20_000;
+const TURN_MS = 1;
+
+/** One run: guests ask, the process that serves them is killed again and again, and what they see is counted. */
+class Run {
+  readonly #terms: RunTerms;
+  readonly #random: SeededRandom;
+  readonly #killer = new Killer();
+  readonly #done: Record<Act, number> = { answering: 0, attach: 0, detach: 0, quirk: 0, reset: 0 };
+  readonly #waits: number[] = [];
+  /** Guests that have not had an answer since the last kill. */
+  readonly #unheard = new Map<AskingGuest, 'next' | 'one after'>();
+  #killedAt = 0;
+  #answers = 0;
+  #attached = false;
+  #quirk = false;
+  #failure: string | undefined;
+
+  constructor(terms: RunTerms) {
+    this.#terms = terms;
+    this.#random = new SeededRandom(terms.seed);
+  }
+
+  async run(): Promise<Outcome> {
+    const { seed, mode, plugin, command, kills, say } = this.#terms;
+    const native = await createLoader();
+    const answered = (guest: AskingGuest): void => this.#answered(guest);
+    const world = await createWorld({ native, killer: this.#killer, seed, plugin, answered });
+    const service = await Service.start({ mode, words: [command, 'serve', '--config', world.rcFile] });
+    let guests: readonly AskingGuest[] = [];
+    let status: number | null = null;
+    try {
+      guests = await world.boot();
+      for (const guest of guests) guest.start();
+      await this.#answersMore(this.#terms.requests);
+      for (let kill = 1; kill <= kills; kill += 1) {
+        await this.#killOnce(world, service, guests);
+        if (kill % 50 === 0) say(`${kill} kills, ${this.#answers} requests answered`);
+      }
+      await this.#answersMore(this.#terms.requests);
+      await Promise.all(guests.map((guest) => guest.stop()));
+      this.#compare(world, guests);
+      status = await service.stop();
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error.message : String(error);
+      for (const line of service.lines.slice(-40)) say(`  ${line}`);
+      await service.abandon();
+    }
+    const { hypervisor } = world.host.platform;
+    const outcome = outcomeOf({
+      terms: this.#terms,
+      guests,
+      done: this.#done,
+      again: world.again(),
+      waits: timesOf(this.#waits),
+      ledger: hypervisor.ledger(),
+      status,
+      failure: this.#failure,
+    });
+    for (const { guest } of guests) guest.crash();
+    await world.host.close();
+    return outcome;
+  }
+
+  #answered(guest: AskingGuest): void {
+    this.#answers += 1;
+    const unheard = this.#unheard.get(guest);
+    if (unheard === undefined) return;
+    if (unheard === 'one after') this.#unheard.set(guest, 'next');
+    else {
+      this.#unheard.delete(guest);
+      this.#waits.push(performance.now() - this.#killedAt);
+    }
+  }
+
+  async #until(what: string, test: () => boolean): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    while (!test()) {
+      if (performance.now() > end) throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s`);
+      await pause(TURN_MS);
+    }
+  }
+
+  async #answersMore(count: number): Promise<void> {
+    const wanted = this.#answers + count;
+    let seen = -1;
+    // As long as there is an answer from time to time, there will be enough.
+    while (this.#answers < wanted) {
+      seen = this.#answers;
+      await this.#until('an answer', () => this.#answers > seen);
+    }
+  }
+
+  async #killOnce(world: World, service: Service, guests: readonly AskingGuest[]): Promise<void> {
+    const act = this.#choose();
+    await this.#answersMore(this.#random.below(200));
+    const moment: KillMoment = {
+      count: 1 + this.#random.below(longest[act]),
+      stage: this.#random.pick(['before', 'after', 'later', 'later']),
+      microseconds: this.#random.below(300),
+    };
+    const killed = new Promise<void>((resolve) => {
+      this.#killer.arm(moment, () => {
+        service.kill();
+        this.#killedAt = performance.now();
+        for (const guest of guests) this.#unheard.set(guest, guest.isWaiting ? 'next' : 'one after');
+        resolve();
+      });
+    });
+    const ended = this.#act(act, world, guests);
+    ended.catch(() => undefined);
+    await killed;
+    await this.#until('an answer for each guest', () => this.#unheard.size === 0);
+    await service.ready();
+    await ended;
+    this.#done[act] += 1;
+  }
+
+  #choose(): Act {
+    if (!this.#random.oneIn(SPECIAL)) return 'answering';
+    const act = this.#random.pick(acts);
+    return act === 'attach' && this.#attached ? 'detach' : act;
+  }
+
+  async #act(act: Act, world: World, guests: readonly AskingGuest[]): Promise<void> {
+    const { toolstack } = world.host.platform;
+    const [first, second, , last] = guests;
+    if (first === undefined || second === undefined || last === undefined) throw new Error('a guest is missing');
+    switch (act) {
+      case 'attach':
+        await toolstack.attach(last.guest.domain, world.spare);
+        this.#attached = true;
+        return;
+      case 'detach':
+        await toolstack.detach(last.guest.domain, world.spare);
+        this.#attached = false;
+        return;
+      case 'quirk':
+        return this.#changeQuirk(world, first);
+      case 'reset':
+        await second.reset();
+        return;
+      case 'answering':
+        return;
+    }
+  }
+
+  /** Whoever gave the order asks again when the process died before it said that it was done. */
+  async #changeQuirk({ socket, quirkFile, quirkName }: World, guest: AskingGuest): Promise<void> {
+    const client = createClient(socket);
+    const end = performance.now() + PATIENCE_MS;
+    guest.quirk = undefined;
+    const wanted = !this.#quirk;
+    for (;;) {
+      try {
+        const answer = wanted
+          ? await client.ask('quirk-load', { file: quirkFile })
+          : await client.ask('quirk-unload', { name: quirkName });
+        if (answer !== undefined) break;
+      } catch (error) {
+        // Done before the answer was lost.
+        if (!wanted && error instanceof Error && 'code' in error && error.code === 'PLUGIN_UNKNOWN') break;
+        if (performance.now() > end) throw error;
+      }
+      await pause(TURN_MS);
+    }
+    this.#quirk = wanted;
+    guest.quirk = wanted;
+  }
+
+  /** What the hypervisor has now, and what was done to the devices. */
+  #compare({ host }: World, guests: readonly AskingGuest[]): void {
+    for (const { model, resets, count, name, guest } of guests) {
+      // One when it was seized.
+      const extra = model.counters.resets - 1 - resets;
+      if (extra > 0) count.twice.push(`${name}: its device was reset ${extra} times more than it asked for`);
+      const { state } = guest.report();
+      if (state !== 4) count.wrong.push(`${name}: its front end is in state ${state}`);
+    }
+    const { mapped, bound } = host.platform.hypervisor.ledger();
+    const pages = mapped.filter(({ by }) => by === 0).length;
+    const ports = bound.filter(({ domain }) => domain === 0).length;
+    if (pages !== guests.length || ports !== guests.length) {
+      this.#failure ??= `${pages} pages are mapped and ${ports} ports bound for ${guests.length} guests`;
+    }
+  }
+}
+
+export const run = (terms: RunTerms): Promise<Outcome> => new Run(terms).run();

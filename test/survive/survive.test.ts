@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { build, dist } from '../plugins/commands/built.ts';
+
+const survive = (...words: readonly string[]) => {
+  const main = join(import.meta.dirname, 'main.mjs');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--dist', dist, ...words], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+};
+
+describe('guests served by another process', () => {
+  beforeAll(build, 200_000);
+
+  it('get every answer right, and nothing is held when it has ended', () => {
+    const { status, stdout, stderr } = survive('--kills', '0', '--seed', '11', '--requests', '2000');
+    expect(stdout).toMatch(/lost 0, executed twice 0, wrong answers 0, guests that noticed 0 of 4/);
+    expect(stdout).toMatch(/held after the end 0, status 0/);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+  }, 60_000);
+});
