@@ -9,7 +9,6 @@ import { rolldown } from 'rolldown';
 
 const HERE = import.meta.dirname;
 const PROJECT = resolve(HERE, '../..');
-const ENTRIES = ['run', 'remote-plugin', 'contract-host'];
 
 /** What lies outside of this folder is the package's. */
 const fromPackage = (dist) => ({
@@ -25,12 +24,19 @@ const fromPackage = (dist) => ({
   },
 });
 
+const bundle = async (folder, names, plugins) => {
+  const input = Object.fromEntries(names.map((name) => [name, join(HERE, `${name}.ts`)]));
+  const build = await rolldown({ cwd: PROJECT, platform: 'node', input, plugins, external: /^koffi$/ });
+  await build.write({ dir: folder, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' });
+};
+
 /**
+ * For processes that share their modules with a package.
+ *
  * @param dist folder of the built package
  * @param folder where the files go
  */
-export const compile = async (dist, folder) => {
-  const input = Object.fromEntries(ENTRIES.map((name) => [name, join(HERE, `${name}.ts`)]));
-  const build = await rolldown({ cwd: PROJECT, platform: 'node', input, plugins: [fromPackage(dist)] });
-  await build.write({ dir: folder, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' });
-};
+export const compileFor = (dist, folder) => bundle(folder, ['run', 'remote-plugin'], [fromPackage(dist)]);
+
+/** For a process that stands alone: all in one file. */
+export const compileAlone = (folder, name) => bundle(folder, [name], []);

@@ -14,7 +14,16 @@ import {
   type PciListing,
 } from '../../core/platform/index.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
-import { type Answer, type Call, type Hello, LineDecoder, oneWay, type PortEvent, toFault, toLine } from './messages.ts';
+import {
+  type Answer,
+  type Call,
+  type Hello,
+  LineDecoder,
+  oneWay,
+  type PortEvent,
+  toFault,
+  toLine,
+} from './messages.ts';
 
 /** A call of a process that serves guests, before and after what it asks for is done. `drop` before: it is gone. */
 export type CallGuard = (call: Call, stage: 'before' | 'after') => 'go on' | 'drop';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { compile } from './compile.mjs';
+import { compileFor } from './compile.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +30,7 @@ const folder = mkdtempSync(join(tmpdir(), 'pciback-survive-'));
 const dist = resolve(values.dist);
 let ok = false;
 try {
-  await compile(dist, folder);
+  await compileFor(dist, folder);
   const { run } = await import(pathToFileURL(join(folder, 'run.mjs')).href);
   const outcome = await run({
     kills: number('kills'),

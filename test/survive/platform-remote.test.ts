@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: MIT
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { createLoader } from '../../plugins/native/koffi/index.ts';
 import { platformContract } from '../kit/platform-contract.ts';
 import type { PlatformFixture } from '../kit/platform-fixture.ts';
-import { build, dist } from '../plugins/commands/built.ts';
 import { createNativeMemory } from './native-memory.ts';
 import { createRemotePlatform } from './remote-platform.ts';
 
 /** The host in another process, and what the contract needs of it. */
 const openFixture = async (): Promise<PlatformFixture & { end(): Promise<void> }> => {
-  const folder = mkdtempSync(join(tmpdir(), 'pciback-remote-'));
-  const { compile } = (await import('./compile.mjs' as string)) as {
-    compile(dist: string, folder: string): Promise<void>;
+  // Below the packages, which it loads.
+  const cache = join(import.meta.dirname, '../../node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'pciback-remote-'));
+  const { compileAlone } = (await import('./compile.mjs' as string)) as {
+    compileAlone(folder: string, name: string): Promise<void>;
   };
-  await compile(dist, folder);
+  await compileAlone(folder, 'contract-host');
   const child = spawn(process.execPath, [join(folder, 'contract-host.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
   const place = await new Promise<string>((resolve, reject) => {
     child.stdout.setEncoding('utf8').once('data', (text: string) => resolve(text.trim()));
@@ -63,9 +64,8 @@ const openFixture = async (): Promise<PlatformFixture & { end(): Promise<void> }
 describe('platform remote', () => {
   let fixture: Awaited<ReturnType<typeof openFixture>> | undefined;
   beforeAll(async () => {
-    build();
     fixture = await openFixture();
-  }, 200_000);
+  }, 60_000);
   afterAll(() => fixture?.end());
   for (const { name, run } of platformContract) {
     it(name, async () => {

@@ -75,6 +75,7 @@ export const outcomeOf = (seen: Observed): Outcome => {
     ...wrong.slice(0, MOST_EXAMPLES).map((one) => `wrong: ${one}`),
     ...(failure === undefined ? [] : [`failed: ${failure}`]),
   ];
-  const ok = failure === undefined && kills === terms.kills && noticed === 0 && twice.length + left === 0 && status === 0;
+  const ok =
+    failure === undefined && kills === terms.kills && noticed === 0 && twice.length + left === 0 && status === 0;
   return { lines, ok };
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { createServer, type Socket } from 'node:net';
+import { crc32 } from 'node:zlib';
 import { isPcibackError } from '../../core/errors/index.ts';
 import type { StorePermission, StoreView, StoreWatch } from '../../core/platform/index.ts';
 import type { EmbeddedStore, StoreConnection } from '../../plugins/platforms/embedded/store.ts';
@@ -9,6 +10,7 @@ import {
   encodeFrame,
   type Frame,
   FrameDecoder,
+  MAX_PAYLOAD,
   MessageType,
   splitStrings,
   strings,
@@ -92,7 +94,9 @@ class StoreClient {
       case MessageType.read:
         return Buffer.from(there(await view.read(path)));
       case MessageType.directory:
-        return strings(...there(await view.list(path)));
+        return wholeList(there(await view.list(path)));
+      case MessageType.directoryPart:
+        return partOfList(there(await view.list(path)), Number(second));
       case MessageType.write:
         await view.write(path, Buffer.from(frame.payload.subarray(frame.payload.indexOf(0) + 1)).toString('utf8'));
         return ok;
@@ -130,6 +134,24 @@ class StoreClient {
     }
   }
 }
+
+const wholeList = (names: readonly string[]): Buffer => {
+  const list = strings(...names);
+  if (list.length > MAX_PAYLOAD) throw new Refusal('E2BIG');
+  return list;
+};
+
+/** Bytes of names in one part. */
+const PART_BYTES = 2000;
+
+/** Generation, whole names from an offset on, and an empty name behind the last. */
+const partOfList = (names: readonly string[], offset: number): Buffer => {
+  const list = strings(...names);
+  const room = list.subarray(offset, offset + PART_BYTES);
+  const part = room.subarray(0, room.lastIndexOf(0) + 1);
+  const last = offset + part.length === list.length ? Buffer.from('\0') : Buffer.alloc(0);
+  return Buffer.concat([strings(String(crc32(list))), part, last]);
+};
 
 const there = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Refusal('ENOENT');

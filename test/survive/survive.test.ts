@@ -7,7 +7,9 @@ import { build, dist } from '../plugins/commands/built.ts';
 
 const survive = (...words: readonly string[]) => {
   const main = join(import.meta.dirname, 'main.mjs');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--dist', dist, ...words], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--dist', dist, ...words], {
+    encoding: 'utf8',
+  });
   return { status, stdout, stderr };
 };
 

@@ -42,7 +42,7 @@ export class HostileFront {
     this.#front = `/local/domain/${domain}/device/pci/0`;
   }
 
-  get page(): SharedArrayBuffer | undefined {
+  get page(): ArrayBufferLike | undefined {
     return this.#ring?.page;
   }
 
