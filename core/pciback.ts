@@ -60,15 +60,14 @@ export class Pciback implements Engine {
       if (guest.slots !== undefined) registries.slots.get(guest.slots);
       if (guest.interrupts !== undefined) registries.interrupts.get(guest.interrupts);
     }
+    const allows = (key: 'permissive' | 'allowInterruptControl') => (device: SeizedDevice, guest: Tenant) =>
+      config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.[key] ??
+      config[key].some((pattern) => pattern.matches(device.bdf));
     const policy = {
       onReset: config.onReset,
       sharedLines: config.sharedLines,
-      permissive: (device: SeizedDevice, guest: Tenant): boolean =>
-        config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.permissive ??
-        config.permissive.some((pattern) => pattern.matches(device.bdf)),
-      allowInterruptControl: (device: SeizedDevice, guest: Tenant): boolean =>
-        config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.allowInterruptControl ??
-        config.allowInterruptControl.some((pattern) => pattern.matches(device.bdf)),
+      permissive: allows('permissive'),
+      allowInterruptControl: allows('allowInterruptControl'),
       interruptPolicy: (guest: Tenant) => config.guests[guest.name]?.interrupts ?? config.interrupts,
       interruptPolicyNamed: (name: string) => registries.interrupts.find(name),
       interruptDriver: () => registries.interruptDrivers.owned[0],

@@ -60,6 +60,7 @@ export const bundled = {
     load: () => import('./recovery/plugin.ts'),
   },
   'commands/plugins': { byDefault: true, command: 'plugins', load: () => import('./commands/plugins.ts') },
+  'commands/reload': { byDefault: true, command: 'reload', load: () => import('./commands/reload.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },
   'amd/gpu': { byDefault: true, load: () => import('../quirks/1002-amd/gpu.ts') },
   'amd/hda': { byDefault: true, load: () => import('../quirks/1002-amd/hda.ts') },

@@ -182,6 +182,14 @@ export const catalogue = {
     (f) =>
       `pciback runs as root and loads only what no other user can change: chown root ${f.path} && chmod go-w ${f.path}`,
   ),
+  CONTROL_SOCKET: entry(
+    (f: { path: string; why: string }) => `there can be no control socket ${f.path}: ${f.why}`,
+    () => 'Take away what is in the way, or name another one with `--control`; `control: false` in the rc file: none.',
+  ),
+  HOST_LOCKED: entry(
+    (f: { path: string; owner: string }) => `another pciback serves this host, by the lock on ${f.path}: ${f.owner}`,
+    () => 'Nothing was touched. There can be one only: stop the other one first, with SIGTERM to its process.',
+  ),
   CONTROL_UNREACHABLE: entry(
     (f: { path: string; why: string }) => `no pciback answers at ${f.path}: ${f.why}`,
     () =>
@@ -239,6 +247,18 @@ export const catalogue = {
   FILE_UNREADABLE: entry(
     (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,
     () => 'Check the path and its permissions.',
+  ),
+  STOP_INCOMPLETE: entry(
+    (f: { step: string; left: readonly string[] }) => `${f.step} did not end in time; left: ${list(f.left)}`,
+    () => 'Pages and channels went with the process. Shut down a guest that has a device; the log says what hung.',
+  ),
+  OUTPUT_LOST: entry(
+    (f: { lines: number; why: string }) => `${f.lines} lines of the output were not written: ${f.why}`,
+    () => 'Make room where the output goes to, and run the command again.',
+  ),
+  RELOAD_REFUSED: entry(
+    (f: { file: string; keys: readonly string[] }) => `${f.file}: ${list(f.keys)} cannot change in place`,
+    () => 'What was in force stays in force, all of it. Take these changes back, or start pciback again.',
   ),
   USAGE: entry(
     (f: { what: string; nearest: string | undefined }) => `${f.what}.${perhaps(f.nearest)}`,

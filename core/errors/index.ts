@@ -22,10 +22,7 @@ export class PcibackError extends Error {
 
 /** Makes the error `code` of the catalogue. */
 export const problem = <Code extends ErrorCode>(code: Code, facts: ErrorFacts<Code>, cause?: unknown): PcibackError => {
-  const entry = catalogue[code] as unknown as {
-    message(facts: ErrorFacts<Code>): string;
-    solve(facts: ErrorFacts<Code>): string;
-  };
+  const entry = catalogue[code] as unknown as Record<'message' | 'solve', (facts: ErrorFacts<Code>) => string>;
   return new PcibackError(code, entry.message(facts), entry.solve(facts), facts as Record<string, unknown>, cause);
 };
 

@@ -261,12 +261,12 @@ export const hookNames: readonly HookName[] = pointNames.filter(isHook);
 export const kindNames: readonly KindName[] = pointNames.filter((name): name is KindName => !isHook(name));
 
 type NamesIn<Entry> = Entry extends { readonly deadlines: infer Deadlines } ? keyof Deadlines : never;
-/** What has a deadline, by the name that the rc file has for it. `apply`: a plugin that takes its time when it is loaded. */
-export type DeadlineName = NamesIn<(typeof table)[keyof typeof table]> | 'apply';
+/** What has a deadline, by its name in the rc file. `apply`: a plugin that is loaded; `store`: xenstore; `stop`: the whole end. */
+export type DeadlineName = NamesIn<(typeof table)[keyof typeof table]> | 'apply' | 'store' | 'stop';
 export type Deadlines = Readonly<Record<DeadlineName, number>>;
 
 /** Every deadline in seconds, as it is without an rc file. */
 export const defaultDeadlines = Object.assign(
-  { apply: 30 },
+  { apply: 30, store: 10, stop: 100 },
   ...pointNames.map((name) => hookTable[name].deadlines ?? {}),
 ) as Deadlines;

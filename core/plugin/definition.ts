@@ -43,6 +43,8 @@ export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly about: string;
   /** Schema of the section, which takes `undefined` too; missing: it has no section. */
   readonly options?: Schema;
+  /** The file or device that one pciback of the host can have, absolute: locked before `create`. Missing: there is none. */
+  lock?(settings: Pick<PlatformSettings<z.output<Schema>>, 'options' | 'directory'>): string | Promise<string>;
   /** Opens it, once, when it is chosen. */
   create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
   /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */

@@ -156,14 +156,10 @@ export class PluginHost {
   }
 
   async #put(thing: Plugin | Quirk, options: unknown, origin: string): Promise<ChangeEffect> {
-    const { name } = thing;
+    const { kind, name } = thing;
     const scope = new Scope(name);
-    const facts: LoadedPlugin = {
-      kind: thing.kind,
-      name,
-      origin,
-      ...(thing.kind === 'plugin' ? { version: thing.version } : {}),
-    };
+    const version = thing.kind === 'plugin' ? { version: thing.version } : {};
+    const facts: LoadedPlugin = { kind, name, origin, ...version };
     // Entered before anything is awaited: a second load of the name that begins meanwhile is a duplicate too.
     this.#entries.set(name, { facts, scope, thing, options });
     try {
@@ -211,13 +207,8 @@ export class PluginHost {
   unload(name: string): ChangeEffect {
     const entry = this.#entries.get(name);
     if (!entry) {
-      const known = [...this.#entries.keys()];
-      throw problem('PLUGIN_UNKNOWN', {
-        name,
-        asked: 'unload',
-        nearest: nearest(name, known),
-        tried: ['the loaded plugins'],
-      });
+      const near = nearest(name, [...this.#entries.keys()]);
+      throw problem('PLUGIN_UNKNOWN', { name, asked: 'unload', nearest: near, tried: ['the loaded plugins'] });
     }
     this.#entries.delete(name);
     entry.scope.close();
@@ -245,13 +236,10 @@ export class PluginHost {
 
   #checkApi(plugin: Plugin): void {
     const { name, api } = plugin;
-    if (validRange(api) === null) {
-      fail('PLUGIN_API', { name, wanted: `"${api}", which is no semver range`, offered: this.#api });
-    }
+    const refuse = (wanted: string): never => fail('PLUGIN_API', { name, wanted, offered: this.#api });
+    if (validRange(api) === null) refuse(`"${api}", which is no semver range`);
     // A pre-release counts as the version that it leads to: plugins for that version can be tried with it.
-    if (!satisfies(this.#api, api, { includePrerelease: true })) {
-      fail('PLUGIN_API', { name, wanted: api, offered: this.#api });
-    }
+    if (!satisfies(this.#api, api, { includePrerelease: true })) refuse(api);
   }
 
   /** @param given options as the rc file has them */

@@ -104,18 +104,10 @@ export type GuestVerdict = (typeof Verdict)[keyof typeof Verdict];
 export const isVerdict = (value: number): value is GuestVerdict =>
   Number.isInteger(value) && value >= Verdict.none && value <= Verdict.noDriver;
 
-const verdictNames = ['', 'none', 'can recover', 'needs reset', 'disconnect', 'recovered', 'no driver'];
-
-export const verdictName = (verdict: GuestVerdict): string => verdictNames[verdict] ?? '';
-
 /** Channel states (`aer_op.err` of aer_detected). */
 export const ChannelState = { normal: 1, frozen: 2, permanentFailure: 3 } as const;
 /** One of the channel states. */
 export type Channel = (typeof ChannelState)[keyof typeof ChannelState];
-
-const channelNames = ['', 'normal', 'frozen', 'permanent failure'];
-
-export const channelName = (channel: Channel): string => channelNames[channel] ?? '';
 
 /** The only value of the front end's `magic` key that is accepted. */
 export const PROTOCOL_MAGIC = '7';

@@ -2,11 +2,17 @@
 
 import { styleText } from 'node:util';
 import type { Logger } from '../../core/log.ts';
+import type { LossNote } from './standard-stream.ts';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof levels)[number];
 
-/** Where a readable log goes. */
+/** A log whose least level can be changed. */
+export interface LevelledLog extends Logger {
+  level: LogLevel;
+}
+
+/** Where a log goes. */
 export interface LogOutput {
   write(line: string): void;
   /** Asked at each line: to look at a standard stream is to make it. */
@@ -21,27 +27,40 @@ const showValue = (value: unknown): string => {
   return JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? '-';
 };
 
+const readableLine = (level: LogLevel, facts: object, message: string, colour: boolean): string => {
+  const time = new Date().toISOString().slice(11, 23);
+  const word = colour ? styleText(colours[level], level.padEnd(5)) : level.padEnd(5);
+  const details = Object.entries(facts).map(([key, value]) => ` ${key}=${showValue(value)}`);
+  return `${time} ${word} ${message}${details.join('')}\n`;
+};
+
 /** A log for people: `09:12:44.120 info  guest connected guest=1`. */
-export const readableLog = (level: LogLevel, output: LogOutput): Logger => {
-  const lowest = levels.indexOf(level);
+export const readableLog = (level: LogLevel, output: LogOutput): LevelledLog => {
   const write =
     (of: LogLevel) =>
     (facts: object, message: string): void => {
-      if (levels.indexOf(of) < lowest) return;
-      const time = new Date().toISOString().slice(11, 23);
-      const word = output.colour ? styleText(colours[of], of.padEnd(5)) : of.padEnd(5);
-      const details = Object.entries(facts).map(([key, value]) => ` ${key}=${showValue(value)}`);
-      output.write(`${time} ${word} ${message}${details.join('')}\n`);
+      if (levels.indexOf(of) < levels.indexOf(log.level)) return;
+      output.write(readableLine(of, facts, message, output.colour));
     };
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
-};
-
-/** A log for machines: one JSON object a line, on standard output; written at once, so that none is lost at the end. */
-export const jsonLog = async (level: LogLevel): Promise<Logger> => {
-  const { pino } = await import('pino');
-  const log: Logger = pino(
-    { level, base: null, formatters: { level: (label) => ({ level: label }) } },
-    pino.destination({ fd: 1, sync: true }),
-  );
+  const log = { level, debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   return log;
 };
+
+/** A log for machines: one JSON object a line. */
+export const jsonLog = async (level: LogLevel, output: Pick<LogOutput, 'write'>): Promise<LevelledLog> => {
+  const { pino } = await import('pino');
+  const log = pino(
+    { level, base: null, formatters: { level: (label) => ({ level: label }) } },
+    { write: (line) => output.write(line) },
+  );
+  return log as LevelledLog;
+};
+
+const LOST = 'lines were not written';
+
+/** Lost lines, as a line of the log for people. */
+export const readableLoss: LossNote = (lines, why) => readableLine('warn', { lines, why }, LOST, false);
+
+/** The same in the log for machines. */
+export const jsonLoss: LossNote = (lines, why) =>
+  `${JSON.stringify({ level: 'warn', time: Date.now(), lines, why, msg: LOST })}\n`;

@@ -1,17 +1,16 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
 
+import { problem } from '../../core/errors/index.ts';
 import { takeStray } from '../../core/wall/wall.ts';
 import { readableLog } from './logger.ts';
 import { reportError } from './print-error.ts';
+import { standardError, standardOutput } from './standard-stream.ts';
 
 const argv = process.argv.slice(2);
 
-const end = (error: unknown): void => {
-  const report = reportError(error, argv.includes('--json') ? 'json' : 'lines');
-  process.stderr.write(`${report.text}\n`);
-  process.exit(report.status);
-};
+/** Milliseconds that readers get at the end of a command that catches signals: nothing else would end it. */
+const LAST_WORDS = 1000;
 
 /** The first signal asks the command to stop, the second ends the process. */
 const catchSignals = (): Promise<NodeJS.Signals> =>
@@ -27,47 +26,54 @@ const catchSignals = (): Promise<NodeJS.Signals> =>
     // Waiting for a signal alone does not keep a process alive, and an embedded platform has nothing else to wait for.
     setInterval(() => {}, 2 ** 31 - 1);
   });
+let signals: Promise<NodeJS.Signals> | undefined;
+
+/** Not left to an empty event loop: a foreign library may keep a handle. */
+const end = async (status: number): Promise<never> => {
+  const limit = signals === undefined ? undefined : LAST_WORDS;
+  await standardOutput.flush(limit);
+  await standardError.flush(limit);
+  return process.exit(status);
+};
+
+const complain = (error: unknown): number => {
+  const report = reportError(error, argv.includes('--json') ? 'json' : 'lines');
+  standardError.write(`${report.text}\n`);
+  return report.status;
+};
 
 /** What a plugin left running, a timer, say, is its own fault and ends nothing else. */
 const endUnlessStray = (error: unknown): void => {
-  if (!takeStray(error)) end(error);
+  if (!takeStray(error)) void end(complain(error));
 };
 
 process.on('uncaughtException', endUnlessStray);
 process.on('unhandledRejection', endUnlessStray);
-let isWatched = false;
-/** The standard streams are made when something is written: making one takes as long as reading the rc file. */
-const write = (text: string): void => {
-  if (!isWatched) {
-    isWatched = true;
-    // `pciback demo | head`: whoever read the output has seen enough.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      end(error);
-    });
-  }
-  process.stdout.write(text);
+
+/**
+ * `pciback demo | head`: whoever read the output has seen enough, and the command ends with its own status. Output that is lost
+ * for another reason was wanted by somebody.
+ */
+const statusOf = async (status: number): Promise<number> => {
+  await standardOutput.flush(signals === undefined ? undefined : LAST_WORDS);
+  const { lines, why } = standardOutput.lost;
+  if (lines === 0 || why === 'EPIPE') return status;
+  const lost = complain(problem('OUTPUT_LOST', { lines, why }));
+  return status === 0 ? lost : status;
 };
 
-let signals: Promise<NodeJS.Signals> | undefined;
 try {
   const { runCommandLine } = await import('./command-line.ts');
   const status = await runCommandLine(argv, {
-    write,
-    complain: (text) => process.stderr.write(text),
+    write: (text) => standardOutput.write(text),
+    complain: (text) => standardError.write(text),
     stop: () => {
       signals ??= catchSignals();
       return signals;
     },
-    log: readableLog('warn', {
-      write: (line) => process.stderr.write(line),
-      get colour() {
-        return process.stderr.isTTY;
-      },
-    }),
+    log: readableLog('warn', standardError),
   });
-  // Not left to an empty event loop: a foreign library may keep a handle.
-  process.exit(status);
+  await end(await statusOf(status));
 } catch (error) {
-  end(error);
+  await end(complain(error));
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { describeError } from '../../core/errors/index.ts';
 import {
   type CommandDefinition,
   controlOptions,
@@ -19,24 +18,18 @@ const status: CommandDefinition = {
   run: async (context) => (await import('./status-run.ts')).runStatus(context),
 };
 
-/** Opens the control socket. Guests are served without one too, so what keeps it shut is only said. */
+/** Opens the control socket. Without it nobody could ask what is served, or steer it: then nothing is. */
 const start = async (context: PartContext<string | false>): Promise<RunningPart> => {
   const { options, directory, log } = context;
   if (options === false) return { health: () => 'no socket' };
   const path = resolve(directory, options);
   const { ControlServer } = await import('./server.ts');
-  try {
-    const server = await ControlServer.start(path, () => context.operations(), log);
-    return {
-      health: () => `socket ${path}`,
-      counters: () => ({ clients: server.clients }),
-      stop: () => server.close(),
-    };
-  } catch (error) {
-    const why = describeError(error);
-    log.warn({ path, why }, 'no control socket');
-    return { health: () => `no socket: ${why}` };
-  }
+  const server = await ControlServer.start(path, () => context.operations(), log);
+  return {
+    health: () => `socket ${path}`,
+    counters: () => ({ clients: server.clients }),
+    stop: () => server.close(),
+  };
 };
 
 /** The socket at which a running pciback answers the operations of all parts. */
@@ -46,7 +39,8 @@ export default definePlugin({
   apply: (host) => {
     host.parts.add('control', {
       about: 'Answers the operations of all parts at a socket for its own user.',
-      needs: ['guests'],
+      // Before the first guest: what cannot be had is known before a device is touched.
+      required: true,
       options: controlSection,
       operations,
       start,

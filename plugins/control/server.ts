@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import { chmodSync, type Stats, statSync, unlinkSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
-import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import { createServer, type Server, type Socket } from 'node:net';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError } from '../../core/platform/index.ts';
 import type { RunningOperation } from '../../core/plugin/index.ts';
 import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest } from './protocol.ts';
+import { listenAt } from './socket-file.ts';
 
 /** The operations that there are now. */
 export type FindOperations = () => ReadonlyMap<string, RunningOperation>;
@@ -95,67 +93,24 @@ class Client {
   }
 }
 
-const statusOf = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
-
-/** Whether somebody listens there. */
-const isAlive = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-
-/** Makes the directory for this user alone, or checks that nobody else can put a socket there. */
-const prepareDirectory = async (directory: string): Promise<void> => {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const facts = statusOf(directory);
-  const uid = process.geteuid?.() ?? 0;
-  const refuse = (why: string): never => fail('CONFIG_UNTRUSTED', { file: 'the control socket', path: directory, why });
-  if (facts === undefined) return refuse('is gone');
-  if (facts.uid !== uid) refuse(`belongs to user ${facts.uid}`);
-  if ((facts.mode & 0o022) !== 0) refuse(`may be written by others (mode ${(facts.mode & 0o7777).toString(8)})`);
-};
-
-const listen = (server: Server, path: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    // The socket is made inside of this call: from its first moment on nobody else may connect.
-    const before = process.umask(0o177);
-    try {
-      server.once('error', reject);
-      server.listen(path, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    } finally {
-      process.umask(before);
-    }
-  });
-
 /** The unix socket at which a running pciback takes requests: one line of JSON each, answered in order. */
 export class ControlServer {
   readonly #server: Server;
   readonly #sockets: Set<Socket>;
+  readonly #remove: () => void;
 
-  private constructor(server: Server, sockets: Set<Socket>) {
+  private constructor(server: Server, sockets: Set<Socket>, remove: () => void) {
     this.#server = server;
     this.#sockets = sockets;
+    this.#remove = remove;
   }
 
   /**
-   * Listens. Only the user of this process (root) can connect: directory 0700 when it is made here, socket 0600.
+   * Listens. Only the user of this process (root) can connect.
    *
-   * @throws PcibackError `CONFIG_UNTRUSTED` for a directory that others may write, `USAGE` when another pciback listens
-   * there
+   * @throws PcibackError `CONFIG_UNTRUSTED`, `CONTROL_SOCKET`
    */
   static async start(path: string, operations: FindOperations, log: Logger): Promise<ControlServer> {
-    await prepareDirectory(dirname(path));
-    if (statusOf(path) !== undefined) {
-      if (await isAlive(path)) fail('USAGE', { what: `another pciback listens at ${path}`, nearest: undefined });
-      unlinkSync(path);
-    }
     const sockets = new Set<Socket>();
     const server = createServer((socket) => {
       if (sockets.size >= MOST_CLIENTS) {
@@ -166,11 +121,10 @@ export class ControlServer {
       socket.once('close', () => sockets.delete(socket));
       new Client(socket, operations);
     });
-    await listen(server, path);
-    chmodSync(path, 0o600);
+    const remove = await listenAt(server, path);
     server.on('error', (error) => log.error({ error: describeError(error) }, 'control socket failed'));
     log.info({ path }, 'control socket open');
-    return new ControlServer(server, sockets);
+    return new ControlServer(server, sockets, remove);
   }
 
   /** Clients that are connected now. */
@@ -180,6 +134,7 @@ export class ControlServer {
 
   /** Takes no more requests; the socket goes with it. Calling it twice is harmless. */
   async close(): Promise<void> {
+    this.#remove();
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());

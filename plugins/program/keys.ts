@@ -87,8 +87,20 @@ const guest = () =>
 
 type DeadlineSchema = { readonly [Name in keyof Deadlines]: z.ZodDefault<z.ZodNumber> };
 
+/** Deadlines that are not of a plugin's code. */
+const otherDeadlines: Readonly<Record<string, string>> = {
+  store:
+    'Seconds that xenstore gets to answer a request when pciback starts or stops; while it serves it waits as long as it takes, and the log says so.',
+  stop: 'Seconds that the whole end gets beside `shutdownSeconds`; what is not given back then is named and left.',
+};
+
 const seconds = (name: string, initial: number) =>
-  z.number().positive().max(3600).default(initial).describe(`Seconds that a plugin’s code gets for \`${name}\`.`);
+  z
+    .number()
+    .positive()
+    .max(3600)
+    .default(initial)
+    .describe(otherDeadlines[name] ?? `Seconds that a plugin’s code gets for \`${name}\`.`);
 
 /**
  * What an rc file can say to the core: the one source of types, checks and the reference page, a schema for each key. Other

@@ -2,6 +2,7 @@
 
 import type { IrqOperations } from '../commands/irq-operations.ts';
 import type { PluginOperations } from '../commands/plugins-operations.ts';
+import type { ReloadOperations } from '../commands/reload-operations.ts';
 import type { ControlOperations } from '../control/operations.ts';
 import type { ExplainOperations } from '../observe/explain-operations.ts';
 import type { QuirkOperations } from '../observe/quirk-operations.ts';
@@ -13,4 +14,5 @@ export type BundledOperations = ControlOperations &
   IrqOperations &
   PluginOperations &
   QuirkOperations &
-  RecoveryOperations;
+  RecoveryOperations &
+  ReloadOperations;

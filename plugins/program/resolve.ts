@@ -9,8 +9,8 @@ import { nearest } from '../../core/errors/nearest.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
+import { assertTrusted, type Onlooker, thisProcess } from '../trust.ts';
 import { type Doors, defaultExport, importFile } from './module.ts';
-import { assertTrusted, type Onlooker, thisProcess } from './trust.ts';
 
 /** A plugin that comes with the package. */
 export interface BundledPlugin {

@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { formatBdf } from '../../core/bdf.ts';
 import type { Config, LoadedConfig, PluginEntry } from '../../core/config.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { type Logger, silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
-import type { NativeLoader, Platform } from '../../core/platform/index.ts';
+import type { Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../bundled.ts';
-import { readSection, sectionsOf } from '../read-section.ts';
+import { sectionsOf } from '../read-section.ts';
 import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
+import type { HostLock, LockWait } from './host-lock.ts';
 import { PartRunner } from './part-runner.ts';
+import { patientStore, withStore } from './patient-store.ts';
+import { assertThere, lockHost, openPlatform } from './platform.ts';
 import { parseConfig } from './rc-file.ts';
+import type { LiveConfig } from './reload.ts';
 import { type Asker, type BundledPlugin, loadAllByName, resolvePlugin, type WantedPlugin } from './resolve.ts';
 import { checkSections } from './sections.ts';
+import { stopWithin } from './stopping.ts';
 
 const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
 
@@ -89,52 +93,6 @@ export const loadPlugins = async (
   return host;
 };
 
-/**
- * The foreign-function loader of that name; without a name the first that loads.
- *
- * @throws PcibackError `CHOICE_UNKNOWN`, `NATIVE_UNAVAILABLE`
- */
-export const openNative = async (host: PluginHost, name: string | undefined): Promise<NativeLoader> => {
-  const { natives } = host.registries;
-  if (name !== undefined) return natives.get(name)();
-  const reasons: string[] = [];
-  for (const one of natives.names) {
-    try {
-      return await natives.get(one)();
-    } catch (error) {
-      reasons.push(describeError(error));
-    }
-  }
-  return fail('NATIVE_UNAVAILABLE', { wanted: natives.names.join(' or '), why: reasons.join('; ') });
-};
-
-/** Makes the configured platform. @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID` and what the platform throws. */
-export const openPlatform = async (host: PluginHost, config: Config, log: Logger): Promise<Platform> => {
-  const platform = host.registries.platforms.get(config.platform);
-  const [answerer] = host.registries.answerers.things;
-  return platform.create({
-    native: () => openNative(host, config.native),
-    log,
-    watch: host.registries.watches.get(config.watch),
-    options: platform.options === undefined ? {} : readSection(config, config.platform, platform.options),
-    directory: sectionsOf(config).directory,
-    ...(answerer === undefined ? {} : { answerer }),
-  });
-};
-
-/** What the rc file hides has to be there: a device that was meant to be kept from the host would not be. */
-const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger): Promise<void> => {
-  if (hide.length === 0) return;
-  const listings = await platform.pci.list();
-  for (const pattern of hide) {
-    if (listings.some((one) => pattern.matches(one))) continue;
-    if (pattern.address !== undefined) {
-      fail('DEVICE_NOT_FOUND', { bdf: formatBdf(pattern.address), platform: platform.name });
-    }
-    log.warn({ pattern: pattern.text }, 'no function to hide');
-  }
-};
-
 /** A configuration in which a section says something else. */
 export const withSection = (config: Config, name: string, value: unknown): Config => {
   const sections = sectionsOf(config);
@@ -149,6 +107,8 @@ export interface StartSettings {
   readonly plugins?: readonly (Plugin | Quirk)[];
   /** Taken in place of the configured one; closed by `stop`, or by the caller when the start fails. */
   readonly platform?: Platform;
+  /** How the lock of the host is waited for, when another pciback has it. Missing: it is not waited for. */
+  readonly wait?: LockWait;
 }
 
 /** A pciback that serves guests in this process. */
@@ -157,11 +117,12 @@ export interface RunningPciback {
   readonly platform: Platform;
   readonly plugins: PluginHost;
   readonly parts: PartRunner;
-  readonly config: Config;
+  readonly config: LiveConfig;
   /**
    * Ends the service: parts, guests, platform and plugins, in this order. Calling it again waits for the same end.
    *
    * @returns what is still held for guests; all zero when everything was given back
+   * @throws PcibackError `STOP_INCOMPLETE` when that takes longer than `shutdownSeconds` and `deadlines.stop`
    */
   stop(): Promise<Ledger>;
   /** Lets go of everything without a word to the guests: for the end after `engine.failed`. */
@@ -169,22 +130,36 @@ export interface RunningPciback {
 }
 
 /**
- * Loads the plugins of a configuration, opens its platform and serves guests.
+ * Loads the plugins of a configuration, takes the lock of its platform, opens it and serves guests.
  *
- * @throws PcibackError what keeps it from starting; nothing is left then
+ * @throws PcibackError what keeps it from starting; nothing is left then, and nothing was touched before `HOST_LOCKED`
  */
 export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings = {}): Promise<RunningPciback> => {
   const { log = silent } = settings;
-  const { config } = loaded;
+  const config: LiveConfig = { ...loaded.config };
   const plugins = await loadPlugins(loaded, log, settings.plugins);
+  let lock: Pick<HostLock, 'release'> | undefined;
   let opened: Platform | undefined;
-  let engine: Pciback | undefined;
+  let stop: Stop = async (close) => close();
+  const close = async (): Promise<void> => {
+    try {
+      await opened?.close();
+    } finally {
+      lock?.release();
+      plugins.close();
+    }
+  };
   try {
-    if (settings.platform === undefined) opened = await openPlatform(plugins, config, log);
-    const platform = settings.platform ?? (opened as Platform);
+    if (settings.platform === undefined) {
+      lock = await lockHost(plugins, config, log, settings.wait);
+      opened = await openPlatform(plugins, config, log);
+    }
+    const given = settings.platform ?? (opened as Platform);
+    const patience = patientStore(given.xenstore, () => config.deadlines.store, log);
+    const platform = withStore(given, patience.store);
     await assertThere(platform, config.hide, log);
     let parts: PartRunner | undefined;
-    engine = new Pciback({
+    const engine = new Pciback({
       platform,
       plugins,
       config,
@@ -194,32 +169,38 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
         return parts;
       },
     });
+    stop = (last) => {
+      patience.hurry();
+      return stopWithin(engine, config.shutdownSeconds + config.deadlines.stop, last);
+    };
     await engine.start();
-    return running(engine, parts as PartRunner, config);
+    patience.relax();
+    // From now on a platform that was given is this one's to close.
+    opened = given;
+    return running(engine, parts as PartRunner, config, () => stop(close) as Promise<Ledger>, close);
   } catch (error) {
-    await engine?.stop();
-    await opened?.close();
-    plugins.close();
+    await stop(close).catch((secondary: unknown) => {
+      log.error({ why: describeError(secondary) }, 'not ended in order');
+    });
     throw error;
   }
 };
 
-const running = (engine: Pciback, parts: PartRunner, config: Config): RunningPciback => {
-  const { platform, plugins } = engine;
-  const close = async (): Promise<void> => {
-    await platform.close();
-    plugins.close();
-  };
+/** Ends what was begun; `close` comes last. */
+type Stop = (close: () => Promise<void>) => Promise<unknown>;
+
+const running = (
+  engine: Pciback,
+  parts: PartRunner,
+  config: LiveConfig,
+  stop: () => Promise<Ledger>,
+  close: () => Promise<void>,
+): RunningPciback => {
   let stopping: Promise<Ledger> | undefined;
-  const stop = async (): Promise<Ledger> => {
-    const ledger = await engine.stop();
-    await close();
-    return ledger;
-  };
   return {
     engine,
-    platform,
-    plugins,
+    platform: engine.platform,
+    plugins: engine.plugins,
     parts,
     config,
     stop: () => {

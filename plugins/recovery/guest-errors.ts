@@ -6,10 +6,11 @@ import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { Logger } from '../../core/log.ts';
 import { type DeviceError, Errno, HostError } from '../../core/platform/index.ts';
-import { ChannelState, type GuestVerdict, Verdict, verdictName } from '../../core/ring/layout.ts';
+import { ChannelState, type GuestVerdict, Verdict } from '../../core/ring/layout.ts';
 import { type Assignment, SavedConfig, type SeizedDevice, type Stub } from '../../core/stub/index.ts';
 import { initialVerdicts } from '../initial-verdicts.ts';
 import type { Fence } from './fence.ts';
+import { verdictName } from './names.ts';
 import { stageRules } from './stages.ts';
 
 /** A guest that can be asked about errors of its devices. */

@@ -73,7 +73,7 @@ const hooksPage = (): string => {
       'What plugins bring under a name, each with `host.<kind>.add`. `before` and `after` put a thing in its place among those of its kind, as they do with taps.',
       ['| kind | one of them | deadline | what it is for |', '|---|---|---|---|', ...things].join('\n'),
       '## Deadlines',
-      `Code that takes its time has a deadline; the rc file sets others with \`deadlines\`. Beside those above there is ${seconds({ apply: defaultDeadlines.apply })}, for a plugin that is loaded. A fault of a plugin and what becomes of it: [faults](faults.md).`,
+      `Code that takes its time has a deadline; the rc file sets others with \`deadlines\`. Beside those above there is ${seconds({ apply: defaultDeadlines.apply })}, for a plugin that is loaded; \`store\` and \`stop\` are not of plugins ([configuration](configuration.md)). A fault of a plugin and what becomes of it: [faults](faults.md).`,
     ].join('\n\n'),
   );
 };

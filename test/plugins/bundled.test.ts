@@ -39,6 +39,7 @@ describe('the bundled plugins', () => {
       'quirk',
       'inject-error',
       'plugins',
+      'reload',
       'irq',
     ]);
     expect(host.registries.answerers.names).toEqual(['lane']);

@@ -9,8 +9,8 @@ import {
   library,
   type NativeLoader,
 } from '../../../core/platform/index.ts';
+import { libcNames } from '../../libc.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
-import { libcNames } from './libraries.ts';
 import { hurryFrom } from './precedence.ts';
 
 const PAGE_BYTES = 4096;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { Errno, type EventChannels, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
+import { libcNames } from '../../libc.ts';
 import { type EventReader, poolReader, RESET_REQUEST, type ReaderTerms } from './event-reader.ts';
-import { libcNames, libxenevtchn } from './libraries.ts';
+import { libxenevtchn } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 
 /** Event channels that can be given up as a whole. */

@@ -74,6 +74,20 @@ const clock: Clock = {
   },
 };
 
+/** Folder of the device files. */
+const DEVICE_ROOT = '/dev/xen';
+
+/**
+ * The node that the one back end of this host has the lock on: every back end has to open it, and it is the same one whatever
+ * files each of them sees beside it.
+ *
+ * @throws PcibackError `PLATFORM_UNAVAILABLE` without Xen, `NO_PRIVILEGE`
+ */
+export const lockedNode = async (folder = DEVICE_ROOT): Promise<string> => {
+  await checkDevices(folder);
+  return `${folder}/evtchn`;
+};
+
 /** The libraries print their own complaints, so what they open is looked at first. */
 const checkDevices = async (folder: string): Promise<void> => {
   for (const name of ['evtchn', 'gntdev', 'privcmd']) {
@@ -139,7 +153,7 @@ const runningRelease = async (sysfs: string): Promise<string | undefined> => {
  * `NATIVE_LIBRARY_MISSING`, `NATIVE_SYMBOL_MISSING`
  */
 export const createXenPlatform = async (options: XenPlatformOptions): Promise<Platform> => {
-  const { native, mode, sysfsRoot = '/sys', deviceRoot = '/dev/xen', log = silent } = options;
+  const { native, mode, sysfsRoot = '/sys', deviceRoot = DEVICE_ROOT, log = silent } = options;
   await checkDevices(deviceRoot);
   const closers: (() => void | Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {

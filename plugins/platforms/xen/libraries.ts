@@ -6,9 +6,6 @@ import { library } from '../../../core/platform/index.ts';
 // The C signatures of the Xen libraries, from their public headers. Handles are opaque pointers; a logger may be null.
 // Functions that answer int give -1 with errno unless told otherwise.
 
-/** The C library, of which each user declares the functions that it calls. */
-export const libcNames = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'] as const;
-
 export const libxenevtchn = library({
   names: ['libxenevtchn.so.1', 'libxenevtchn.so'],
   package: 'libxenevtchn1',

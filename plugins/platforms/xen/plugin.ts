@@ -12,6 +12,9 @@ const create = async ({ native, answerer, watch, log, options }: PlatformSetting
   return createXenPlatform({ native: loader, log, watch, ...others, ...threads });
 };
 
+/** As above. */
+const lock = async () => (await import('./index.ts')).lockedNode();
+
 /** As above, for `pciback doctor`. */
 const diagnose = async (settings: DiagnoseSettings) => (await import('./doctor.ts')).diagnose(settings);
 
@@ -20,6 +23,6 @@ export default definePlugin({
   name: 'platforms/xen',
   api: '^1.0',
   apply: (host) => {
-    host.platforms.add('xen', { about: 'A real dom0.', options: xenSection, create, diagnose });
+    host.platforms.add('xen', { about: 'A real dom0.', options: xenSection, lock, create, diagnose });
   },
 });

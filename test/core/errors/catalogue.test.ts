@@ -19,7 +19,7 @@ const facts = new Proxy(
   {},
   {
     get: (_target, key) =>
-      ['tried', 'known', 'names'].includes(String(key)) ? [`<${String(key)}>`] : `<${String(key)}>`,
+      ['tried', 'known', 'names', 'keys', 'left'].includes(String(key)) ? [`<${String(key)}>`] : `<${String(key)}>`,
   },
 );
 

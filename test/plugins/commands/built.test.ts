@@ -105,7 +105,10 @@ export default definePlugin({
   });
 
   it.each(['pciback.config.yaml', 'pciback.config.yml', '.pcibackrc'])('serves with rc file %s', async (name) => {
-    const serving = start(['serve'], place(name, 'embedded: { devices: [samples] }\nlog:\n  level: info\n'));
+    const serving = start(
+      ['serve'],
+      place(name, 'control: control.sock\nembedded: { devices: [samples] }\nlog:\n  level: info\n'),
+    );
     await serving.printed('included guest is up');
     serving.signal('SIGTERM');
     const { status, err } = await serving.end;

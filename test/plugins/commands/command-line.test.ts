@@ -291,7 +291,10 @@ describe.concurrent('serve', () => {
       `import { createEmbeddedPlatform } from '${dist}/plugins/platforms/embedded/index.js';
        import { problem } from '${dist}/core/errors/index.js';`,
     );
-    const directory = place({ ...rc({ plugins: ['./fragile.mjs'], platform: 'fragile' }), 'fragile.mjs': fragile });
+    const directory = place({
+      ...rc({ plugins: ['./fragile.mjs'], platform: 'fragile', control: false }),
+      'fragile.mjs': fragile,
+    });
     const serving = start(['serve'], directory);
     await serving.printed('ready platform=fragile');
     serving.signal('SIGUSR2');

@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: MIT
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,7 +91,10 @@ describe('the socket', () => {
   });
 
   it('is not taken from a pciback that lives, and taken over from one that died', async () => {
-    await expect(ControlServer.start(path, operations, silent)).rejects.toThrow(/another pciback/);
+    await expect(ControlServer.start(path, operations, silent)).rejects.toMatchObject({
+      code: 'CONTROL_SOCKET',
+      facts: { path, why: 'another pciback listens there' },
+    });
     const dead = join(home, 'run/dead.sock');
     // A socket nobody listens at: renamed away while its server lived.
     const other = createServer();
@@ -88,6 +105,75 @@ describe('the socket', () => {
     const second = await ControlServer.start(dead, operations, silent);
     expect(await clientAt(dead).ask('status', {})).toMatchObject({ platform: 'embedded' });
     await second.close();
+  });
+});
+
+describe('what is at the path of a socket already', () => {
+  const at = () => join(home, 'run/new.sock');
+  const refused = async (why: string | RegExp): Promise<void> => {
+    const facts = { path: at(), why: expect.stringMatching(why) };
+    await expect(ControlServer.start(at(), operations, silent)).rejects.toMatchObject({
+      code: 'CONTROL_SOCKET',
+      facts,
+    });
+    expect(readdirSync(join(home, 'run')).filter((name) => name.startsWith('.'))).toEqual([]);
+  };
+
+  it.each([
+    ['a file', (place: string) => writeFileSync(place, 'precious')],
+    ['a folder', (place: string) => mkdirSync(place)],
+    ['a symbolic link', (place: string) => symlinkSync(path, place)],
+    ['a symbolic link', (place: string) => symlinkSync(join(home, 'nowhere'), place)],
+    ['something that is no socket', (place: string) => execFileSync('mkfifo', [place])],
+  ])('%s stays, and is named', async (kind, make) => {
+    make(at());
+    const before = lstatSync(at());
+    await refused(`there is ${kind} at this path`);
+    expect(lstatSync(at())).toMatchObject({ ino: before.ino, mode: before.mode });
+  });
+
+  it.runIf(process.geteuid?.() === 0)('the dead socket of another user stays', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(join(home, 'run/live.sock'), resolve));
+    renameSync(join(home, 'run/live.sock'), at());
+    await new Promise((resolve) => other.close(resolve));
+    chownSync(at(), 1234, 0);
+    await refused('the socket at this path belongs to user 1234');
+    expect(lstatSync(at()).isSocket()).toBe(true);
+  });
+
+  it('a path that is too long is refused', async () => {
+    const long = join(home, `run/${'x'.repeat(110)}.sock`);
+    await expect(ControlServer.start(long, operations, silent)).rejects.toMatchObject({
+      code: 'CONTROL_SOCKET',
+      facts: { path: long, why: `a socket's path has at most 107 bytes, and this one ${long.length}` },
+    });
+  });
+
+  it.runIf(process.geteuid?.() === 0)(
+    'a folder above that others may change is refused, before anything is made',
+    async () => {
+      const open = join(home, 'open');
+      mkdirSync(open);
+      chmodSync(open, 0o777);
+      const refusal = { code: 'CONFIG_UNTRUSTED', facts: { path: open } };
+      await expect(ControlServer.start(join(open, 'a/b/x.sock'), operations, silent)).rejects.toMatchObject(refusal);
+      expect(readdirSync(open)).toEqual([]);
+      chmodSync(open, 0o755);
+      mkdirSync(join(open, 'a/b'), { recursive: true, mode: 0o700 });
+      chmodSync(open, 0o777);
+      await expect(ControlServer.start(join(open, 'a/b/x.sock'), operations, silent)).rejects.toMatchObject(refusal);
+    },
+  );
+
+  it('a server that ends removes its own socket, not the one that was made there since', async () => {
+    const first = await ControlServer.start(at(), operations, silent);
+    rmSync(at());
+    const second = await ControlServer.start(at(), operations, silent);
+    await first.close();
+    expect(await clientAt(at()).ask('status', {})).toMatchObject({ platform: 'embedded' });
+    await second.close();
+    expect(existsSync(at())).toBe(false);
   });
 });
 

@@ -7,8 +7,8 @@ import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import answerer, { startLane } from '../../../plugins/lane/answerer.ts';
 import watch from '../../../plugins/policies/watch.ts';
+import { openPlatform } from '../../../plugins/program/platform.ts';
 import { parseConfig } from '../../../plugins/program/rc-file.ts';
-import { openPlatform } from '../../../plugins/program/start.ts';
 
 const openWith = async (plugins: readonly ReturnType<typeof definePlugin>[]): Promise<PlatformSettings> => {
   const host = new PluginHost({ log: silent });

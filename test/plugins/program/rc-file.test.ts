@@ -8,7 +8,7 @@ import { parseBdf } from '../../../core/bdf.ts';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { doors } from '../../../plugins/program/doors.ts';
 import { loadConfig } from '../../../plugins/program/rc-file.ts';
-import { thisProcess } from '../../../plugins/program/trust.ts';
+import { thisProcess } from '../../../plugins/trust.ts';
 
 let directory = '';
 let system = '';

@@ -9,7 +9,7 @@ import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { doors } from '../../../plugins/program/doors.ts';
 import { type Asker, loadByName, resolvePlugin } from '../../../plugins/program/resolve.ts';
-import { assertTrusted, thisProcess } from '../../../plugins/program/trust.ts';
+import { assertTrusted, thisProcess } from '../../../plugins/trust.ts';
 
 let directory = '';
 const write = (path: string, text: string) => {

@@ -3,7 +3,7 @@
 import { lstatSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { describeError, fail } from '../../core/errors/index.ts';
+import { describeError, fail } from '../core/errors/index.ts';
 
 /** What of a file's status counts here. */
 export interface FileFacts {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { assertTrusted, type FileFacts, type Onlooker } from '../../../plugins/program/trust.ts';
+import { assertTrusted, type FileFacts, type Onlooker } from '../../plugins/trust.ts';
 
 type Tree = Readonly<Record<string, Partial<FileFacts> & { readonly target?: string }>>;
 

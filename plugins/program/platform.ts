@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf } from '../../core/bdf.ts';
+import type { Config } from '../../core/config.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
+import type { Logger } from '../../core/log.ts';
+import type { NativeLoader, Platform } from '../../core/platform/index.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
+import { socketOf } from '../control/section.ts';
+import { readSection, sectionsOf } from '../read-section.ts';
+import type { HostLock, LockWait } from './host-lock.ts';
+
+/**
+ * The foreign-function loader of that name; without a name the first that loads.
+ *
+ * @throws PcibackError `CHOICE_UNKNOWN`, `NATIVE_UNAVAILABLE`
+ */
+export const openNative = async (host: PluginHost, name: string | undefined): Promise<NativeLoader> => {
+  const { natives } = host.registries;
+  if (name !== undefined) return natives.get(name)();
+  const reasons: string[] = [];
+  for (const one of natives.names) {
+    try {
+      return await natives.get(one)();
+    } catch (error) {
+      reasons.push(describeError(error));
+    }
+  }
+  return fail('NATIVE_UNAVAILABLE', { wanted: natives.names.join(' or '), why: reasons.join('; ') });
+};
+
+/** The configured platform with what the rc file says to it. @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID` */
+const chosen = (host: PluginHost, config: Config) => {
+  const definition = host.registries.platforms.get(config.platform);
+  const options = definition.options === undefined ? {} : readSection(config, config.platform, definition.options);
+  return { definition, options, directory: sectionsOf(config).directory };
+};
+
+/** Makes the configured platform. @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID` and what the platform throws. */
+export const openPlatform = async (host: PluginHost, config: Config, log: Logger): Promise<Platform> => {
+  const { definition, ...others } = chosen(host, config);
+  const [answerer] = host.registries.answerers.things;
+  return definition.create({
+    native: () => openNative(host, config.native),
+    log,
+    watch: host.registries.watches.get(config.watch),
+    ...others,
+    ...(answerer === undefined ? {} : { answerer }),
+  });
+};
+
+/**
+ * Takes the lock of the configured platform, for this process alone, and says who has it. To be called before anything of the
+ * host is looked at.
+ *
+ * @param wait missing: a lock that somebody has is not waited for
+ * @returns `undefined` for a platform without a lock
+ * @throws PcibackError `HOST_LOCKED` with its owner, `CHOICE_UNKNOWN`, `CONFIG_INVALID`, `NATIVE_UNAVAILABLE` and what the
+ * platform throws; HostError
+ */
+export const lockHost = async (
+  host: PluginHost,
+  config: Config,
+  log: Logger,
+  wait?: LockWait,
+): Promise<Pick<HostLock, 'release'> | undefined> => {
+  const { definition, ...settings } = chosen(host, config);
+  if (definition.lock === undefined) return undefined;
+  const [path, native, { takeLock }, { announceOwner, describeOwner }] = await Promise.all([
+    definition.lock(settings),
+    openNative(host, config.native),
+    import('./host-lock.ts'),
+    import('./lock-owner.ts'),
+  ]);
+  const lock = await takeLock(path, native, wait);
+  if (lock === undefined) return fail('HOST_LOCKED', { path, owner: describeOwner(path) });
+  const socket = host.registries.parts.names.includes('control') ? socketOf(config) : false;
+  const takeBack = announceOwner(path, socket === false ? undefined : socket, log);
+  return {
+    release: () => {
+      takeBack();
+      lock.release();
+    },
+  };
+};
+
+/** What the rc file hides has to be there: a device that was meant to be kept from the host would not be. */
+export const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger): Promise<void> => {
+  if (hide.length === 0) return;
+  const listings = await platform.pci.list();
+  for (const pattern of hide) {
+    if (listings.some((one) => pattern.matches(one))) continue;
+    if (pattern.address !== undefined) {
+      fail('DEVICE_NOT_FOUND', { bdf: formatBdf(pattern.address), platform: platform.name });
+    }
+    log.warn({ pattern: pattern.text }, 'no function to hide');
+  }
+};
