@@ -76,18 +76,18 @@ export const plugins = [
   },
   {
     name: 'any open directory is trusted',
-    file: 'plugins/program/trust.ts',
+    file: 'plugins/trust.ts',
     find: '(facts.mode & STICKY) !== 0',
     replace: '(facts.mode & STICKY) >= 0',
-    tests: ['test/plugins/program/trust.test.ts'],
+    tests: ['test/plugins/trust.test.ts'],
     why: 'others can put another file in the place of this one',
   },
   {
     name: 'a link that begins at the root',
-    file: 'plugins/program/trust.ts',
+    file: 'plugins/trust.ts',
     find: "if (isAbsolute(target)) at = '/';",
     replace: '',
-    tests: ['test/plugins/program/trust.test.ts'],
+    tests: ['test/plugins/trust.test.ts'],
     why: 'another file would be looked at than the one that is read',
   },
   {
