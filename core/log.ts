@@ -33,6 +33,13 @@ export class RateLimit {
     this.#last = now();
   }
 
+  /** The fact `more`, when messages were held back; from now on they are counted anew. */
+  takeMore(): { readonly more?: number } {
+    const more = this.suppressed;
+    this.suppressed = 0;
+    return more === 0 ? {} : { more };
+  }
+
   /** Whether one more message may go out now. */
   allows(): boolean {
     const now = this.#now();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from './bdf.ts';
+import type { GuestBudgets } from './budget.ts';
 import type { Config } from './config.ts';
 import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
@@ -24,6 +25,7 @@ export interface PcibackSettings {
   readonly plugins: PluginHost;
   readonly config: Config;
   readonly log: Logger;
+  readonly budgets: GuestBudgets;
   /** What runs beside it. Missing: nothing does. */
   parts?(engine: Engine): RunningParts;
 }
@@ -46,7 +48,7 @@ export class Pciback implements Engine {
    * throws
    */
   constructor(settings: PcibackSettings) {
-    const { platform, plugins, config, log } = settings;
+    const { platform, plugins, config, log, budgets } = settings;
     const { registries, hooks } = plugins;
     this.#settings = settings;
     hooks.wall.useClock(platform.clock);
@@ -80,6 +82,7 @@ export class Pciback implements Engine {
       stub: this.stub,
       hooks,
       log,
+      budgets,
       mapper: (guest) => registries.slots.find(config.guests[guest]?.slots ?? config.slots),
     });
     this.#parts = settings.parts?.(this);

@@ -13,4 +13,6 @@ export interface WatchPolicy {
   readonly shortest: number;
   /** Watches in vain after which they are cut short. */
   readonly patience: number;
+  /** Part of one processor that watching for one guest may take in the long run, beyond wake-ups; missing: 0.2. */
+  readonly share?: number;
 }

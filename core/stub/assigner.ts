@@ -3,7 +3,6 @@
 import { formatBdf } from '../bdf.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
 import type { DeviceInterrupts, InterruptLimits, NamedPolicy, SharedLines } from '../interrupts.ts';
-import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import type { Contribution } from '../space/compile.ts';
 import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
@@ -37,9 +36,8 @@ export interface AssignerTerms {
   readonly platform: Platform;
   readonly hooks: Hooks;
   readonly policy: StubPolicy;
-  readonly log: Logger;
   /** Resets the function while its guest has it; the status to answer. */
-  readonly reset: (device: SeizedDevice) => Promise<number>;
+  readonly reset: (device: SeizedDevice, tenant: Tenant) => Promise<number>;
 }
 
 /**
@@ -74,8 +72,7 @@ export class Assigner {
       limits,
       wall: this.#terms.hooks.wall,
       interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed, limits }),
-      reset: () => this.#terms.reset(device),
-      skipped: (set, why) => this.#terms.log.warn({ bdf: formatBdf(bdf), set, why }, 'field set left out'),
+      reset: () => this.#terms.reset(device, tenant),
     });
   }
 
@@ -85,9 +82,10 @@ export class Assigner {
     tenant: Tenant,
     chosen: Pick<InterruptDriverTerms, 'policy' | 'allowed' | 'limits'>,
   ): DeviceInterrupts {
-    const { platform, hooks, policy, log } = this.#terms;
-    const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
-    if (chosen.allowed) log.warn(facts, 'interrupt control: this guest may switch interrupts by config writes');
+    const { platform, hooks, policy } = this.#terms;
+    const { log } = tenant.budget;
+    const bdf = formatBdf(device.bdf);
+    if (chosen.allowed) log.warn({ bdf }, 'interrupt control: this guest may switch interrupts by config writes');
     return makeInterrupts(policy.interruptDriver(), {
       ...chosen,
       device,
@@ -98,9 +96,7 @@ export class Assigner {
       find: (name) => policy.interruptPolicyNamed(name),
       objection: (kind) => hooks.call('interruptControl', { kind, device, guest: tenant })?.refused,
       wall: hooks.wall,
-      warn: (more, message) => {
-        if (tenant.limit.allows()) log.warn({ ...facts, ...more }, message);
-      },
+      warn: (more, message) => log.warn({ bdf, ...more }, message),
       log,
     });
   }
@@ -119,9 +115,6 @@ export class Assigner {
 
   /** Says that this guest writes what no field covers, when it begins: once for each device, loudly (XSA-131). */
   tellPermissive(device: SeizedDevice, tenant: Tenant): void {
-    this.#terms.log.warn(
-      { bdf: formatBdf(device.bdf), guest: tenant.domain },
-      'permissive: writes without a field reach the device',
-    );
+    tenant.budget.log.warn({ bdf: formatBdf(device.bdf) }, 'permissive: writes without a field reach the device');
   }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, hex } from '../bdf.ts';
+import { type Bdf, formatBdf, hex } from '../bdf.ts';
+import type { GuestBudget } from '../budget.ts';
 import { fail, isPcibackError } from '../errors/index.ts';
 import type { FenceReason, GuestFacts } from '../facts.ts';
 import type { DeviceInterrupts, InterruptLimits, NamedPolicy } from '../interrupts.ts';
-import type { RateLimit } from '../log.ts';
 import { HostError } from '../platform/index.ts';
 import {
   type CompiledSpace,
@@ -27,8 +27,7 @@ const LOW_POWER = 2;
 /** A guest as the stub knows it: whom a device is given to, and where it reports what the guest may not do. */
 export interface Tenant extends GuestFacts {
   readonly denials: DenialRecord;
-  /** For messages that the guest can cause. */
-  readonly limit: RateLimit;
+  readonly budget: GuestBudget;
   /** A refusal was recorded for the first time. */
   readonly refused: (denial: Denial) => void;
   /** A deferred register write has ended. */
@@ -39,7 +38,6 @@ export interface Tenant extends GuestFacts {
   readonly hold?: (work: () => void) => void;
   /** What another thread may answer from has changed. */
   readonly viewChanged?: () => void;
-  readonly warn: (facts: object, message: string) => void;
 }
 
 /** What plugins and the operator say about a guest's accesses; changes when plugins come or go. */
@@ -64,8 +62,6 @@ export interface AssignmentTerms {
   readonly limits: InterruptLimits;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
-  /** Told about field sets that do not fit this device. */
-  readonly skipped: (set: string, why: string) => void;
 }
 
 const sameContribution = (one: Contribution, other: Contribution | undefined): boolean =>
@@ -115,7 +111,7 @@ export class Assignment implements AccessSink {
       },
     });
     const { table, skipped } = this.#compile(terms.rules, undefined);
-    for (const [set, { why }] of skipped) terms.skipped(set, why);
+    this.#tellSkipped(skipped);
     this.#skipped = new Set(skipped.keys());
     this.space = new ConfigSpace(terms.operations.hardware, table, this);
     this.space.record(terms.rules.recorder);
@@ -176,7 +172,7 @@ export class Assignment implements AccessSink {
       if (!this.ended && this.#resets === 0) {
         // The registers came back as they were before the fence.
         const refusals = this.#fenced === undefined ? [] : this.#cutOff();
-        for (const why of refusals) if (tenant.limit.allows()) tenant.warn({ bdf, why }, 'a step of fencing failed');
+        for (const why of refusals) tenant.budget.log.warn({ bdf: formatBdf(bdf), why }, 'a step of fencing failed');
         this.#lookAgain();
         tell();
       }
@@ -235,7 +231,7 @@ export class Assignment implements AccessSink {
       fail('FIELD_OVERLAP', { register: set, other: owner, offset: hex(dword, 2), bits: hex(conflict.bits, 8) });
     }
     return () => {
-      for (const [set, { why }] of fresh) this.#terms.skipped(set, why);
+      this.#tellSkipped(fresh);
       this.#skipped = new Set(skipped.keys());
       this.#rules = rules;
       const swap = (): void => {
@@ -272,6 +268,12 @@ export class Assignment implements AccessSink {
     return { table, skipped };
   }
 
+  /** Field sets that do not fit this device. */
+  #tellSkipped(skipped: Iterable<readonly [set: string, { readonly why: string }]>): void {
+    const bdf = formatBdf(this.#terms.bdf);
+    for (const [set, { why }] of skipped) this.tenant.budget.log.warn({ bdf, set, why }, 'field set left out');
+  }
+
   denied(refusal: Refusal): void {
     const { bdf, tenant } = this.#terms;
     const fresh = tenant.denials.record(bdf, refusal);
@@ -282,6 +284,7 @@ export class Assignment implements AccessSink {
     // The wall has told it.
     if (isPcibackError(error, 'PLUGIN_FAULT')) return;
     const { bdf, tenant } = this.#terms;
-    if (tenant.limit.allows()) tenant.warn({ bdf, offset: `0x${hex(offset, 2)}`, error }, 'config access failed');
+    const facts = { bdf: formatBdf(bdf), offset: `0x${hex(offset, 2)}`, error };
+    tenant.budget.log.warn(facts, 'config access failed');
   }
 }

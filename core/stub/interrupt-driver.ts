@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
+import type { GuestLog } from '../budget.ts';
 import { isPcibackError } from '../errors/index.ts';
 import type { DeviceFacts, GuestFacts } from '../facts.ts';
 import type { Owned } from '../hooks/index.ts';
 import type { DeviceInterrupts, InterruptLimits, MessageKind, NamedPolicy, SharedLines } from '../interrupts.ts';
-import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
@@ -30,9 +30,10 @@ export interface InterruptDriverTerms {
   readonly objection: (kind: MessageKind) => string | undefined;
   /** What stands around the code of policies. */
   readonly wall: Wall;
-  /** Logs something that the guest can cause, at a limited rate, with the device and the guest. */
+  /** A warning in `log`, with the device. */
   readonly warn: (facts: object, message: string) => void;
-  readonly log: Logger;
+  /** The guest's. */
+  readonly log: GuestLog;
 }
 
 /** Makes the interrupts of one device for one guest; a throw keeps the device from the guest. */

@@ -34,7 +34,8 @@ export class Stub {
     this.#hooks = hooks;
     this.#policy = policy;
     this.#log = log;
-    this.#assigner = new Assigner({ platform, hooks, policy, log, reset: (device) => this.#resetForGuest(device) });
+    const reset = (device: SeizedDevice, tenant: Tenant): Promise<number> => this.#resetForGuest(device, tenant);
+    this.#assigner = new Assigner({ platform, hooks, policy, reset });
   }
 
   /** All seized devices. */
@@ -191,7 +192,7 @@ export class Stub {
       if (assignment.isBusy) assignment.whenSettled(() => this.#catchUp(device, assignment));
       else if (assignment.isConcernedBy(rules)) assignment.prepare(rules, 'leave out')();
     } catch (error) {
-      this.#log.error({ bdf, why: describeError(error) }, 'device keeps its old registers');
+      assignment.tenant.budget.log.error({ bdf, why: describeError(error) }, 'device keeps its old registers');
     }
   }
 
@@ -211,7 +212,8 @@ export class Stub {
   async #takeBack(device: SeizedDevice, assignment: Assignment): Promise<number> {
     const { operations, bdf } = device;
     const { tenant } = assignment;
-    const facts = { bdf: formatBdf(bdf), guest: tenant.domain };
+    const { log } = tenant.budget;
+    const facts = { bdf: formatBdf(bdf) };
     let pirqs = 0;
     let reset: ResetOutcome | undefined;
     let broken: string | undefined;
@@ -233,8 +235,7 @@ export class Stub {
       reset = await this.reset(device);
       device.quarantine = this.#judge(reset);
       const stubborn = device.pristine.restore(operations.hardware);
-      if (stubborn.length > 0)
-        this.#log.warn({ ...facts, offsets: stubborn }, 'registers did not take their saved value');
+      if (stubborn.length > 0) log.warn({ ...facts, offsets: stubborn }, 'registers did not take their saved value');
       operations.turnOff();
       await this.#hooks.call('deviceReturned', device, tenant);
     } catch (error) {
@@ -250,11 +251,9 @@ export class Stub {
       device.quarantine ??= broken;
       device.assignment = undefined;
     }
-    if (device.quarantine !== undefined) this.#log.error({ ...facts, why: device.quarantine }, 'device quarantined');
-    this.#log.info(
-      { ...facts, pirqs, reset: reset === undefined ? 'not done' : describeReset(reset) },
-      'device returned',
-    );
+    if (device.quarantine !== undefined) log.error({ ...facts, why: device.quarantine }, 'device quarantined');
+    const how = reset === undefined ? 'not done' : describeReset(reset);
+    log.info({ ...facts, pirqs, reset: how }, 'device returned');
     return pirqs;
   }
 
@@ -289,16 +288,18 @@ export class Stub {
   }
 
   /** A guest asked for a function-level reset. Its view of the BARs does not change, so hardware gets them back. */
-  async #resetForGuest(device: SeizedDevice): Promise<number> {
+  async #resetForGuest(device: SeizedDevice, { budget }: Tenant): Promise<number> {
     const { hardware } = device.operations;
+    const bdf = formatBdf(device.bdf);
     try {
+      await budget.takesReset();
       const before = SavedConfig.of(hardware);
       const outcome = await this.reset(device);
       if (outcome.ok) before.restore(hardware);
-      this.#log.info({ bdf: formatBdf(device.bdf), reset: describeReset(outcome) }, 'device reset for its guest');
+      budget.log.info({ bdf, reset: describeReset(outcome) }, 'device reset for its guest');
       return outcome.ok ? Status.success : Status.opFailed;
     } catch (error) {
-      this.#log.error({ bdf: formatBdf(device.bdf), error: describeError(error) }, 'device reset for its guest failed');
+      budget.log.error({ bdf, error: describeError(error) }, 'device reset for its guest failed');
       return Status.opFailed;
     }
   }

@@ -197,11 +197,9 @@ export class Wall {
     const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why: wordsOf(error) }, error);
     const account = this.#accountOf(plugin);
     account.faults++;
-    const more = account.limit.suppressed;
     if (account.limit.allows()) {
-      account.limit.suppressed = 0;
       const facts = { plugin, code: fault.code, why: fault.message, solve: fault.solve };
-      this.#log.error(more === 0 ? facts : { ...facts, more }, 'a plugin failed');
+      this.#log.error({ ...facts, ...account.limit.takeMore() }, 'a plugin failed');
     }
     return fault;
   }

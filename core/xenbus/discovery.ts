@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import type { GuestBudgets } from '../budget.ts';
 import { describeError } from '../errors/index.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
@@ -16,6 +17,7 @@ export interface DiscoveryTerms {
   readonly stub: Stub;
   readonly hooks: Hooks;
   readonly log: Logger;
+  readonly budgets: GuestBudgets;
   /** The slot mapper for a guest, by its name. */
   readonly mapper: (guestName: string) => Owned<SlotMapper>;
 }
@@ -79,7 +81,7 @@ export class Discovery {
   }
 
   async #consider(directory: string): Promise<void> {
-    const { platform, stub, hooks, log, mapper } = this.#terms;
+    const { platform, stub, hooks, log, budgets, mapper } = this.#terms;
     const { xenstore } = platform;
     const state = await readState(xenstore, directory);
     if (state !== XenbusState.initialising) {
@@ -94,12 +96,13 @@ export class Discovery {
     if (domain === undefined || frontend === undefined || (await xenstore.read(`${frontend}/state`)) === undefined)
       return;
     const name = (await xenstore.read(`${directory}/domain`)) ?? `domain ${domain}`;
-    log.info({ guest: domain, name }, 'guest found');
+    const budget = budgets.of(domain);
+    budget.log.info({ name }, 'guest found');
     const backend = new GuestBackend({
       platform,
       stub,
       hooks,
-      log,
+      budget,
       mapper: mapper(name),
       directory,
       frontend,

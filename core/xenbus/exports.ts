@@ -2,7 +2,6 @@
 
 import { type Bdf, devfnOf, formatBdf, formatRoot, formatVdev } from '../bdf.ts';
 import { describeError, fail } from '../errors/index.ts';
-import type { Logger } from '../log.ts';
 import type { StoreView, Xenstore } from '../platform/index.ts';
 import type { Request } from '../ring/request.ts';
 import type { SlotMap } from '../slots.ts';
@@ -20,7 +19,6 @@ export interface ExportTerms {
   readonly tenant: Tenant;
   /** The back end's directory of this guest. */
   readonly directory: string;
-  readonly log: Logger;
   readonly wall: Wall;
   /** Devices came or went. */
   readonly changed: () => void;
@@ -101,13 +99,13 @@ export class Exports {
   }
 
   async #mark(index: number, state: number, why: string): Promise<void> {
-    const { xenstore, directory, log, tenant } = this.#terms;
-    log.error({ guest: tenant.domain, index, error: why }, 'device not exported');
+    const { xenstore, directory, tenant } = this.#terms;
+    tenant.budget.log.error({ index, error: why }, 'device not exported');
     await changeDirectory(xenstore, directory, (view) => view.write(`${directory}/state-${index}`, String(state)));
   }
 
   async #add(index: number): Promise<void> {
-    const { xenstore, directory, stub, slots, tenant, log } = this.#terms;
+    const { xenstore, directory, stub, slots, tenant } = this.#terms;
     const address = await requireBdf(xenstore, `${directory}/dev-${index}`);
     if (this.#devices.has(address)) fail('SLOT_DUPLICATE', { bdf: formatBdf(address), guest: tenant.domain });
     const device = await stub.assign(address, tenant);
@@ -122,7 +120,7 @@ export class Exports {
       });
       this.#devices.set(address, device);
       this.#terms.changed();
-      log.info({ bdf: formatBdf(address), guest: tenant.domain, vdev: formatBdf(virtual) }, 'device assigned');
+      tenant.budget.log.info({ bdf: formatBdf(address), vdev: formatBdf(virtual) }, 'device assigned');
     } catch (error) {
       slots.remove(device);
       // A guest that is connected may have found it already.

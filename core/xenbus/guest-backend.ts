@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, busOf, devfnOf, segmentOf } from '../bdf.ts';
+import type { GuestBudget } from '../budget.ts';
 import { type AerOutcome, Dispatcher } from '../dispatcher/index.ts';
 import { describeError } from '../errors/index.ts';
 import type { GuestFacts } from '../facts.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
-import { type Logger, RateLimit } from '../log.ts';
 import type { PciIdentity, Platform, StoreWatch, TakeRefused } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
@@ -20,13 +20,20 @@ import { decimal, readState, stateName, XenbusState } from './nodes.ts';
 const { initWait, initialised, connected, closing, closed, reconfiguring, reconfigured, unknown, initialising } =
   XenbusState;
 
+/** What a front end does next because of a state of the back end that the toolstack asked for: it need not wait. */
+const expected: Readonly<Record<number, number>> = {
+  [reconfiguring]: reconfiguring,
+  [reconfigured]: connected,
+  [closing]: closed,
+};
+
 /** What one guest's back end is made with. */
 export interface GuestBackendTerms {
   readonly platform: Platform;
   readonly stub: Stub;
   readonly hooks: Hooks;
   readonly mapper: Owned<SlotMapper>;
-  readonly log: Logger;
+  readonly budget: GuestBudget;
   /** The back end's directory. */
   readonly directory: string;
   /** The front end's directory. */
@@ -69,7 +76,11 @@ export class GuestBackend {
   readonly #dispatcher: Dispatcher;
   readonly #denials: DenialRecord;
   readonly #watches: StoreWatch[] = [];
-  readonly #limit: RateLimit;
+  /** The front end has seen that it is connected. */
+  #wasConnected = false;
+  /** Where this guest's error stands in the store, and what. */
+  readonly #errorNode: string;
+  #error: string | undefined;
   #connection: Connection | undefined;
   #state: number = initialising;
   #frontState: number = unknown;
@@ -79,21 +90,20 @@ export class GuestBackend {
   #frontClosed: (() => void) | undefined;
 
   constructor(terms: GuestBackendTerms) {
-    const { platform, stub, log, guest } = terms;
+    const { platform, stub, guest, budget } = terms;
     this.#terms = terms;
     this.guest = guest;
     this.directory = terms.directory;
-    this.#limit = new RateLimit(() => platform.clock.now());
+    this.#errorNode = terms.directory.replace(/^\/local\/domain\/\d+/, (own) => `${own}/error`);
     this.#denials = new DenialRecord(guest.domain);
     const tenant: Tenant = {
       ...guest,
       denials: this.#denials,
-      limit: this.#limit,
+      budget,
       refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
       settled: (status) => this.#connection?.server.settled(status),
       hold: (work) => (this.#connection === undefined ? work() : this.#connection.hold(work)),
       viewChanged: () => this.#showView(),
-      warn: (facts, message) => log.warn({ guest: guest.domain, ...facts }, message),
     };
     const { wall } = terms.hooks;
     const slots = new GuestSlots(wall, terms.mapper, tenant);
@@ -104,17 +114,16 @@ export class GuestBackend {
       wall,
       tenant,
       directory: terms.directory,
-      log,
       changed: () => this.#showView(),
       drained: async () => this.#connection?.server.drained(),
     });
     this.#dispatcher = new Dispatcher(slots, (error) => {
-      if (this.#limit.allows()) tenant.warn({ error: describeError(error) }, 'request failed inside');
+      budget.log.warn({ error: describeError(error) }, 'request failed inside');
     });
     this.#look = coalesced(
       this.#queue,
       () => this.#step(),
-      (error) => log.error({ guest: guest.domain, error: describeError(error) }, 'guest state not handled'),
+      (error) => budget.log.error({ error: describeError(error) }, 'guest state not handled'),
     );
   }
 
@@ -129,7 +138,7 @@ export class GuestBackend {
   };
 
   #tellDenial(denial: Denial): void {
-    if (this.#limit.allows()) this.#terms.log.debug({ ...denial }, 'write refused');
+    this.#terms.budget.log.debug({ ...denial }, 'write refused');
     this.#terms.hooks.call('deniedWrite', denial);
   }
 
@@ -187,18 +196,17 @@ export class GuestBackend {
   /** Reads both states and takes the steps that are due. */
   async #step(): Promise<void> {
     if (this.#retired) return;
-    const { platform, directory, frontend, log, guest } = this.#terms;
+    const { platform, directory, frontend, budget } = this.#terms;
     const { xenstore } = platform;
     this.#state = await readState(xenstore, directory);
-    const front = await readState(xenstore, frontend);
-    if (front !== this.#frontState) {
-      log.info(
-        { guest: guest.domain, end: 'front', from: stateName(this.#frontState), to: stateName(front) },
-        'guest state',
-      );
-      this.#frontState = front;
+    const seen = await readState(xenstore, frontend);
+    if (seen === unknown || seen === closed) this.#frontClosed?.();
+    const isDue = (): boolean => seen === unknown || seen === expected[this.#state] || budget.takesState(this.#look);
+    if (seen !== this.#frontState && isDue()) {
+      budget.log.info({ end: 'front', from: stateName(this.#frontState), to: stateName(seen) }, 'guest state');
+      this.#frontState = seen;
     }
-    if (front === unknown || front === closed) this.#frontClosed?.();
+    const front = this.#frontState;
     // In state 1 the directory is another one than the one served here: it went and was made anew between two looks.
     if (this.#state === unknown || this.#state === initialising || front === unknown) return this.#retire();
     try {
@@ -226,6 +234,10 @@ export class GuestBackend {
         // A front end that comes back after closing (D-X12), even if its Closed passed between two looks.
         if (this.#state === closed || this.#connection !== undefined) await this.#restart();
         break;
+      case initialised:
+        // It was too quick for the steps between to be seen.
+        if (this.#wasConnected) await this.#begin();
+        break;
       case reconfiguring:
         if (this.#state === reconfiguring) {
           await this.#reconcile('marked');
@@ -233,6 +245,7 @@ export class GuestBackend {
         }
         break;
       case connected:
+        this.#wasConnected = this.#connection !== undefined;
         // D-X3: only an end that is attached can be connected.
         if (this.#state === reconfigured && this.#connection !== undefined) await this.#switch(connected);
         break;
@@ -258,7 +271,7 @@ export class GuestBackend {
   }
 
   async #attach(): Promise<void> {
-    const { platform, frontend, guest, hooks, log } = this.#terms;
+    const { platform, frontend, guest, hooks, budget } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
     this.#connection = new Connection(platform, keys, {
@@ -269,7 +282,7 @@ export class GuestBackend {
     });
     this.#showView();
     await this.#switch(connected);
-    log.info({ guest: guest.domain, devices: this.#exports.devices.length }, 'guest connected');
+    budget.log.info({ devices: this.#exports.devices.length }, 'guest connected');
     hooks.call('guestConnected', guest);
   }
 
@@ -279,24 +292,29 @@ export class GuestBackend {
     // Until it is closed it is the one that hears how a slow request ended: close waits for that.
     await connection.close();
     this.#connection = undefined;
-    const { guest, hooks, log } = this.#terms;
+    this.#wasConnected = false;
+    const { guest, hooks, budget } = this.#terms;
     this.#released.unmapped++;
     this.#released.unbound++;
-    log.info({ guest: guest.domain }, 'guest disconnected');
+    budget.log.info({}, 'guest disconnected');
     hooks.call('guestDisconnected', guest);
   }
 
   async #restart(): Promise<void> {
     await this.#disconnect();
     await this.#switch(closed);
+    await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    await this.#disconnect();
     await this.#exports.giveBackAll();
     await this.#switch(initWait);
   }
 
   /** Nothing goes on for this guest: the error is in the store, the back end closes, its devices come back. */
   async #fatal(error: unknown): Promise<void> {
-    const { log, guest } = this.#terms;
-    log.error({ guest: guest.domain, error: describeError(error) }, 'guest failed');
+    this.#terms.budget.log.error({ error: describeError(error) }, 'guest failed');
     await this.#writeError(describeError(error));
     await this.#disconnect();
     await this.#switch(closing);
@@ -304,9 +322,19 @@ export class GuestBackend {
   }
 
   async #writeError(text: string): Promise<void> {
-    const { platform, directory } = this.#terms;
-    const node = directory.replace(/^\/local\/domain\/\d+/, (own) => `${own}/error`);
-    await platform.xenstore.write(`${node}/error`, `22 ${text}`.slice(0, 1024));
+    if (text === this.#error) return;
+    await this.#terms.platform.xenstore.write(`${this.#errorNode}/error`, `22 ${text}`.slice(0, 1024));
+    this.#error = text;
+  }
+
+  /** Domain ids are not used again soon: what stays in the store stays for ever. */
+  async #forgetError(): Promise<void> {
+    if (this.#error === undefined) return;
+    await this.#terms.platform.xenstore.transaction(async (view) => {
+      await view.remove(this.#errorNode);
+      const ofDomain = this.#errorNode.replace(/\/\d+$/, '');
+      if ((await view.list(ofDomain))?.length === 0) await view.remove(ofDomain);
+    });
   }
 
   /**
@@ -314,7 +342,7 @@ export class GuestBackend {
    * that the toolstack wrote meanwhile stays, except at the end: what it asks for is done at the next look.
    */
   async #switch(next: number): Promise<void> {
-    const { platform, directory, log, guest } = this.#terms;
+    const { platform, directory, budget } = this.#terms;
     const seen = this.#state;
     const previous = await platform.xenstore.transaction(async (view) => {
       const current = decimal(await view.read(`${directory}/state`));
@@ -326,7 +354,7 @@ export class GuestBackend {
     if (previous === undefined) return;
     this.#state = next;
     if (previous === next) return;
-    log.info({ guest: guest.domain, end: 'back', from: stateName(previous), to: stateName(next) }, 'guest state');
+    budget.log.info({ end: 'back', from: stateName(previous), to: stateName(next) }, 'guest state');
   }
 
   /** Ends this back end: disconnected, every device returned, watches closed. */
@@ -336,10 +364,12 @@ export class GuestBackend {
     await this.#disconnect();
     await this.#exports.giveBackAll();
     await this.#switch(closed);
-    const { log, guest } = this.#terms;
-    log.info({ guest: guest.domain, ...this.#released, ...this.#exports.returned }, 'released');
+    const { budget } = this.#terms;
+    budget.log.info({ ...this.#released, ...this.#exports.returned }, 'released');
+    budget.close();
     this.#terms.retired();
     for (const watch of this.#watches.splice(0)) await watch.close();
+    await this.#forgetError();
   }
 
   /**

@@ -5,6 +5,7 @@ import { Command, Status } from '../../core/ring/layout.ts';
 import type { Request } from '../../core/ring/request.ts';
 import { Ring } from '../../core/ring/ring.ts';
 import { Outcome } from '../../core/space/outcome.ts';
+import type { Account } from './account.ts';
 import { Announcement } from './announcement.ts';
 import { type Hardware, LaneDevice } from './lane-device.ts';
 import { Refusals } from './refusals.ts';
@@ -42,6 +43,7 @@ export class LaneGuest {
   /** Requests answered since the last event without one: their events may still come, with nothing to do. */
   servedSinceEmpty = 0;
   readonly announcement = new Announcement();
+  readonly account: Account;
   /** The control thread has a request of it that the lane handed over. */
   handed = false;
   /** It has written since {@link leavesWork} was asked. */
@@ -57,8 +59,9 @@ export class LaneGuest {
   /** Of the view; 0: there is none yet. */
   #version = 0;
 
-  constructor(port: number, page: ArrayBufferLike, words: SharedArrayBuffer, hardware: LaneHardware) {
+  constructor(port: number, page: ArrayBufferLike, words: SharedArrayBuffer, hardware: LaneHardware, account: Account) {
     this.port = port;
+    this.account = account;
     this.words = new Int32Array(words);
     this.#ring = new Ring(page);
     this.#hardware = hardware;

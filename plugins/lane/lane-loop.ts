@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import type { Bell, WatchPolicy } from '../../core/platform/index.ts';
+import { Account, USUAL_SHARE } from './account.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneGuest, Look } from './lane-guest.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, SeatWord } from './thread-protocol.ts';
@@ -17,6 +18,8 @@ const USUAL_WAKE_MS = 0.05;
  */
 const LONGEST_DEAF_MS = 5;
 const LONGEST_DEAF_WAKES = 50;
+/** Milliseconds after a request of one guest in which another one that asks counts as beside it. */
+const BESIDE_MS = 100;
 /** Milliseconds after which a lane that has not slept gives its precedence up. */
 const LONGEST_URGENT_MS = 1000;
 
@@ -52,8 +55,15 @@ export class LaneLoop {
   /** The value of `LaneWord.inbox` up to which messages were read. */
   #readUpTo = 0;
   #urgent = false;
-  /** When the lane found a request last, or got a page back. */
+  /** When the lane found a request last, or got a page back, of a guest for which it may watch. */
   #busyAt = 0;
+  /** That guest, for which it watches now. */
+  #watchedFor: LaneGuest | undefined;
+  /** Such a guest that has asked in the last round of looks. */
+  #next: LaneGuest | undefined;
+  /** Who asked last, and when last somebody else did. */
+  #asker: LaneGuest | undefined;
+  #besideAt = Number.NEGATIVE_INFINITY;
   #wokeAt = 0;
   /** The control thread has answered a request that was handed over, so a page is the lane's again. */
   #returned = false;
@@ -100,7 +110,9 @@ export class LaneLoop {
     this.#count(LaneCount.wakes, 1);
     if (this.#counts[LaneCount.rung] !== 0) this.#measureWake();
     this.#readMessages();
-    if (this.#hear(count)) {
+    this.#next = undefined;
+    if (this.#hear(count) && this.#next !== undefined) {
+      this.#watchedFor = this.#next;
       this.#busyAt = this.clock.sync();
       while (this.#watch()) this.#listen();
     }
@@ -179,9 +191,10 @@ export class LaneLoop {
     const look = guest.look(this.#fetch);
     if (guest.handed && look !== Look.taken) {
       guest.handed = false;
-      this.#returned = true;
+      this.#returned ||= this.#watchedFor === guest;
     }
     if (look < Look.answered) return look;
+    this.#asked(guest);
     guest.announcement.asked();
     if (look === Look.handedOver) {
       guest.handed = true;
@@ -191,10 +204,19 @@ export class LaneLoop {
     return look;
   }
 
+  #asked(guest: LaneGuest): void {
+    const { time } = this.clock;
+    if (this.#asker !== guest) this.#besideAt = time;
+    this.#asker = guest;
+    // One that never pauses for long has used up what it had: it is answered, and nobody stays awake for it.
+    if (guest.account.mayWatch(time)) this.#next = guest;
+  }
+
   #answered(guest: LaneGuest, how: 'heard' | 'seen'): void {
     const { announcement } = guest;
     const away = this.clock.answered();
     const now = this.clock.time;
+    guest.account.answered(now, away);
     if (how === 'heard') {
       this.#window.came(now - announcement.answeredAt);
       announcement.heard(now);
@@ -218,8 +240,12 @@ export class LaneLoop {
   /** @returns one of {@link Look}: the highest of all guests */
   #lookAtAll(how: 'heard' | 'seen'): number {
     let most: number = Look.taken;
+    const { time } = this.clock;
+    const isContested = time - this.#besideAt < BESIDE_MS;
     for (let i = 0; i < this.#guests.length; i++) {
-      const look = this.#look(this.#guests[i] as LaneGuest, how);
+      const guest = this.#guests[i] as LaneGuest;
+      if (isContested && guest.account.heldUntil > time && how === 'seen') continue;
+      const look = this.#look(guest, how);
       if (look > most) most = look;
     }
     return most;
@@ -236,16 +262,18 @@ export class LaneLoop {
     const until = clock.time + Math.max(LONGEST_DEAF_MS, LONGEST_DEAF_WAKES * this.#wakeMs);
     let patience = this.#patience;
     while (clock.time - this.#busyAt < patience) {
+      this.#next = undefined;
       const found = this.#lookAtAll('seen') >= Look.answered;
       const pages = this.#guests.length || 1;
       const asked = clock.looked(pages);
       if (found) {
-        // If it came after an answer of the control thread, nobody knows how long after.
-        if (!this.#returned) this.#window.came(clock.time - this.#busyAt);
         this.#count(LaneCount.found, 1);
-        this.#count(LaneCount.watched, clock.time - this.#busyAt);
-        this.#busyAt = clock.time;
-        patience = this.#patience;
+        if (this.#next !== undefined) {
+          // If it came after an answer of the control thread, nobody knows how long after.
+          if (!this.#returned) this.#window.came(clock.time - this.#busyAt);
+          this.#pay(this.#next);
+          patience = this.#patience;
+        }
       }
       if (this.#returned) {
         this.#returned = false;
@@ -259,11 +287,21 @@ export class LaneLoop {
       this.#readMessages();
       if (clock.time > until) return true;
     }
-    this.#count(LaneCount.watched, clock.time - this.#busyAt);
+    this.#pay(undefined);
     if (this.#isHelped) return false;
     this.#window.vain();
     this.#count(LaneCount.inVain, 1);
     return false;
+  }
+
+  /** Takes the time since the last request from the guest that was watched for. From now on it is `next`. */
+  #pay(next: LaneGuest | undefined): void {
+    const { time } = this.clock;
+    const took = time - this.#busyAt;
+    this.#count(LaneCount.watched, took);
+    this.#watchedFor?.account.watched(time, took, this.#wakeMs);
+    this.#watchedFor = next;
+    this.#busyAt = time;
   }
 
   /** Looks for events, messages and work that is left, which a guest that never stops asking must not delay for others. */
@@ -315,6 +353,7 @@ export class LaneLoop {
   readonly #fetch = (): void => this.#readMessages();
 
   #readMessages(): void {
+    Atomics.add(this.#words, LaneWord.beat, 1);
     const sent = Atomics.load(this.#words, LaneWord.inbox);
     if (sent === this.#readUpTo) return;
     this.#readUpTo = sent;
@@ -326,7 +365,9 @@ export class LaneLoop {
     const { bell } = this.#terms;
     switch (message.what) {
       case 'seat': {
-        const guest = new LaneGuest(message.port, bell.hardware.page(message.page), message.words, bell.hardware);
+        const page = bell.hardware.page(message.page);
+        const account = new Account(message.share ?? this.#terms.policy.share ?? USUAL_SHARE);
+        const guest = new LaneGuest(message.port, page, message.words, bell.hardware, account);
         this.#byPort.set(message.port, guest);
         this.#guests = [...this.#byPort.values()];
         return;

@@ -19,6 +19,11 @@ const MEASUREMENTS = 8;
 /** Milliseconds between two measurements, in which the thread falls asleep again. */
 const MEASUREMENT_PAUSE = 25;
 
+/** Milliseconds between two looks at whether the thread goes on. */
+const CHECK_PAUSE = 300;
+/** Milliseconds between two looks at its guests' pages while it does not. */
+const STAND_IN_PAUSE = 5;
+
 /** What the lane's thread is started with. */
 export interface LaneStart {
   /** `LaneWord`s. */
@@ -49,6 +54,9 @@ export class Lane implements StartedAnswerer {
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
   #stopping = false;
+  #isReady = false;
+  /** Whether a look at whether the thread goes on is to come. */
+  #checks = false;
 
   /** @param module what the thread runs, `thread.ts` if not given */
   constructor(terms: AnswererTerms, module = threadModule) {
@@ -68,6 +76,7 @@ export class Lane implements StartedAnswerer {
       this.#thread.on('message', (message: number | 'ready') => {
         if (message === 'ready') {
           resolve();
+          this.#isReady = true;
           this.#measure(MEASUREMENTS);
         } else this.#told(message);
       });
@@ -103,6 +112,20 @@ export class Lane implements StartedAnswerer {
     setTimeout(() => this.#measure(times - 1), MEASUREMENT_PAUSE).unref();
   }
 
+  /**
+   * Whether the host holds the thread up in the middle of its work: a read of config space waits in the kernel while
+   * somebody resets the bus. Until it goes on the other guests are served by the control thread.
+   */
+  #check(before: number): void {
+    this.#checks = !this.#stopping && this.#seats.size > 0;
+    if (!this.#checks) return;
+    const beat = Atomics.load(this.#words, LaneWord.beat);
+    // A rehearsal has no guests.
+    const isHeldUp = this.#isReady && beat === before && Atomics.load(this.#words, LaneWord.awake) === 1;
+    if (isHeldUp) for (const [port, seat] of this.#seats) seat.standIn(() => this.#terms.deliver(port));
+    setTimeout(() => this.#check(beat), isHeldUp ? STAND_IN_PAUSE : CHECK_PAUSE).unref();
+  }
+
   seat(channel: EventChannel, page: PageReference, leftWork: (refused: TakeRefused) => void): Seat {
     const seat = new Seat({
       channel,
@@ -114,6 +137,7 @@ export class Lane implements StartedAnswerer {
     });
     this.#seats.set(channel.port, seat);
     this.#send({ what: 'seat', port: channel.port, page, words: seat.memory });
+    if (!this.#checks) this.#check(-1);
     return seat;
   }
 

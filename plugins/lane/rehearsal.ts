@@ -220,7 +220,7 @@ export const rehearse = ({ loop, bell, announce, surround }: Rehearsal): void =>
     }
   };
   surround(timed);
-  say({ what: 'seat', port, page, words: seat });
+  say({ what: 'seat', port, page, words: seat, share: 1 });
   say({ what: 'view', port, view });
   Atomics.store(seatWords, SeatWord.version, 1);
   for (let part = 0; part < PARTS; part++) {

@@ -37,6 +37,7 @@ export class Seat implements AnswererSeat {
   readonly #refusals = new Refusals();
   #left = false;
   #served = 0;
+  #stoodIn = false;
 
   constructor(terms: SeatTerms) {
     this.port = terms.channel.port;
@@ -69,9 +70,19 @@ export class Seat implements AnswererSeat {
   /** Whether the lane has answered requests since this was asked last. */
   hasServed(): boolean {
     const served = Atomics.load(this.#words, SeatWord.served);
-    const more = served !== this.#served;
+    // A look in the lane's place is no empty event of the guest's.
+    const more = served !== this.#served || this.#stoodIn;
     this.#served = served;
+    this.#stoodIn = false;
     return more;
+  }
+
+  /** The lane is held up: has the control thread look at the page in its place, unless the lane has it. */
+  standIn(deliver: () => void): void {
+    if (this.#left) return;
+    if (Atomics.compareExchange(this.#words, SeatWord.owner, Owner.nobody, Owner.control) !== Owner.nobody) return;
+    this.#stoodIn = true;
+    deliver();
   }
 
   /** While the guest's answer to an error report is awaited every event goes to the control thread. */

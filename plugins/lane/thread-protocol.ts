@@ -45,8 +45,10 @@ export const LaneWord = {
   ended: 3,
   /** 1: the lane goes before other threads of the host. */
   urgent: 4,
+  /** Counts up while the lane goes on: it stands still when the lane sleeps, or when the host holds it up. */
+  beat: 5,
   /** How many words there are. */
-  words: 5,
+  words: 6,
 } as const;
 
 /** Indexes of what the lane counts, as 64-bit floats. */
@@ -74,7 +76,14 @@ export interface LaneView extends GuestView {
 
 /** What the control thread tells the lane: of a new guest, of what a guest has now, of one that is gone. */
 export type LaneMessage =
-  | { readonly what: 'seat'; readonly port: number; readonly page: PageReference; readonly words: SharedArrayBuffer }
+  | {
+      readonly what: 'seat';
+      readonly port: number;
+      readonly page: PageReference;
+      readonly words: SharedArrayBuffer;
+      /** Part of a processor that watching for it may take; missing: as the policy says. */
+      readonly share?: number;
+    }
   | { readonly what: 'view'; readonly port: number; readonly view: LaneView }
   | { readonly what: 'leave'; readonly port: number };
 

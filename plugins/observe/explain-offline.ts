@@ -2,12 +2,14 @@
 
 import { resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
+import type { GuestBudgets } from '../../core/budget.ts';
 import { fail } from '../../core/errors/index.ts';
-import { RateLimit, silent } from '../../core/log.ts';
+import { silent } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { DenialRecord } from '../../core/space/denials.ts';
 import type { Tenant } from '../../core/stub/index.ts';
+import { guestBudgets } from '../guest-budgets.ts';
 import { createEmbeddedPlatform, hostDevices, readDump } from '../program/index.ts';
 import {
   type DenialsReport,
@@ -18,14 +20,13 @@ import {
 } from './explain-operations.ts';
 
 /** Nobody runs in it: it only holds the device, so that its table is compiled. */
-const nobody = (): Tenant => ({
+const nobody = (budgets: GuestBudgets): Tenant => ({
   domain: 1,
   name: 'none yet',
   denials: new DenialRecord(1),
-  limit: new RateLimit(() => 0),
+  budget: budgets.of(1),
   refused: () => {},
   settled: () => {},
-  warn: () => {},
 });
 
 /**
@@ -50,8 +51,9 @@ export const withoutDaemon = async (
   const [{ config }, plugins] = await Promise.all([context.config(), context.plugins()]);
   const platform = createEmbeddedPlatform({ devices: [image] });
   try {
-    const engine = new Pciback({ platform, plugins, config, log: silent });
-    await engine.stub.assign(address, nobody());
+    const budgets = guestBudgets(silent, platform.clock);
+    const engine = new Pciback({ platform, plugins, config, log: silent, budgets });
+    await engine.stub.assign(address, nobody(budgets));
     return { explained: explainDevice(engine, asked), denied: deniedWrites(engine, { bdf: asked.bdf }) };
   } finally {
     await platform.close();

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import { RateLimit } from '../../core/log.ts';
 import { definePlugin, type Host } from '../../core/plugin/index.ts';
 import { parseBdfPattern } from '../bdf-pattern.ts';
 import { AccessLog } from './access-log.ts';
@@ -38,6 +39,8 @@ const apply = (host: Host, { devices, unhandled, directory }: z.output<typeof op
   const patterns = devices?.map(parseBdfPattern);
   /** One log per guest and device: the hook asks again whenever plugins come or go. */
   const logs = new Map<string, AccessLog>();
+  /** A guest can end its sessions as often as it likes. */
+  const limit = new RateLimit(() => performance.now(), 100, 100_000);
   host.hooks.unhandledWrite.tap((device, guest) => {
     if (patterns !== undefined && !patterns.some((pattern) => pattern.matches(device.bdf))) return undefined;
     const key = `${guest.domain} ${device.bdf}`;
@@ -55,10 +58,14 @@ const apply = (host: Host, { devices, unhandled, directory }: z.output<typeof op
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await writeFile(file, formatRecording(recordingOf(device.identity, guest.name, log)), { mode: 0o600 });
-      host.log.info({ file, accesses: log.length, unrecorded: log.overflow }, 'session recorded');
+      if (limit.allows())
+        host.log.info(
+          { ...limit.takeMore(), file, accesses: log.length, unrecorded: log.overflow },
+          'session recorded',
+        );
     } catch (error) {
       // A full disk is no reason to keep the device from its next guest.
-      host.log.error({ file, error }, 'session not written');
+      if (limit.allows()) host.log.error({ ...limit.takeMore(), file, error }, 'session not written');
     }
   });
 };

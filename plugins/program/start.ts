@@ -11,6 +11,7 @@ import type { Plugin } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../bundled.ts';
+import { guestBudgets } from '../guest-budgets.ts';
 import { sectionsOf } from '../read-section.ts';
 import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
@@ -164,6 +165,7 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
       plugins,
       config,
       log,
+      budgets: guestBudgets(log, platform.clock),
       parts: (beside) => {
         parts = new PartRunner({ engine: beside, config, log });
         return parts;

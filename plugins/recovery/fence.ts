@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
+import type { GuestLog } from '../../core/budget.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import type { FenceReason, GuestFacts } from '../../core/facts.ts';
-import type { Logger } from '../../core/log.ts';
 import type { DomainControl, Platform } from '../../core/platform/index.ts';
 import type { Assignment, SeizedDevice, Stub } from '../../core/stub/index.ts';
 import type { ErrorOptions } from './section.ts';
@@ -15,7 +15,6 @@ export type AfterFence = ErrorOptions['onFailure'];
 export interface FenceTerms {
   readonly platform: Pick<Platform, 'name' | 'domains'>;
   readonly stub: Pick<Stub, 'fence'>;
-  readonly log: Logger;
   readonly onFailure: AfterFence;
 }
 
@@ -50,9 +49,10 @@ export class Fence {
     markFailed: () => Promise<void>,
   ): Promise<void> {
     if (assignment.fenced !== undefined) return;
-    const { stub, log, onFailure } = this.#terms;
+    const { stub, onFailure } = this.#terms;
     const { tenant } = assignment;
-    const facts = { bdf: formatBdf(device.bdf), guest: tenant.domain };
+    const { log } = tenant.budget;
+    const facts = { bdf: formatBdf(device.bdf) };
     for (const error of stub.fence(device, assignment, reason))
       log.error({ ...facts, error }, 'a step of fencing failed');
     log.error({ ...facts, reason, onFailure }, 'device fenced');
@@ -60,16 +60,16 @@ export class Fence {
     if (this.#follow === undefined || this.#followed.has(tenant)) return;
     this.#followed.add(tenant);
     // Its toolstack may take its time, the host's recovery may not.
-    void this.#stop(tenant.domain, this.#follow);
+    void this.#stop(tenant.budget.log, this.#follow);
   }
 
-  async #stop(guest: number, follow: NonNullable<DomainControl['pause']>): Promise<void> {
-    const { log, onFailure } = this.#terms;
+  async #stop(log: GuestLog, follow: NonNullable<DomainControl['pause']>): Promise<void> {
+    const { onFailure } = this.#terms;
     try {
-      await follow(guest);
-      log.warn({ guest, onFailure }, 'guest stopped');
+      await follow(log.guest);
+      log.warn({ onFailure }, 'guest stopped');
     } catch (error) {
-      log.error({ guest, onFailure, error: describeError(error) }, 'guest not stopped');
+      log.error({ onFailure, error: describeError(error) }, 'guest not stopped');
     }
   }
 }

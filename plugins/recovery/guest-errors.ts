@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
+import type { GuestLog } from '../../core/budget.ts';
 import type { AerOutcome } from '../../core/dispatcher/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { FenceReason } from '../../core/facts.ts';
@@ -28,7 +29,7 @@ export interface ErrorGuest {
     patience: number,
   ): Promise<AerOutcome | 'no ring' | 'no address'>;
   /** Leaves the note that the guest's devices are not to be relied on. Never rejects. */
-  markFailed(): Promise<void>;
+  markFailed(log: GuestLog): Promise<void>;
 }
 
 /** What asking guests about errors needs. */
@@ -98,7 +99,8 @@ export class GuestErrors {
       return await this.#handle(device, assignment, error);
     } catch (failure) {
       // A defect must leave the host's recovery neither waiting nor deceived.
-      this.#terms.log.error({ bdf: formatBdf(device.bdf), error: describeError(failure) }, 'error not handled');
+      const facts = { bdf: formatBdf(device.bdf), error: describeError(failure) };
+      assignment.tenant.budget.log.error(facts, 'error not handled');
       await this.#fence(device, assignment, 'host gave up');
       return Verdict.disconnect;
     }
@@ -135,22 +137,22 @@ export class GuestErrors {
   }
 
   async #ask(device: SeizedDevice, assignment: Assignment, { stage, channel }: DeviceError) {
-    const { guestOf, patience, log } = this.#terms;
+    const { guestOf, patience } = this.#terms;
     const state = stage === 'detected' ? channel : ChannelState.normal;
     const guest = guestOf(device, assignment);
     const outcome =
       guest === undefined ? 'no ring' : await guest.askAboutError(device, stageRules[stage].command, state, patience);
     // A guest can make its device raise errors for ever.
-    if (assignment.tenant.limit.allows()) {
-      const answer = typeof outcome === 'number' ? verdictName(outcome) : outcome;
-      log.info({ bdf: formatBdf(device.bdf), guest: assignment.tenant.domain, stage, state, answer }, 'device error');
-    }
+    const answer = typeof outcome === 'number' ? verdictName(outcome) : outcome;
+    assignment.tenant.budget.log.info({ bdf: formatBdf(device.bdf), stage, state, answer }, 'device error');
     return outcome;
   }
 
   #fence(device: SeizedDevice, assignment: Assignment, reason: FenceReason): Promise<void> {
     const { fence, guestOf } = this.#terms;
-    return fence.put(device, assignment, reason, async () => guestOf(device, assignment)?.markFailed());
+    return fence.put(device, assignment, reason, async () =>
+      guestOf(device, assignment)?.markFailed(assignment.tenant.budget.log),
+    );
   }
 
   /** Keeps the registers of a device that still answers. */
@@ -161,7 +163,8 @@ export class GuestErrors {
       this.#before.set(assignment, SavedConfig.of(hardware));
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
-      this.#terms.log.warn({ bdf: formatBdf(device.bdf), error: error.message }, 'registers not saved');
+      const facts = { bdf: formatBdf(device.bdf), error: error.message };
+      assignment.tenant.budget.log.warn(facts, 'registers not saved');
     }
   }
 
@@ -179,7 +182,8 @@ export class GuestErrors {
   }
 
   async #resetAndRestore(device: SeizedDevice, assignment: Assignment, how: 'reset' | 'restore'): Promise<boolean> {
-    const { log, stub } = this.#terms;
+    const { stub } = this.#terms;
+    const { log } = assignment.tenant.budget;
     const bdf = formatBdf(device.bdf);
     try {
       const reset = how === 'reset' ? await stub.reset(device) : undefined;
@@ -216,15 +220,13 @@ export class GuestErrors {
   #restore(device: SeizedDevice, assignment: Assignment | undefined): void {
     const { operations, pristine } = device;
     const bdf = formatBdf(device.bdf);
-    const { log } = this.#terms;
     // A device that its guest still has may raise errors for ever.
-    const says = (): boolean => assignment?.tenant.limit.allows() ?? true;
+    const log = assignment?.tenant.budget.log ?? this.#terms.log;
     try {
       if (operations.hardware.readConfig(0, 2) === GONE) throw new HostError('it does not answer', Errno.EIO);
       const before = assignment === undefined ? undefined : this.#before.get(assignment);
       const offsets = (before ?? pristine).restore(operations.hardware);
-      if (offsets.length > 0 && says())
-        log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');
+      if (offsets.length > 0) log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');
       // One that is fenced is cut off again when this is over.
       if (assignment === undefined) operations.turnOff();
       else operations.keepIntxHeld();
@@ -232,7 +234,7 @@ export class GuestErrors {
       const why = describeError(error);
       // As when it comes back from a guest: the next one would get a device in an unknown state.
       if (assignment === undefined) device.quarantine ??= `not restored after an error: ${why}`;
-      if (says()) log.error({ bdf, why }, 'device not restored after an error');
+      log.error({ bdf, why }, 'device not restored after an error');
     }
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+import type { GuestLog } from '../../core/budget.ts';
 import { describeError } from '../../core/errors/index.ts';
-import type { Logger } from '../../core/log.ts';
 import type { Xenstore } from '../../core/platform/index.ts';
 import {
   type CommandDefinition,
@@ -30,12 +30,12 @@ port was told, and what its guest said; exit code 1 when the recovery failed.`,
 };
 
 /** Notes in the store that a device's error was not survived: in its own directory (D-X9), in a transaction. */
-const markFailed = async (store: Xenstore, { directory, guest }: GuestBackend, log: Logger): Promise<void> => {
+const markFailed = async (store: Xenstore, { directory }: GuestBackend, log: GuestLog): Promise<void> => {
   try {
     await changeDirectory(store, directory, (view) => view.write(`${directory}/aerState`, 'aerfail'));
   } catch (error) {
     // A guest that is gone, or was made anew, has no use for it.
-    log.warn({ guest: guest.domain, error: describeError(error) }, 'aerState not written');
+    log.warn({ error: describeError(error) }, 'aerState not written');
   }
 };
 
@@ -44,7 +44,7 @@ const start = ({ engine, options, log }: PartContext<ErrorOptions>): RunningPart
   const { platform, stub } = engine;
   const errors = new GuestErrors({
     stub,
-    fence: new Fence({ platform, stub, log, onFailure: options.onFailure }),
+    fence: new Fence({ platform, stub, onFailure: options.onFailure }),
     log,
     patience: options.deadlineSeconds * 1000,
     guestOf: (device) => {
@@ -52,7 +52,7 @@ const start = ({ engine, options, log }: PartContext<ErrorOptions>): RunningPart
       if (guest === undefined) return undefined;
       return {
         askAboutError: (...question) => guest.askAboutError(...question),
-        markFailed: () => markFailed(platform.xenstore, guest, log),
+        markFailed: (guestLog) => markFailed(platform.xenstore, guest, guestLog),
       };
     },
   });

@@ -4,7 +4,8 @@
 import { built } from './package-under-test.mjs';
 
 const { bdf } = await built('core/bdf.js');
-const { RateLimit } = await built('core/log.js');
+const { RateLimit, silent } = await built('core/log.js');
+const budgets = await built('plugins/guest-budgets.js').catch(() => undefined);
 const { DenialRecord } = await built('core/space/denials.js');
 const { Dispatcher } = await built('core/dispatcher/index.js');
 const { Page } = await built('core/ring/layout.js');
@@ -29,28 +30,29 @@ export const Place = {
 };
 
 /** A function with 4096 bytes of config space, PM, MSI and MSI-X, and nothing above 0x100. */
-export const benchDevice = (index = 0) =>
-  image({
-    bdf: bdf(0, 1 + (index >> 3), index & 7),
-    name: `bench ${index}`,
-    vendor: VENDOR,
-    device: DEVICE,
-    class: 0x020000,
-    configSize: 4096,
-    subsystem: [VENDOR, 0x0001],
-    functions: 'several',
-    interrupt: { pin: 1, line: 11 },
-    writable: Place.writable.map((offset) => ({ offset, size: 4, mask: 0xffffffff })),
-  })
-    .bar(0, { start: 0xf0000000n + 0x100000n * BigInt(index), size: 0x20000, kind: 'memory32' })
-    .capability(0x40, 0x01, [0x03, 0xc8, 0x08, 0, 0, 0])
-    .capability(0x50, 0x05, [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-    .capability(0x70, 0x11, [0x04, 0, 0, 0, 0, 0, 0, 0x10, 0, 0])
-    .set(Place.free[0], 4, 0xfeedf00d)
-    .set(Place.free[1], 4, 0x00000001)
-    .set(Place.free[2], 4, 0x80000000)
-    .set(Place.free[3], 4, 0x7fffffff)
-    .build();
+export const benchDevice = (index = 0, more = (made) => made) =>
+  more(
+    image({
+      bdf: bdf(0, 1 + (index >> 3), index & 7),
+      name: `bench ${index}`,
+      vendor: VENDOR,
+      device: DEVICE,
+      class: 0x020000,
+      configSize: 4096,
+      subsystem: [VENDOR, 0x0001],
+      functions: 'several',
+      interrupt: { pin: 1, line: 11 },
+      writable: Place.writable.map((offset) => ({ offset, size: 4, mask: 0xffffffff })),
+    })
+      .bar(0, { start: 0xf0000000n + 0x100000n * BigInt(index), size: 0x20000, kind: 'memory32' })
+      .capability(0x40, 0x01, [0x03, 0xc8, 0x08, 0, 0, 0])
+      .capability(0x50, 0x05, [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+      .capability(0x70, 0x11, [0x04, 0, 0, 0, 0, 0, 0, 0x10, 0, 0])
+      .set(Place.free[0], 4, 0xfeedf00d)
+      .set(Place.free[1], 4, 0x00000001)
+      .set(Place.free[2], 4, 0x80000000)
+      .set(Place.free[3], 4, 0x7fffffff),
+  ).build();
 
 /** The registers at {@link Place}: half of the values have bit 31, as many registers of real devices do. */
 export const placeQuirk = () =>
@@ -121,17 +123,21 @@ export const startHost = ({ devices = [benchDevice()], plugins = [], config = {}
 /** A package of version 0.1.0 or before has a record that explains a refusal itself, when it is new. */
 const explains = DenialRecord.length > 1 ? [() => ({ owner: 'bench', why: 'measured' })] : [];
 
+const clock = { now: () => performance.now(), after: () => () => {} };
+/** What limits a guest's lines; a package of version 0.1.0 has one limit, and who logs asks it. */
+const limits = budgets
+  ? (domain) => ({ budget: budgets.guestBudgets(silent, clock).of(domain) })
+  : () => ({ limit: new RateLimit(clock.now), warn: () => {} });
+
 /** A guest as the stub knows it, without a ring. */
 export const tenant = (domain = 1) => {
-  const limit = new RateLimit(() => performance.now());
   return {
     domain,
     name: `bench ${domain}`,
-    limit,
+    ...limits(domain),
     denials: new DenialRecord(domain, ...explains),
     refused: () => {},
     settled: () => {},
-    warn: () => {},
   };
 };
 
@@ -157,7 +163,7 @@ const { Pciback } = await built('core/pciback.js');
  * A host of which deliveries, unmasks, delays and the back ends' own time are counted: the platform's event channels
  * and clock are wrapped where pciback gets them, pciback itself is as it is.
  */
-export const watchedHost = async ({ devices, plugins = [] }) => {
+export const watchedHost = async ({ devices, plugins = [], log = silent }) => {
   const made = await startHost({ devices, plugins });
   // The kit's own instance has no guest yet; a second one serves through the wrapped platform.
   await made.pciback.stop();
@@ -193,9 +199,13 @@ export const watchedHost = async ({ devices, plugins = [] }) => {
       return platform.clock.after(milliseconds, task);
     },
   };
-  const silent = () => {};
-  const log = { debug: silent, info: silent, warn: silent, error: silent };
-  const pciback = new Pciback({ platform: { ...platform, events, clock }, plugins: made.plugins, config, log });
+  const pciback = new Pciback({
+    platform: { ...platform, events, clock },
+    plugins: made.plugins,
+    config,
+    log,
+    budgets: budgets?.guestBudgets(log, clock),
+  });
   await pciback.start();
   return {
     platform,

@@ -5,6 +5,7 @@ import { silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import headerFields from '../../plugins/fields/header.ts';
+import { guestBudgets } from '../../plugins/guest-budgets.ts';
 import device from '../../plugins/interrupts/device/plugin.ts';
 import strict from '../../plugins/interrupts/strict.ts';
 import { createEmbeddedPlatform, type GuestReport, sample } from '../../plugins/platforms/embedded/index.ts';
@@ -30,7 +31,13 @@ export const serveAlone = async (interrupts: 'carried out' | 'missing'): Promise
   const image = sample('e1000e');
   const platform = createEmbeddedPlatform({ devices: [image], duties: 'enforced' });
   const config: Config = { ...defaultConfig(), slots: 'vpci', interrupts: 'strict' };
-  const pciback = new Pciback({ platform, plugins, config, log: silent });
+  const pciback = new Pciback({
+    platform,
+    plugins,
+    config,
+    log: silent,
+    budgets: guestBudgets(silent, platform.clock),
+  });
   await pciback.start();
   await pciback.stub.seize(image.bdf);
   const domain = await platform.toolstack.create({ devices: [image.bdf] });

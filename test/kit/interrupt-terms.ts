@@ -4,6 +4,7 @@ import type { InterruptPolicySource } from '../../core/interrupts.ts';
 import { type Logger, silent } from '../../core/log.ts';
 import { HostOperations, type InterruptDriverTerms } from '../../core/stub/index.ts';
 import { Wall } from '../../core/wall/wall.ts';
+import { guestBudgets } from '../../plugins/guest-budgets.ts';
 import { FakeFunction } from './fake-function.ts';
 import { createManualClock } from './manual-clock.ts';
 
@@ -32,6 +33,6 @@ export const interruptTerms = (
     objection: () => undefined,
     wall: new Wall(log),
     warn: () => {},
-    log,
+    log: guestBudgets(log, clock).of(1).log,
   };
 };

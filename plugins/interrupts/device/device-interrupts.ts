@@ -51,10 +51,10 @@ class OneDevice implements DeviceInterrupts {
   }
 
   #tellRefused(why: string): void {
-    const { device, guest, operations, log } = this.#terms;
+    const { device, operations, log } = this.#terms;
     // With messages the guest may never miss its line.
     const level = operations.msi === undefined && operations.msix === undefined ? 'warn' : 'info';
-    log[level]({ bdf: formatBdf(device.bdf), guest: guest.domain, why, next: NEXT }, 'line interrupt refused');
+    log[level]({ bdf: formatBdf(device.bdf), why, next: NEXT }, 'line interrupt refused');
   }
 
   /** A device that does not answer counts as one for which no kind may come on. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
-import type { Logger } from '../../../core/log.ts';
+import { type Logger, RateLimit } from '../../../core/log.ts';
 import type { Clock, ErrorListener, HostErrors } from '../../../core/platform/index.ts';
 import { ChannelState } from '../../../core/ring/layout.ts';
 import { recover } from '../recovery-sequence.ts';
@@ -41,6 +41,8 @@ interface Watched {
   busy: boolean;
   /** The last look failed. It is said once. */
   unreadable: boolean;
+  /** For what is said of its errors: the guest can have it raise them for ever. */
+  readonly limit: RateLimit;
 }
 
 /** The last line of a counter file: `TOTAL_ERR_FATAL 3`. A file that the kernel does not have counts nothing. */
@@ -83,7 +85,8 @@ export const createErrors = (options: ErrorOptions): XenErrors => {
     if (before === undefined || ask === undefined || !watched.has(one)) return;
     const fatal = now.fatal > before.fatal;
     if (!fatal && now.nonfatal <= before.nonfatal) return;
-    log.warn({ bdf: formatBdf(one.bdf), severity: fatal ? 'fatal' : 'nonfatal' }, 'the host counted an error');
+    const facts = { bdf: formatBdf(one.bdf), severity: fatal ? 'fatal' : 'nonfatal' };
+    if (one.limit.allows()) log.warn({ ...facts, ...one.limit.takeMore() }, 'the host counted an error');
     await tell(one.bdf, ask, fatal);
   };
 
@@ -124,7 +127,8 @@ export const createErrors = (options: ErrorOptions): XenErrors => {
       return () => void listeners.delete(listener);
     },
     watch(bdf) {
-      const one: Watched = { bdf, folders: foldersOf(bdf), seen: undefined, busy: false, unreadable: false };
+      const limit = new RateLimit(() => clock.now(), 10, 60_000);
+      const one: Watched = { bdf, folders: foldersOf(bdf), seen: undefined, busy: false, unreadable: false, limit };
       watched.add(one);
       // At once: what is counted from now on concerns the guest.
       start(one);

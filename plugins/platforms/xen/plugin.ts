@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { availableParallelism } from 'node:os';
 import type { z } from 'zod';
 import { type DiagnoseSettings, definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
 import { xenSection } from './section.ts';
@@ -7,9 +8,9 @@ import { xenSection } from './section.ts';
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
 const create = async ({ native, answerer, watch, log, options }: PlatformSettings<z.output<typeof xenSection>>) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
-  const { lane, ...others } = options;
+  const { lane, precedence = availableParallelism() > 1, ...others } = options;
   const threads = lane && answerer !== undefined ? { answerer } : {};
-  return createXenPlatform({ native: loader, log, watch, ...others, ...threads });
+  return createXenPlatform({ native: loader, log, watch, ...others, precedence, ...threads });
 };
 
 /** As above. */

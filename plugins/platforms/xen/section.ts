@@ -21,9 +21,9 @@ export const xenSection = z
       .describe('`drop-in`: the toolstack (xl) assigns devices, the kernel’s pciback module holds them.'),
     precedence: z
       .boolean()
-      .default(true)
+      .optional()
       .describe(
-        'Whether the threads that guests wait for go before other programs of the host (a lower nice value); `false`: they have the priority that pciback was started with.',
+        'Whether the threads that guests wait for go before other programs of the host (a lower nice value); `false`: they have the priority that pciback was started with. Missing: they do where the host has more than one processor; on one, a guest that asks without a pause would keep everything else from it.',
       ),
   })
   .prefault({})

@@ -5,7 +5,7 @@ import { LaneWord } from '../../../plugins/lane/thread-protocol.ts';
 import { deviceView, laneWorld } from './world.ts';
 
 /** Watches through every gap that these guests leave. */
-const WATCHES = { longest: 100, wakeUps: 1e6, shortest: 50, patience: 3 };
+const WATCHES = { longest: 100, wakeUps: 1e6, shortest: 50, patience: 3, share: 1 };
 /** Milliseconds of lost precedence at the latest after the second that a guest may keep the lane awake for. */
 const LATE = 20;
 

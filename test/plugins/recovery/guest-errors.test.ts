@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import type { AerOutcome } from '../../../core/dispatcher/index.ts';
 import type { FenceReason } from '../../../core/facts.ts';
-import { RateLimit, silent } from '../../../core/log.ts';
+import { silent } from '../../../core/log.ts';
 import type { DeviceError, RecoveryStage } from '../../../core/platform/index.ts';
 import { ChannelState, type GuestVerdict, Verdict } from '../../../core/ring/layout.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
 import type { Assignment, SeizedDevice, Stub } from '../../../core/stub/index.ts';
 import { Fence, GuestErrors } from '../../../plugins/recovery/index.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
+import { tenantOf } from '../../kit/tenant.ts';
 
 const { none, canRecover, needReset, disconnect, recovered, noDriver } = Verdict;
 const address = bdf(0, 1, 0);
@@ -26,7 +27,7 @@ const setup = (answer: Answer | (() => Promise<Answer>)) => {
   const assignment = {
     fenced: undefined as FenceReason | undefined,
     ended: false,
-    tenant: { domain: 1, name: 'guest', limit: new RateLimit(() => 0) },
+    tenant: tenantOf(1),
     interrupts: { restore: () => done.push('interrupts on') },
     fence(reason: FenceReason): string[] {
       assignment.fenced = reason;
@@ -62,7 +63,7 @@ const setup = (answer: Answer | (() => Promise<Answer>)) => {
         return { ok: true, method: 'flr' };
       },
     } as unknown as Stub,
-    fence: new Fence({ platform: { name: 'test' }, stub: { fence: fenceIt }, log: silent, onFailure: 'fence' }),
+    fence: new Fence({ platform: { name: 'test' }, stub: { fence: fenceIt }, onFailure: 'fence' }),
     log: silent,
     patience: 1000,
     guestOf: () => ({

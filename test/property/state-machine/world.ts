@@ -5,6 +5,7 @@ import { isPcibackError } from '../../../core/errors/index.ts';
 import { Pciback } from '../../../core/pciback.ts';
 import { HostError, type Platform } from '../../../core/platform/index.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
+import { guestBudgets } from '../../../plugins/guest-budgets.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { PartRunner } from '../../../plugins/program/part-runner.ts';
@@ -214,6 +215,7 @@ export class World {
         plugins,
         config,
         log,
+        budgets: guestBudgets(log, this.#platform.clock),
         parts: (engine) => new PartRunner({ engine, config, log }),
       });
       await pciback.start();
