@@ -76,8 +76,8 @@ export class GuestBackend {
   readonly #dispatcher: Dispatcher;
   readonly #denials: DenialRecord;
   readonly #watches: StoreWatch[] = [];
-  /** The front end has seen that it is connected. */
-  #wasConnected = false;
+  /** The front end has changed its state too soon: what it is by then counts later. */
+  #isHeld = false;
   /** Where this guest's error stands in the store, and what. */
   readonly #errorNode: string;
   #error: string | undefined;
@@ -202,7 +202,9 @@ export class GuestBackend {
     const seen = await readState(xenstore, frontend);
     if (seen === unknown || seen === closed) this.#frontClosed?.();
     const isDue = (): boolean => seen === unknown || seen === expected[this.#state] || budget.takesState(this.#look);
-    if (seen !== this.#frontState && isDue()) {
+    const wasHeld = this.#isHeld;
+    if (wasHeld || seen !== this.#frontState) this.#isHeld = !isDue();
+    if (seen !== this.#frontState && !this.#isHeld) {
       budget.log.info({ end: 'front', from: stateName(this.#frontState), to: stateName(seen) }, 'guest state');
       this.#frontState = seen;
     }
@@ -210,14 +212,14 @@ export class GuestBackend {
     // In state 1 the directory is another one than the one served here: it went and was made anew between two looks.
     if (this.#state === unknown || this.#state === initialising || front === unknown) return this.#retire();
     try {
-      await this.#follow(front);
+      await this.#follow(front, wasHeld && !this.#isHeld);
     } catch (error) {
       // Whatever it was: what was written meanwhile comes back as an event, and a next attempt would only repeat it.
       await this.#fatal(error);
     }
   }
 
-  async #follow(front: number): Promise<void> {
+  async #follow(front: number, wasHeld: boolean): Promise<void> {
     switch (front) {
       case closing:
         await this.#disconnect();
@@ -235,8 +237,8 @@ export class GuestBackend {
         if (this.#state === closed || this.#connection !== undefined) await this.#restart();
         break;
       case initialised:
-        // It was too quick for the steps between to be seen.
-        if (this.#wasConnected) await this.#begin();
+        // It may have been away and back.
+        if (wasHeld && this.#connection !== undefined) await this.#restart();
         break;
       case reconfiguring:
         if (this.#state === reconfiguring) {
@@ -245,7 +247,6 @@ export class GuestBackend {
         }
         break;
       case connected:
-        this.#wasConnected = this.#connection !== undefined;
         // D-X3: only an end that is attached can be connected.
         if (this.#state === reconfigured && this.#connection !== undefined) await this.#switch(connected);
         break;
@@ -292,7 +293,6 @@ export class GuestBackend {
     // Until it is closed it is the one that hears how a slow request ended: close waits for that.
     await connection.close();
     this.#connection = undefined;
-    this.#wasConnected = false;
     const { guest, hooks, budget } = this.#terms;
     this.#released.unmapped++;
     this.#released.unbound++;
@@ -303,11 +303,6 @@ export class GuestBackend {
   async #restart(): Promise<void> {
     await this.#disconnect();
     await this.#switch(closed);
-    await this.#begin();
-  }
-
-  async #begin(): Promise<void> {
-    await this.#disconnect();
     await this.#exports.giveBackAll();
     await this.#switch(initWait);
   }

@@ -13,6 +13,7 @@ const ALLOWED = [
   /^plugins\/platforms\/embedded\//,
   /^plugins\/platforms\/recovery-sequence\.ts$/,
   /^plugins\/initial-verdicts\.ts$/,
+  /^plugins\/guest-budgets\.ts$/,
   /^plugins\/fields\/(field-plugin|header|bars|command|control-word)\.ts$/,
   /^plugins\/interrupts\/(policy-plugin|strict|rules)\.ts$/,
   /^plugins\/interrupts\/device\//,
