@@ -40,6 +40,10 @@ export const catalogue = {
       `${f.bdf} has header type ${f.headerType}; only types 0 and 1 can be seized`,
     () => 'Pass through another function; CardBus bridges are not supported.',
   ),
+  DEVICE_SILENT: entry(
+    (f: { bdf: string }) => `${f.bdf} does not answer: its config space reads all ones`,
+    () => 'It is off the bus, without power, or held in reset: power-cycle or reset it, and look at the host’s log.',
+  ),
   DEVICE_IN_USE: entry(
     (f: { bdf: string; owner: number; wanted: number | string }) =>
       `${f.bdf} belongs to domain ${f.owner} and cannot be given to ${f.wanted}`,

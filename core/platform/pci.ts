@@ -25,6 +25,8 @@ export interface PciIdentity {
 /** Flags of a resource as the host's `resource` file has them. */
 export const ResourceFlag = {
   typeBits: 0xf,
+  /** The register does not hold the address: ports of an IDE controller in compatibility mode, for example. */
+  fixed: 0x10,
   io: 0x100,
   memory: 0x200,
   prefetch: 0x2000,
@@ -56,9 +58,9 @@ export type ResetOutcome =
  */
 export interface PciFunction {
   readonly identity: PciIdentity;
-  /** BARs 0..5 and the ROM at index 6. */
+  /** BARs 0..5 and the ROM at index 6, as the host had them when it was last asked ({@link PciBus.stillHolds}). */
   readonly resources: readonly PciResource[];
-  /** Number of the legacy line interrupt (the GSI on a PV dom0); 0: none. Recorded when the function was seized. */
+  /** Number of the legacy line interrupt (the GSI on a PV dom0); 0: none. As with {@link resources}. */
   readonly line: number;
   readConfig(offset: number, size: 1 | 2 | 4): number;
   /** File descriptor of its config space, for accesses by another thread of this process. Missing: there is none. */
@@ -99,6 +101,11 @@ export interface PciBus {
    * @throws PcibackError `DEVICE_NOT_FOUND`, `DEVICE_NOT_SEIZABLE` with what to do.
    */
   seize(address: Bdf): Promise<PciFunction>;
+  /**
+   * Whether this process has held the function without a break; what the host may have changed (addresses, the line) is
+   * looked up again. One that the host took away is let go of: later accesses throw ENODEV. Missing: no host takes any away.
+   */
+  stillHolds?(device: PciFunction): Promise<boolean>;
   /** Gives a seized function back to the host. */
   release(device: PciFunction): Promise<void>;
 }

@@ -16,7 +16,7 @@ export interface DeviceOperations {
   /** Whether the function is switched on for the guest (decode and line interrupt set up). */
   readonly enabled: boolean;
   /**
-   * Switches IO and MEMORY decode on as the function's resources need it, and INTx unless MSI or MSI-X is on.
+   * Switches IO and MEMORY decode on as the function's resources need it, and INTx unless MSI or MSI-X is on. In D0 only.
    * @throws HostError EINVAL when a resource is not assigned.
    */
   enable(): void;
@@ -26,6 +26,10 @@ export interface DeviceOperations {
   setBusMaster(state: 'on' | 'off'): void;
   /** Memory write and invalidate; `false` when the cache line size does not allow it. */
   setInvalidate(state: 'on' | 'off'): boolean;
+  /** 0: D0, to 3: D3hot. */
+  readonly powerState: PowerState;
+  /** Brings the function to D0 and makes a write again that answered `Outcome.asleep`. */
+  whenAwake(again: () => Outcome): Outcome;
   /** Starts the transition to D0..D3hot; `Outcome.later` while the function needs time. */
   setPowerState(state: PowerState): Outcome;
   /** Resets the function, by the reset hook or the host's own methods; answers `Outcome.later` until it has ended. */
@@ -114,7 +118,7 @@ export interface Behaviour {
   /**
    * A guest's write, already merged to the whole register.
    *
-   * @returns a protocol status (0: success) or `Outcome.later`. Missing `write`: refused silently, with success.
+   * @returns a protocol status (0: success), `Outcome.later` or `Outcome.asleep`. Missing: refused silently, with success.
    */
   write?(at: RegisterAccess, value: number): Outcome;
 }

@@ -5,6 +5,10 @@ export interface ConfigReader {
   readConfig(offset: number, size: 1 | 2 | 4): number;
 }
 
+/** Whether nobody answers: off the bus, in D3cold, held in reset. The ids of a virtual function alone are ones too. */
+export const isSilent = (config: ConfigReader): boolean =>
+  (config.readConfig(0x00, 4) & config.readConfig(0x08, 4)) >>> 0 === 0xffffffff;
+
 /** Ids of the capabilities that core itself has to know. */
 export const CapabilityId = { powerManagement: 0x01, vpd: 0x03, msi: 0x05, pcie: 0x10, msix: 0x11 } as const;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../bdf.ts';
+import { HostError, type PciFunction } from '../platform/index.ts';
 import { booleanShape } from '../wall/wall.ts';
 import type { DeviceOperations } from './behaviour.ts';
-import type { CapabilityLists } from './capabilities.ts';
+import { type CapabilityLists, ListLayout } from './capabilities.ts';
 import { codePlace } from './code-place.ts';
 import type { FieldSet } from './declaration.ts';
 import type { CodeTerms } from './placed-register.ts';
@@ -38,6 +39,16 @@ const anchorOf = ({ anchor }: FieldSet, device: DeviceOperations, lists: Capabil
   return list.find((one) => one.id === anchor.id)?.offset;
 };
 
+/** Where a set has no room its condition may look for what is not there either. */
+const isThere = ({ when }: FieldSet, hardware: PciFunction, base: number, reachesOut: boolean): boolean | undefined => {
+  try {
+    return when?.(hardware, base);
+  } catch (error) {
+    if (reachesOut && error instanceof HostError) return true;
+    throw error;
+  }
+};
+
 /**
  * Merges all contributions into the table of one device.
  *
@@ -69,17 +80,20 @@ export const compileSpace = (
     const base = anchorOf(set, device, shape.lists);
     const named = `${owner}: ${set.name}`;
     if (base === undefined) continue;
+    // A list that is not sound (D-C3) leads to places where the set has no room.
+    const room = set.anchor.kind === 'capability' ? Math.min(shape.size, ListLayout.extended) : shape.size;
+    const end = set.registers.reduce((most, one) => Math.max(most, base + one.offset + one.width / 8), 0);
     if (set.when !== undefined) {
       const place = codePlace(named, 'when', { device: hardware.identity.bdf, guest: options.guest, offset: base });
-      if (!options.wall.run(place, () => set.when?.(hardware, base), booleanShape)) continue;
+      if (!options.wall.run(place, () => isThere(set, hardware, base, end > room), booleanShape)) continue;
     }
-    const end = set.registers.reduce((most, one) => Math.max(most, base + one.offset + one.width / 8), 0);
-    if (end > shape.size) {
-      options.skipped(named, `it ends at 0x${hex(end, 3)}, config space at 0x${hex(shape.size, 3)}`);
+    if (end > room) {
+      options.skipped(named, `it ends at 0x${hex(end, 3)}, its part of config space at 0x${hex(room, 3)}`);
       continue;
     }
     const found = builder.conflict(set.registers, base);
     if (found) {
+      if (set.yields === true) continue;
       const place = `bits 0x${hex(found.bits, 8)} at 0x${hex(found.other.dword, 2)}`;
       options.skipped(`${named} / ${found.register.name}`, `${place} belong to ${found.other.owner}`, found);
       continue;

@@ -245,7 +245,9 @@ export class ConfigSpace {
         if (((mask << shift) & reach) === 0) continue;
         // What a narrow access leaves out stays as the register shows it.
         const kept = (reach & whole) === whole ? 0 : (register.view() << shift) & whole & ~reach;
-        const outcome = register.take(((written & whole) | kept) >>> shift, this.#denials);
+        const wanted = ((written & whole) | kept) >>> shift;
+        let outcome = register.take(wanted, this.#denials);
+        if (outcome === Outcome.asleep) outcome = register.device.whenAwake(() => this.#again(register, wanted));
         // The first error is the answer (D-C7); a device that has to settle is waited for unless there is one.
         if (status === Status.success || (status === Outcome.later && outcome !== Status.success)) status = outcome;
       }
@@ -255,6 +257,15 @@ export class ConfigSpace {
       this.refresh(offset >> 2);
     }
     return status;
+  }
+
+  #again(register: PlacedRegister, wanted: number): Outcome {
+    try {
+      const outcome = register.take(wanted, this.#denials);
+      return outcome === Outcome.asleep ? Status.opFailed : outcome;
+    } catch (error) {
+      return this.#failed(register.offset, error);
+    }
   }
 
   #failed(offset: number, error: unknown): Outcome {

@@ -189,6 +189,8 @@ export interface FieldSetOptions {
    * each other.
    */
   readonly when?: (device: PciFunction, base: number) => boolean;
+  /** Where another set has one of its bits in a device it is left out there, and nothing is said. Missing: it is said. */
+  readonly yields?: boolean;
 }
 
 /** Registers that belong together, with one name and one anchor. */

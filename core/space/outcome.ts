@@ -8,6 +8,8 @@ export const Outcome = {
   later: 1,
   /** Nothing was done: the table alone does not say what to do, so a thread that runs code has to. */
   needsCode: 2,
+  /** Of a behaviour's write: the function has to be in D0 for it. It is brought there, and the write is made again. */
+  asleep: 3,
 } as const;
 
 /**
@@ -19,4 +21,5 @@ export type Outcome = number;
 /** Whether this is what a behaviour may answer a write with: a status of the protocol, or `later`. */
 export const isAnswer = (answer: unknown): answer is Outcome =>
   answer === Outcome.later ||
+  answer === Outcome.asleep ||
   (Number.isInteger(answer) && (answer as number) <= 0 && (answer as number) >= Status.opFailed);

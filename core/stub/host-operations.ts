@@ -11,7 +11,7 @@ import type {
 import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { DeviceOperations, PowerState } from '../space/behaviour.ts';
-import { CapabilityId, type CapabilityLists, capabilityLists } from '../space/capabilities.ts';
+import { CapabilityId, type CapabilityLists, capabilityLists, ListLayout } from '../space/capabilities.ts';
 import { Outcome } from '../space/outcome.ts';
 import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
 
@@ -54,10 +54,12 @@ export class HostOperations implements DeviceOperations {
     this.hardware = hardware;
     this.#clock = clock;
     this.lists = capabilityLists(hardware);
-    const find = (id: number): number | undefined => this.lists.standard.find((one) => one.id === id)?.offset;
-    this.msi = find(CapabilityId.msi);
-    this.msix = find(CapabilityId.msix);
-    this.power = find(CapabilityId.powerManagement);
+    // A list that is not sound may name a place where the capability has no room: the device does without it then.
+    const find = (id: number, bytes: number): number | undefined =>
+      this.lists.standard.find((one) => one.id === id && one.offset + bytes <= ListLayout.extended)?.offset;
+    this.msi = find(CapabilityId.msi, 10);
+    this.msix = find(CapabilityId.msix, 12);
+    this.power = find(CapabilityId.powerManagement, 8);
   }
 
   /** From now on the device works for a guest under these terms; `undefined`: for nobody. */
@@ -92,7 +94,6 @@ export class HostOperations implements DeviceOperations {
   }
 
   enable(): void {
-    if (this.powerState !== 0) throw new HostError(`enable in D${this.powerState}`, Errno.EIO);
     let command = this.#command;
     for (const [index, resource] of this.hardware.resources.entries()) {
       const rom = index === 6;
@@ -178,12 +179,23 @@ export class HostOperations implements DeviceOperations {
     return (this.hardware.readConfig(this.power + Power.control, 2) & Power.stateMask) as PowerState;
   }
 
-  setPowerState(state: PowerState): Outcome {
+  whenAwake(again: () => Outcome): Outcome {
+    return this.setPowerState(0, () => (this.powerState === 0 ? again() : Status.opFailed));
+  }
+
+  /** Brings the function to D0 and waits as long as it needs; addresses that it lost are given back. @throws HostError */
+  async wake(): Promise<void> {
+    // Its own timer, set first, is over first.
+    if (this.setPowerState(0) === Outcome.later)
+      await new Promise<void>((resolve) => this.#clock.after(D3_DELAY, resolve));
+  }
+
+  setPowerState(state: PowerState, then?: () => Outcome): Outcome {
     const { power } = this;
     if (power === undefined) return state === 0 ? Status.success : Status.accessDenied;
     const control = this.hardware.readConfig(power + Power.control, 2);
     const current = (control & Power.stateMask) as PowerState;
-    if (state === current) return Status.success;
+    if (state === current) return then?.() ?? Status.success;
     const supported = this.hardware.readConfig(power + Power.capabilities, 2);
     if ((state === 1 && (supported & Power.d1) === 0) || (state === 2 && (supported & Power.d2) === 0)) {
       return Status.success;
@@ -193,11 +205,12 @@ export class HostOperations implements DeviceOperations {
     const next = (control & ~(Power.stateMask | Power.pmeStatus)) | state;
     this.hardware.writeConfig(power + Power.control, 2, next);
     const deepest = Math.max(state, current);
-    if (deepest < 2) return Status.success;
+    if (deepest < 2) return then?.() ?? Status.success;
     const lostState = state === 0 && current === 3 && (control & Power.noSoftReset) === 0;
     this.#cancelTransition = this.#clock.after(deepest === 3 ? D3_DELAY : D2_DELAY, () => {
       this.#cancelTransition = undefined;
-      this.#terms?.settled(this.#afterTransition(lostState));
+      const status = this.#afterTransition(lostState, then);
+      this.#terms?.settled(status);
     });
     return Outcome.later;
   }
@@ -212,23 +225,24 @@ export class HostOperations implements DeviceOperations {
     return Outcome.later;
   }
 
-  #afterTransition(lostState: boolean): number {
+  #afterTransition(lostState: boolean, then: (() => Outcome) | undefined): Outcome {
     try {
       if (lostState) this.restoreBars();
       if (lostState) this.keepIntxHeld();
-      return Status.success;
     } catch (error) {
-      if (error instanceof HostError) return Status.accessDenied;
+      if (error instanceof HostError) return then === undefined ? Status.accessDenied : Status.opFailed;
       throw error;
     }
+    return then?.() ?? Status.success;
   }
 
   /** Writes the addresses that the host assigned into BARs that do not hold them any more. */
   restoreBars(): void {
-    const last = this.hardware.identity.headerType === 0 ? 6 : 2;
+    const { headerType, virtualFunction } = this.hardware.identity;
+    const last = virtualFunction ? 0 : headerType === 0 ? 6 : 2;
     for (let index = 0; index < last; index++) {
       const resource = this.hardware.resources[index];
-      if (resource === undefined || resource.size === 0n) continue;
+      if (resource === undefined || resource.size === 0n || (resource.flags & ResourceFlag.fixed) !== 0) continue;
       const offset = Register.firstBar + 4 * index;
       const low = Number(resource.start & 0xffffffffn) | (resource.flags & ResourceFlag.typeBits);
       this.hardware.writeConfig(offset, 4, low >>> 0);

@@ -30,5 +30,7 @@ export const Power = {
   d2: 0x0400,
   stateMask: 0x0003,
   noSoftReset: 0x0008,
+  /** PME enable and data select: what a host puts back. */
+  saved: 0x1f00,
   pmeStatus: 0x8000,
 } as const;

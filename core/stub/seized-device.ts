@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bdf } from '../bdf.ts';
+import { type Bdf, formatBdf } from '../bdf.ts';
+import { fail } from '../errors/index.ts';
 import type { DeviceFacts } from '../facts.ts';
 import type { Clock, PciFunction, PciIdentity } from '../platform/index.ts';
 import { SerialQueue } from '../serial-queue.ts';
 import type { Placeable } from '../slots.ts';
+import { isSilent } from '../space/capabilities.ts';
 import type { Assignment } from './assignment.ts';
 import { HostOperations } from './host-operations.ts';
-import type { SavedConfig } from './saved-config.ts';
+import { SavedConfig } from './saved-config.ts';
 
 /** A function that pciback holds, from seizing to release. */
 export class SeizedDevice implements Placeable, DeviceFacts {
@@ -15,7 +17,8 @@ export class SeizedDevice implements Placeable, DeviceFacts {
   readonly identity: PciIdentity;
   readonly bridges: readonly Bdf[];
   readonly operations: HostOperations;
-  readonly pristine: SavedConfig;
+  /** As it was before its guest got it, or before it was seized. */
+  pristine: SavedConfig;
   /** The device lock: life-cycle steps of this device run one after the other. */
   readonly lock = new SerialQueue();
   /** The guest that has it. Exclusive: see `Stub.assign`. */
@@ -23,11 +26,19 @@ export class SeizedDevice implements Placeable, DeviceFacts {
   /** Why no guest gets it any more. */
   quarantine: string | undefined;
 
-  constructor(hardware: PciFunction, bridges: readonly Bdf[], pristine: SavedConfig, clock: Clock) {
+  constructor(hardware: PciFunction, bridges: readonly Bdf[], clock: Clock) {
     this.bdf = hardware.identity.bdf;
     this.identity = hardware.identity;
     this.bridges = bridges;
-    this.pristine = pristine;
+    this.pristine = SavedConfig.of(hardware);
     this.operations = new HostOperations(hardware, clock);
+  }
+
+  /** Brings it to D0 and saves what it has now. @throws HostError; PcibackError `DEVICE_SILENT` */
+  async save(): Promise<void> {
+    const { hardware } = this.operations;
+    await this.operations.wake();
+    if (isSilent(hardware)) fail('DEVICE_SILENT', { bdf: formatBdf(this.bdf) });
+    this.pristine = SavedConfig.of(hardware);
   }
 }

@@ -8,13 +8,11 @@ import { type Hooks, resetShape } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
+import { isSilent } from '../space/capabilities.ts';
 import { Assigner, type StubPolicy } from './assigner.ts';
 import type { Assignment, Tenant } from './assignment.ts';
 import { SavedConfig } from './saved-config.ts';
 import { SeizedDevice } from './seized-device.ts';
-
-/** Milliseconds for a function to leave D3hot before its config space is touched. */
-const WAKE_DELAY = 10;
 
 /**
  * Which devices are seized, who owns each, and their way from host to guest to host. It does not know why a device is
@@ -63,7 +61,8 @@ export class Stub {
     try {
       const { headerType } = hardware.identity;
       if (headerType !== 0 && headerType !== 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
-      const device = new SeizedDevice(hardware, await pci.bridgesAbove(address), SavedConfig.of(hardware), clock);
+      const device = new SeizedDevice(hardware, await pci.bridgesAbove(address), clock);
+      await device.save();
       // While the host still owns it, and only with the capability: without one this call can take a host down.
       if (device.operations.msix !== undefined) {
         this.#platform.interrupts.prepareMsix(hardware);
@@ -107,12 +106,24 @@ export class Stub {
       const device = await this.seize(address);
       // Released while this waited for the lock: what was found is not held any more.
       const isHeld = await device.lock.run(async () => {
-        if (this.#devices.get(address) !== device) return false;
+        if (this.#devices.get(address) !== device || !(await this.#isHeld(device))) return false;
         await this.#give(device, tenant);
         return true;
       });
       if (isHeld) return device;
     }
+  }
+
+  /** Whether the host has left the device to us; one that it took away, or had in between, is forgotten. */
+  async #isHeld(device: SeizedDevice): Promise<boolean> {
+    const { pci, interrupts } = this.#platform;
+    const { hardware, msix } = device.operations;
+    if (device.assignment !== undefined || (await pci.stillHolds?.(hardware)) !== false) return true;
+    this.#devices.delete(device.bdf);
+    this.#log.warn({ bdf: formatBdf(device.bdf) }, 'the host took the device away: what was known of it is forgotten');
+    if (msix !== undefined) interrupts.releaseMsix(hardware);
+    await this.#hooks.call('deviceReleased', device);
+    return false;
   }
 
   /** Under the device lock. */
@@ -122,6 +133,8 @@ export class Stub {
       fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
     }
     if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
+    // The host may have moved its addresses since.
+    await device.save();
     try {
       device.assignment = this.#assigner.assign(device, tenant);
     } catch (error) {
@@ -231,12 +244,13 @@ export class Stub {
       operations.setBusMaster('off');
       teardown();
       operations.serve(undefined);
-      await this.#wake(device);
+      await operations.wake();
       reset = await this.reset(device);
       device.quarantine = this.#judge(reset);
       const stubborn = device.pristine.restore(operations.hardware);
       if (stubborn.length > 0) log.warn({ ...facts, offsets: stubborn }, 'registers did not take their saved value');
       operations.turnOff();
+      if (isSilent(operations.hardware)) device.quarantine = 'it does not answer (config space reads all ones)';
       await this.#hooks.call('deviceReturned', device, tenant);
     } catch (error) {
       // Also after a defect of ours, which must not keep the guest's other devices: how far this one was cleaned is not known.
@@ -255,13 +269,6 @@ export class Stub {
     const how = reset === undefined ? 'not done' : describeReset(reset);
     log.info({ ...facts, pirqs, reset: how }, 'device returned');
     return pirqs;
-  }
-
-  /** A guest may leave its device in D3hot, where config space outside of the capability may not answer. */
-  async #wake(device: SeizedDevice): Promise<void> {
-    if (device.operations.powerState === 0) return;
-    device.operations.setPowerState(0);
-    await new Promise<void>((resolve) => this.#platform.clock.after(WAKE_DELAY, resolve));
   }
 
   /** Resets the function as the hook or the host can; its registers are lost. The caller has the device's lock. */
@@ -317,6 +324,9 @@ export class Stub {
    */
   async release(address: Bdf): Promise<void> {
     const bdf = formatBdf(address);
+    // The driver that takes a physical function makes its virtual ones anew: those that are free go first.
+    for (const one of this.devices)
+      if (one.identity.physicalFunction === address && one.assignment === undefined) await this.release(one.bdf);
     const device = this.#devices.get(address) ?? fail('DEVICE_NOT_SEIZED', { bdf });
     await device.lock.run(async () => {
       if (this.#devices.get(address) !== device) fail('DEVICE_NOT_SEIZED', { bdf });

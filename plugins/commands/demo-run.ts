@@ -12,6 +12,7 @@ import {
   type DeviceImage,
   type GuestDevice,
   hostDevices,
+  limitsOf,
   readDump,
   samples,
 } from '../program/index.ts';
@@ -40,14 +41,15 @@ export interface DemoGroup {
 
 interface Source {
   readonly name: string;
-  load(): Promise<readonly DeviceImage[]>;
+  /** @param note told what is left out */
+  load(note: (line: string) => void): Promise<readonly DeviceImage[]>;
 }
 
 const sourcesOf = (context: CommandContext): readonly Source[] =>
   context.arguments.length > 0
-    ? context.arguments.map((file) => ({ name: basename(file), load: () => readDump(resolve(file)) }))
+    ? context.arguments.map((file) => ({ name: basename(file), load: (note) => readDump(resolve(file), note) }))
     : [
-        { name: 'this host', load: () => hostDevices() },
+        { name: 'this host', load: (note) => hostDevices(undefined, note) },
         { name: 'samples', load: async () => samples() },
       ];
 
@@ -74,21 +76,17 @@ const empty = (name: string, notes: readonly string[], skipped: readonly Skipped
   failed: false,
 });
 
-const limitsOf = (images: readonly DeviceImage[]): string[] =>
-  images.some((image) => image.known < 256)
-    ? ['only 64 bytes of config space can be read: run it as root to see capabilities']
-    : [];
-
 const runGroup = async (source: Source, loaded: LoadedConfig): Promise<DemoGroup> => {
-  const images = await source.load();
-  if (images.length === 0) return empty(source.name, ['there are no PCI functions']);
-  const notes = limitsOf(images);
+  const notes: string[] = [];
+  const images = await source.load((line) => notes.push(line));
+  if (images.length === 0) return empty(source.name, [...notes, 'there are no PCI functions']);
+  notes.push(...limitsOf(images));
   const platform = createEmbeddedPlatform({ devices: images });
   const running = await startLoaded(loaded, { platform, log: noting(notes) });
   const { engine } = running;
   try {
     const { devices, skipped } = await seizeAll(engine);
-    if (devices.length === 0) return empty(source.name, ['there is nothing for a guest'], skipped);
+    if (devices.length === 0) return empty(source.name, [...notes, 'there is nothing for a guest'], skipped);
     const booted = await bootGuest(platform, source.name, devices).catch((error: unknown) => {
       notes.push(`the guest did not come up: ${describeError(error)}`);
     });

@@ -6,9 +6,8 @@ import type { Logger } from '../../core/log.ts';
 import type { PciListing } from '../../core/platform/index.ts';
 import type { Engine } from '../../core/plugin/index.ts';
 import { within } from '../../core/wall/wall.ts';
+import { isBridgeClass } from '../bridges.ts';
 import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../program/index.ts';
-
-const BRIDGE = 0x06;
 
 /** A function that no guest gets. */
 export interface Skipped {
@@ -34,7 +33,7 @@ export const seizeAll = async ({
   const devices: Bdf[] = [];
   const skipped: Skipped[] = [];
   for (const one of await platform.pci.list()) {
-    if (one.class >>> 16 === BRIDGE) {
+    if (isBridgeClass(one.class)) {
       skipped.push({ function: one, why: 'a bridge is never exported' });
       continue;
     }

@@ -7,6 +7,7 @@ import {
   type DeviceOperations,
   type IntxAnswer,
   type IntxState,
+  Outcome,
   Status,
   stateOf,
 } from '../../core/plugin/index.ts';
@@ -102,6 +103,7 @@ export const command: Behaviour = {
     const { device, words } = at;
     const before = words[state.own] as number;
     let wanted = value;
+    if ((wanted & DECODE) !== 0 && !device.enabled && device.powerState !== 0) return Outcome.asleep;
     const line = intxOf(device, before, wanted);
     if (line === 'refused') {
       at.deny(Command.intxDisable, NOT_BY_POLICY);

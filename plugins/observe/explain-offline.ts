@@ -10,7 +10,7 @@ import type { CommandContext } from '../../core/plugin/index.ts';
 import { DenialRecord } from '../../core/space/denials.ts';
 import type { Tenant } from '../../core/stub/index.ts';
 import { guestBudgets } from '../guest-budgets.ts';
-import { createEmbeddedPlatform, hostDevices, readDump } from '../program/index.ts';
+import { createEmbeddedPlatform, hostDevices, limitsOf, readDump } from '../program/index.ts';
 import {
   type DenialsReport,
   deniedWrites,
@@ -40,9 +40,16 @@ export const withoutDaemon = async (
   context: CommandContext,
   asked: ExplainOperations['explain']['asks'],
   dump: string | undefined,
-): Promise<{ readonly explained: ExplainReport; readonly denied: DenialsReport }> => {
+): Promise<{
+  readonly explained: ExplainReport;
+  readonly denied: DenialsReport;
+  /** What limits the picture. */
+  readonly notes: readonly string[];
+}> => {
   const address = parseBdf(asked.bdf);
-  const images = dump === undefined ? await hostDevices() : await readDump(resolve(dump));
+  const notes: string[] = [];
+  const note = (line: string): void => void notes.push(line);
+  const images = dump === undefined ? await hostDevices(undefined, note) : await readDump(resolve(dump), note);
   const image = images.find((one) => one.bdf === address);
   if (image === undefined) {
     const where = dump === undefined ? 'of this host' : `of ${dump}`;
@@ -54,7 +61,8 @@ export const withoutDaemon = async (
     const budgets = guestBudgets(silent, platform.clock);
     const engine = new Pciback({ platform, plugins, config, log: silent, budgets });
     await engine.stub.assign(address, nobody(budgets));
-    return { explained: explainDevice(engine, asked), denied: deniedWrites(engine, { bdf: asked.bdf }) };
+    notes.push(...limitsOf([image]));
+    return { explained: explainDevice(engine, asked), denied: deniedWrites(engine, { bdf: asked.bdf }), notes };
   } finally {
     await platform.close();
   }

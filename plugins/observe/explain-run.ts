@@ -24,13 +24,15 @@ interface Answers {
   readonly denied: DenialsReport;
   /** No pciback runs: this is what would be. */
   readonly wouldBe: boolean;
+  /** What limits the picture. */
+  readonly notes: readonly string[];
 }
 
 const fromDaemon = async (context: CommandContext, asked: Asked): Promise<Answers | undefined> => {
   const client = await context.control<ExplainOperations>();
   const explained = await client.ask('explain', asked);
   if (explained === undefined) return undefined;
-  return { explained, denied: await client.require('denials', { bdf: asked.bdf }), wouldBe: false };
+  return { explained, denied: await client.require('denials', { bdf: asked.bdf }), wouldBe: false, notes: [] };
 };
 
 const fromHere = async (context: CommandContext, asked: Asked, dump: string | undefined): Promise<Answers> => {
@@ -52,14 +54,15 @@ export const runExplain = async (context: CommandContext): Promise<number> => {
   const dump = typeof options.dump === 'string' ? options.dump : undefined;
   const answers =
     (dump === undefined ? await fromDaemon(context, asked) : undefined) ?? (await fromHere(context, asked, dump));
-  const { explained, denied, wouldBe } = answers;
+  const { explained, denied, wouldBe, notes } = answers;
   if (options.json === true) {
     const shown = options.denied === true ? denied : explained;
-    print(JSON.stringify({ ...shown, wouldBe }, undefined, 2));
+    print(JSON.stringify({ ...shown, wouldBe, ...(notes.length === 0 ? {} : { notes }) }, undefined, 2));
     return 0;
   }
   const paint = painter(process.stdout.isTTY && process.env.NO_COLOR === undefined ? 'colours' : 'plain');
   if (wouldBe) print('no pciback was asked: this is what a guest would get');
+  for (const one of notes) print(`note: ${one}`);
   if (options.denied === true) printDenied(denied, print);
   else if (map) printMap(explained, paint, print);
   else printExplained(explained, print);

@@ -11,8 +11,7 @@ import {
   type SlotMap,
   type SlotMapper,
 } from '../../core/plugin/index.ts';
-
-const BRIDGE_CLASS = 0x06;
+import { isBridge } from '../bridges.ts';
 
 class RealAddresses<Device extends Placeable> implements SlotMap<Device> {
   readonly #domain: number;
@@ -25,7 +24,7 @@ class RealAddresses<Device extends Placeable> implements SlotMap<Device> {
 
   add(device: Device): Bdf {
     const { identity } = device;
-    if (identity.class >>> 16 === BRIDGE_CLASS) {
+    if (isBridge(identity)) {
       fail('SLOT_BRIDGE', { bdf: formatBdf(identity.bdf), class: hex(identity.class, 6) });
     }
     if (this.#devices.has(identity.bdf | 0)) {

@@ -13,9 +13,9 @@ import {
   type SlotMap,
   type SlotMapper,
 } from '../../core/plugin/index.ts';
+import { isBridge } from '../bridges.ts';
 
 const SLOTS = 32;
-const BRIDGE_CLASS = 0x06;
 
 /** A virtual function with function number 0: keeps a slot for itself, because it is not the start of a device. */
 const standsAlone = ({ identity }: Placeable): boolean => identity.virtualFunction && functionOf(identity.bdf) === 0;
@@ -38,7 +38,7 @@ class VirtualBus<Device extends Placeable> implements SlotMap<Device> {
 
   add(device: Device, wanted?: number): Bdf {
     const { identity } = device;
-    if (identity.class >>> 16 === BRIDGE_CLASS || identity.headerType !== 0) {
+    if (isBridge(identity)) {
       fail('SLOT_BRIDGE', { bdf: formatBdf(identity.bdf), class: hex(identity.class, 6) });
     }
     if (this.#virtual.has(identity.bdf)) {

@@ -15,6 +15,8 @@ export default defineQuirk({
     register(0x44, 8, 'TCSEL').calls(clearOnly('the traffic class can only be set to 0'), bits(2, 0)),
     header('snoop', [0], [register(0x78, 16, 'DEVC').writable(bit(11))], {
       when: ({ identity }) => identity.vendor === 0x8086,
+      // Where the set of PCI Express has the bit, the guest has a value of its own.
+      yields: true,
     }),
   ],
 });

@@ -148,6 +148,7 @@ export class FakeDevice implements DeviceOperations {
   resetStatus = 0;
   /** What `setPowerState` answers. */
   powerStatus = 0;
+  powerState: PowerState = 0;
   /** Whether {@link controlWordAnswer} is known to be no, whatever is asked. */
   refusesControlWords = false;
   controlWordAnswer: (kind: 'msi' | 'msix', old: number, next: number) => boolean = () => false;
@@ -193,6 +194,12 @@ export class FakeDevice implements DeviceOperations {
     if (state === 'on' && !this.invalidateWorks) return false;
     this.#change(INVALIDATE, state === 'on' ? INVALIDATE : 0);
     return true;
+  }
+
+  whenAwake(again: () => number): number {
+    this.calls.push('whenAwake');
+    this.powerState = 0;
+    return again();
   }
 
   setPowerState(state: PowerState): number {

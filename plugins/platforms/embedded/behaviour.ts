@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { ResourceFlag } from '../../../core/platform/index.ts';
 import {
   type Capability,
   CapabilityId,
@@ -7,6 +8,7 @@ import {
   type DeviceImage,
   ExtendedId,
   extendedOf,
+  hasRoom,
   u16,
   u32,
 } from './image.ts';
@@ -97,14 +99,14 @@ const header = (masks: Masks, image: DeviceImage, express: boolean): void => {
   masks.allow(0x3c, 1, 0xff);
   bars(masks, image, bridge ? 2 : 6);
   const rom = resources[6];
-  if (rom && rom.size > 0n) masks.allow(bridge ? 0x38 : 0x30, 4, (Number(-rom.size & 0xffffffffn) & 0xfffff800) | 1);
+  if (rom && rom.size > 0n && (rom.flags & ResourceFlag.fixed) === 0) masks.allow(bridge ? 0x38 : 0x30, 4, (Number(-rom.size & 0xffffffffn) & 0xfffff800) | 1);
   if (bridge) bridgeHeader(masks, config);
 };
 
 const bars = (masks: Masks, { resources, config }: DeviceImage, count: number): void => {
   for (let index = 0; index < count; index += 1) {
     const bar = resources[index];
-    if (!bar || bar.size === 0n) continue;
+    if (!bar || bar.size === 0n || (bar.flags & ResourceFlag.fixed) !== 0) continue;
     const at = 0x10 + 4 * index;
     const sizing = -bar.size & 0xffffffffffffffffn;
     const io = (bar.flags & 0x1) !== 0 && (bar.flags & 0x100) !== 0;
@@ -206,7 +208,7 @@ const beyond: Record<number, (masks: Masks, at: number, image: DeviceImage) => v
 /** Derives the behaviour of an image. */
 export const behaviourOf = (image: DeviceImage): Behaviour => {
   const masks = new Masks(image.config.length);
-  const capabilities = capabilitiesOf(image.config);
+  const capabilities = capabilitiesOf(image.config).filter(hasRoom);
   const extended = extendedOf(image.config);
   header(
     masks,

@@ -23,12 +23,21 @@ export interface EmbeddedBus extends PciBus {
   models(): readonly PciModel[];
   /** Whether pciback holds the function now. */
   isSeized(address: Bdf): boolean;
+  /** The host takes a function for a driver of its own, from pciback too; `undefined`: its driver lets it go. */
+  takeFor(address: Bdf, driver: string | undefined): void;
+  /**
+   * The driver of a physical function goes: the host takes its virtual functions away first, and they are not there until {@link enableVirtual}.
+   */
+  disableVirtual(physical: Bdf): void;
+  enableVirtual(physical: Bdf): void;
+  /** Makes every call to the host last as long as this, as a slow sysfs does; `undefined`: no more. */
+  delay: ((call: string) => Promise<void>) | undefined;
 }
 
 /** A seized function; after the release every access is refused, so that a stale reference shows. */
 class HeldFunction implements PciFunction {
   readonly identity: PciIdentity;
-  readonly resources: readonly PciResource[];
+  resources: readonly PciResource[];
   readonly line: number;
   readonly physical?: Pick<PciFunction, 'readConfig'>;
   readonly #model: PciModel;
@@ -43,6 +52,10 @@ class HeldFunction implements PciFunction {
     this.line = model.line;
     // A dump may have a virtual function without its physical one; that one is then taken to decode.
     if (model.identity.virtualFunction) this.physical = model.physical ?? { readConfig: () => CommandBit.memory };
+  }
+
+  lookAgain(): void {
+    this.resources = this.#model.resources;
   }
 
   letGo(): boolean {
@@ -96,22 +109,41 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
   }
   const bridges = [...models.values()].filter((model) => model.identity.headerType === 1);
   const held = new Map<Bdf, HeldFunction>();
+  /** Drivers of the host by the function that they have. */
+  const drivers = new Map<Bdf, string>();
+  for (const { bdf, image } of models.values()) if (image.holder !== undefined) drivers.set(bdf, image.holder);
+  /** Virtual functions that are switched off. */
+  const off = new Set<Bdf>();
+  let delay: EmbeddedBus['delay'];
 
   const find = (address: Bdf): PciModel =>
-    models.get(address) ?? fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: 'embedded' });
+    (off.has(address) ? undefined : models.get(address)) ??
+    fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: 'embedded' });
 
-  const holderOf = (model: PciModel): string => (held.has(model.bdf) ? 'pciback' : (model.image.holder ?? 'free'));
+  const holderOf = (model: PciModel): string => (held.has(model.bdf) ? 'pciback' : (drivers.get(model.bdf) ?? 'free'));
+
+  const virtualOf = (physical: Bdf): Bdf[] =>
+    [...models.values()].filter(({ image }) => image.physicalFunction === physical).map(({ bdf }) => bdf);
+
+  const takeAway = (address: Bdf): void => {
+    held.get(address)?.letGo();
+    held.delete(address);
+  };
 
   const parentOf = (address: Bdf): PciModel | undefined =>
     bridges.find(({ bdf, image }) => image.config[0x19] === busOf(address) && segmentOf(bdf) === segmentOf(address));
 
   return {
-    list: async () =>
-      [...models.values()].map((model): PciListing => {
-        const { bdf, vendor, device, class: code } = model.identity;
-        const holder = holderOf(model);
-        return { bdf, vendor, device, class: code, holder, seizable: holder === 'free' };
-      }),
+    list: async () => {
+      await delay?.('list');
+      return [...models.values()]
+        .filter(({ bdf }) => !off.has(bdf))
+        .map((model): PciListing => {
+          const { bdf, vendor, device, class: code } = model.identity;
+          const holder = holderOf(model);
+          return { bdf, vendor, device, class: code, holder, seizable: holder === 'free' };
+        });
+    },
     bridgesAbove: async (address) => {
       const chain: Bdf[] = [];
       for (let above = parentOf(address); above && !chain.includes(above.bdf); above = parentOf(above.bdf)) {
@@ -120,8 +152,10 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
       return chain;
     },
     seize: async (address) => {
+      await delay?.('seize');
       const model = find(address);
       const holder = holderOf(model);
+      if (model.isSilent) fail('DEVICE_SILENT', { bdf: formatBdf(address) });
       if (model.identity.headerType > 1) {
         fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType: model.identity.headerType });
       }
@@ -140,7 +174,15 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
       events.note(`seize ${formatBdf(address)}`);
       return fn;
     },
+    stillHolds: async (device) => {
+      await delay?.('stillHolds');
+      const fn = held.get(device.identity.bdf);
+      if (fn !== device) return false;
+      fn.lookAgain();
+      return true;
+    },
     release: async (device) => {
+      await delay?.('release');
       const address = device.identity.bdf;
       const fn = held.get(address);
       if (!fn || fn !== device || !fn.letGo()) {
@@ -151,7 +193,29 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
       events.note(`release ${formatBdf(address)}`);
     },
     model: find,
-    models: () => [...models.values()],
+    models: () => [...models.values()].filter(({ bdf }) => !off.has(bdf)),
     isSeized: (address) => held.has(address),
+    takeFor: (address, driver) => {
+      takeAway(find(address).bdf);
+      if (driver === undefined) drivers.delete(address);
+      else drivers.set(address, driver);
+      events.note(`driver ${formatBdf(address)} ${driver ?? 'none'}`);
+    },
+    disableVirtual: (physical) => {
+      for (const one of virtualOf(physical).filter((address) => !off.has(address))) {
+        takeAway(one);
+        off.add(one);
+        events.note(`remove ${formatBdf(one)}`);
+      }
+    },
+    enableVirtual: (physical) => {
+      for (const one of virtualOf(physical)) off.delete(one);
+    },
+    get delay() {
+      return delay;
+    },
+    set delay(work) {
+      delay = work;
+    },
   };
 };

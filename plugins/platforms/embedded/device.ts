@@ -6,10 +6,11 @@ import {
   HostError,
   type PciIdentity,
   type PciResource,
+  ResourceFlag,
   type ResetOutcome,
 } from '../../../core/platform/index.ts';
 import { type Behaviour, behaviourOf, CommandBit } from './behaviour.ts';
-import { CapabilityId, type DeviceImage, put, u16, u32 } from './image.ts';
+import { CapabilityId, type DeviceImage, put, readsOnes, u16, u32 } from './image.ts';
 import type { LineSource } from './lines.ts';
 import type { HostFunction } from './pirqs.ts';
 import { createVpd, type Vpd } from './vpd.ts';
@@ -59,11 +60,15 @@ interface Fault {
 export class PciModel implements HostFunction, LineSource {
   readonly identity: PciIdentity;
   readonly image: DeviceImage;
-  readonly resources: readonly PciResource[];
+  resources: readonly PciResource[];
   readonly line: number;
   readonly msi: boolean;
   readonly msix: { readonly entries: number; readonly tableBar: number } | undefined;
   readonly counters: AccessCounters = { reads: 0, writes: 0, resets: 0 };
+  /** Whether nobody answers: every read gives ones, every write is lost. */
+  isSilent: boolean;
+  /** How long a reset takes, during which nobody answers. Missing: it is over at once. */
+  resetTakes: (() => Promise<void>) | undefined;
   /** The physical function of a virtual one, where the platform has it. */
   physical: PciModel | undefined;
   readonly #config: Uint8Array;
@@ -86,6 +91,7 @@ export class PciModel implements HostFunction, LineSource {
     this.identity = identityOf(image);
     this.resources = image.resources;
     this.line = image.line;
+    this.isSilent = readsOnes(image.config);
     const at = (id: number): number => this.#behaviour.capabilities.find((one) => one.id === id)?.offset ?? 0;
     this.#msiAt = at(CapabilityId.msi);
     this.#msixAt = at(CapabilityId.msix);
@@ -112,6 +118,7 @@ export class PciModel implements HostFunction, LineSource {
   readConfig(offset: number, size: 1 | 2 | 4): number {
     this.counters.reads += 1;
     this.#check('read', offset, size);
+    if (this.isSilent) return 2 ** (8 * size) - 1;
     const value = this.peek(offset, size);
     if (this.#vpd) this.#vpd.afterRead(offset, size);
     return value;
@@ -120,6 +127,7 @@ export class PciModel implements HostFunction, LineSource {
   writeConfig(offset: number, size: 1 | 2 | 4, value: number): void {
     this.counters.writes += 1;
     this.#check('write', offset, size);
+    if (this.isSilent) return;
     this.#checkInterruptCapabilities(offset, size);
     if (!this.#effectAt[offset] && !this.#effectAt[offset + size - 1]) {
       this.#store(offset, size, value);
@@ -156,6 +164,11 @@ export class PciModel implements HostFunction, LineSource {
       return { ok: false, reason: 'failed', detail: `${method} did not complete` };
     }
     this.#events.note(`reset ${formatBdf(this.bdf)} ${method}`);
+    if (this.resetTakes !== undefined && !this.isSilent) {
+      this.isSilent = true;
+      await this.resetTakes();
+      this.isSilent = false;
+    }
     this.#loseState();
     return { ok: true, method };
   }
@@ -217,6 +230,16 @@ export class PciModel implements HostFunction, LineSource {
     this.#faults.set(kind, { errno, left: times });
   }
 
+  /** The host moves a BAR: its own record and the register change together. */
+  moveBar(index: number, start: bigint): void {
+    this.resources = this.resources.map((one, at) => (at === index ? { ...one, start } : one));
+    if (this.image.virtualFunction) return;
+    const { flags } = this.resources[index] ?? { flags: 0 };
+    const at = 0x10 + 4 * index;
+    this.poke(at, 4, Number(start & 0xffffffffn) | (flags & ResourceFlag.typeBits));
+    if (flags & ResourceFlag.memory64) this.poke(at + 4, 4, Number(start >> 32n));
+  }
+
   barStart(index: number): bigint {
     return this.resources[index]?.start ?? 0n;
   }
@@ -250,7 +273,7 @@ export class PciModel implements HostFunction, LineSource {
   #check(kind: 'read' | 'write', offset: number, size: number): void {
     if (offset < 0 || offset + size > this.#config.length || offset % size !== 0 || ![1, 2, 4].includes(size)) {
       this.#events.illegal(`config ${kind} ${formatBdf(this.bdf)} offset ${offset} size ${size}`);
-      throw new HostError(`config ${kind}`, Errno.EINVAL, `offset ${offset}, size ${size}`);
+      throw new HostError(`config ${kind}`, Errno.EINVAL, `offset 0x${hex(offset, 2)}, size ${size}`);
     }
     const errno = this.#faults.size === 0 ? undefined : this.#takeFault(kind);
     if (errno !== undefined) {

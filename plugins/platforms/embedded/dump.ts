@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { readFile } from 'node:fs/promises';
-import { parseBdf } from '../../../core/bdf.ts';
+import { basename } from 'node:path';
+import { formatBdf, parseBdf } from '../../../core/bdf.ts';
 import { describeError, fail } from '../../../core/errors/index.ts';
-import { dumpResources, type MentionedRegion } from './dump-resources.ts';
+import { beyondXen, isBeyondXen, usableLine } from '../../host-facts.ts';
+import { dumpResources } from './dump-resources.ts';
+import { addressInName, type HexLine, hexLine } from './hex-rows.ts';
 import { completeConfig } from './host.ts';
-import { type DeviceImage, u16 } from './image.ts';
+import { type DeviceImage, readsOnes, silentImage, u16 } from './image.ts';
+import { type MentionedRegion, mentionedRegion } from './mentioned-region.ts';
 
 const HEAD_LINE = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])(?:\s(.*))?$/i;
 const ROW_LINE = /^([0-9a-f]{2,3}):((?:\s[0-9a-f]{2})*)\s*$/i;
@@ -13,121 +17,155 @@ const ROW_LINE = /^([0-9a-f]{2,3}):((?:\s[0-9a-f]{2})*)\s*$/i;
 const ROW_START = /^[0-9a-f]{2,3}:/i;
 const PAIR_OF_IDS = /\[([0-9a-f]{4}):([0-9a-f]{4})\]/i;
 const NUMERIC_IDS = /^(?:class )?[0-9a-f]{4}: ([0-9a-f]{4}):([0-9a-f]{4})/i;
-const region =
-  /^\s+(?:Region (\d): |\[virtual\] |Expansion )?.*?(Memory|I\/O ports|ROM) at (<\w+>|[0-9a-f]+)?.*\[size=(\d+)([KMGT]?)\]/;
-const IRQ_MENTION = /\b(?:IRQ|routed to IRQ) (\d+)/;
+const IRQ_MENTION = /\b(?:IRQ|routed to IRQ) (-?\d+)/;
+const ROW_BYTES = 16;
 
 /** Lengths of config space that `lspci -x`, `-xxx` and `-xxxx` print; 128 is `-x` of a CardBus bridge. */
 const wholeLengths = new Set([64, 128, 256, 4096]);
 
+/** Lines below 16 are the old interrupt controller's: a function whose line is not told gets one above. */
+const FIRST_LINE = 16;
+
 interface Draft {
   readonly line: number;
   readonly address: string;
-  readonly title: string;
+  title: string;
   readonly bytes: number[];
   readonly regions: MentionedRegion[];
   lastRow: number;
   irq: number | undefined;
+  /** Its rows are those of `xxd` or `hexdump`; after `*` the last one is repeated up to the next. */
+  hexDump: 'no' | 'yes' | 'repeats';
 }
 
+type Invalid = (line: number, why: string) => never;
+
 /**
- * Reads a dump made by `lspci` with `-x`, `-xxx` or `-xxxx`, also together with `-v`, `-vv`, `-n`, `-nn`, `-D`.
+ * Reads a dump made by `lspci` with `-x`, `-xxx` or `-xxxx`, also together with `-v`, `-vv`, `-n`, `-nn`, `-D`, or made by
+ * `xxd` or `hexdump` of a `config` file of sysfs. As for `lspci -F`, text beside the rows means nothing: a prompt, what a
+ * library complained of, a head line that a mail program broke. A row that is damaged is an error.
  *
  * A dump has no BAR sizes unless it is verbose. A size that is not there is guessed: the largest power of two the address
  * is aligned to, not above 1 MiB for memory and 256 bytes for I/O ports, and not below what the MSI-X table needs.
- * With `-x` only 64 bytes are there; the function then has no capabilities.
+ * With `-x` only 64 bytes are there; the function then has no capabilities. A hex dump has its address from the name of its
+ * file. A function that reads all ones did not answer: it is there, and cannot be seized.
  *
  * A virtual function is known by its vendor register 0xffff; its ids must stand in its head line (`-n` or `-nn`).
  *
  * @param text the whole dump
  * @param file its name, for messages
+ * @param note told about functions that are left out
  * @throws PcibackError `DUMP_INVALID` with the line
  */
-export const parseDump = (text: string, file: string): DeviceImage[] => {
-  const drafts: Draft[] = [];
-  const invalid = (line: number, why: string): never => fail('DUMP_INVALID', { file, line, why });
-  let current: Draft | undefined;
-
+export const parseDump = (text: string, file: string, note: (line: string) => void = () => {}): DeviceImage[] => {
+  const invalid: Invalid = (line, why) => fail('DUMP_INVALID', { file, line, why });
   const lines = text.split(/\r?\n/);
-  let line = 0;
-  for (const content of lines) {
-    line += 1;
-    const head = HEAD_LINE.exec(content);
-    if (head) {
-      current = startDraft(head, line);
-      drafts.push(current);
-    } else if (ROW_START.test(content)) {
-      addRow(current ?? invalid(line, 'a row of bytes before the first device'), content, line, invalid);
-    } else if (current && /^\s+\S/.test(content)) mention(current, content);
-    else if (content.trim() !== '')
-      invalid(line, `"${content.trim().slice(0, 40)}" is neither a device nor a row of bytes`);
-  }
+  const drafts = draftsOf(lines, file, invalid);
   if (drafts.length === 0) invalid(Math.max(1, lines.length), 'no device in it');
 
   const longest = Math.max(...drafts.map((one) => one.bytes.length));
   for (const draft of drafts) checkWhole(draft, longest, invalid);
-  const seen = new Map<string, number>();
-  for (const { address, line } of drafts) {
-    const first = seen.get(address);
-    if (first !== undefined) invalid(line, `${address} is there twice, first in line ${first}`);
-    seen.set(address, line);
+  const beyond = drafts.map(({ address }) => address).filter(isBeyondXen);
+  if (beyond.length > 0) note(beyondXen(beyond));
+  const images = drafts
+    .filter(({ address }) => !isBeyondXen(address))
+    .map((draft) => ({ draft, image: imageOf(draft, file, invalid) }));
+  const seen = new Map<number, number>();
+  for (const { draft, image } of images) {
+    const first = seen.get(image.bdf);
+    if (first !== undefined) invalid(draft.line, `${formatBdf(image.bdf)} is there twice, first in line ${first}`);
+    seen.set(image.bdf, draft.line);
   }
-  return drafts.map((draft) => imageOf(draft, file, invalid));
+  return images.map(({ image }) => image);
 };
 
 /** Reads and parses a dump file. @throws PcibackError `FILE_UNREADABLE`, `DUMP_INVALID`. */
-export const readDump = async (file: string): Promise<DeviceImage[]> => {
+export const readDump = async (file: string, note?: (line: string) => void): Promise<DeviceImage[]> => {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
     return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
   }
-  return parseDump(text, file);
+  return parseDump(text, file, note);
 };
 
-type Invalid = (line: number, why: string) => never;
-
-const startDraft = (head: RegExpExecArray, line: number): Draft => {
-  const [, segment = '0', bus, device, fn, title = ''] = head;
-  return {
-    line,
-    address: `${segment}:${bus}:${device}.${fn}`,
-    title,
-    bytes: [],
-    regions: [],
-    lastRow: line,
-    irq: undefined,
-  };
+const draftsOf = (lines: readonly string[], file: string, invalid: Invalid): Draft[] => {
+  const drafts: Draft[] = [];
+  let current: Draft | undefined;
+  for (const [index, content] of lines.entries()) {
+    const line = index + 1;
+    const head = HEAD_LINE.exec(content);
+    if (head) {
+      const [, segment = '0000', bus, device, fn, title = ''] = head;
+      current = startDraft(`${segment}:${bus}:${device}.${fn}`, title, line);
+      drafts.push(current);
+      continue;
+    }
+    if (ROW_START.test(content)) {
+      addRow(current ?? invalid(line, 'a row of bytes before the first device'), content, line, invalid);
+      continue;
+    }
+    const hex = hexLine(content);
+    if (hex?.kind === 'row' && current === undefined) {
+      current = startDraft(addressInName(basename(file)), '', line);
+      drafts.push(current);
+    }
+    if (current === undefined) continue;
+    if (hex !== undefined && (hex.kind === 'row' || current.hexDump !== 'no')) addHex(current, hex, line, invalid);
+    else if (/^\s+\S/.test(content)) mention(current, content);
+    // A head line that was broken goes on here.
+    else if (current.bytes.length === 0 && current.regions.length === 0) current.title += ` ${content.trim()}`;
+  }
+  return drafts;
 };
+
+const startDraft = (address: string, title: string, line: number): Draft => ({
+  line,
+  address,
+  title,
+  bytes: [],
+  regions: [],
+  lastRow: line,
+  irq: undefined,
+  hexDump: 'no',
+});
 
 const hexOf = (value: number): string => value.toString(16).padStart(2, '0');
 
 const addRow = (draft: Draft, content: string, line: number, invalid: Invalid): void => {
   const row =
     ROW_LINE.exec(content) ?? invalid(line, `"${content.slice(0, 40)}" is not a row of 16 bytes in hexadecimal`);
-  const offset = Number.parseInt(row[1] ?? '', 16);
+  const digits = (row[2] ?? '').trim();
+  const bytes = digits === '' ? [] : digits.split(/\s/).map((one) => Number.parseInt(one, 16));
+  addBytes(draft, Number.parseInt(row[1] ?? '', 16), bytes, line, invalid);
+};
+
+const addBytes = (draft: Draft, offset: number, bytes: readonly number[], line: number, invalid: Invalid): void => {
   if (offset !== draft.bytes.length) {
     invalid(line, `row ${hexOf(offset)} where row ${hexOf(draft.bytes.length)} is due`);
   }
-  const bytes = (row[2] ?? '').trim().split(/\s/);
-  if (bytes.length !== 16) invalid(line, `row ${hexOf(offset)} has ${bytes[0] === '' ? 0 : bytes.length} of 16 bytes`);
-  draft.bytes.push(...bytes.map((one) => Number.parseInt(one, 16)));
+  if (bytes.length !== ROW_BYTES) invalid(line, `row ${hexOf(offset)} has ${bytes.length} of 16 bytes`);
+  draft.bytes.push(...bytes);
   draft.lastRow = line;
 };
 
-const units: Record<string, bigint> = { '': 1n, K: 1024n, M: 1024n ** 2n, G: 1024n ** 3n, T: 1024n ** 4n };
+const addHex = (draft: Draft, hex: HexLine, line: number, invalid: Invalid): void => {
+  if (hex.kind === 'damaged') invalid(line, 'not a row of a hex dump');
+  else if (hex.kind === 'repeat') draft.hexDump = 'repeats';
+  else {
+    const last = draft.bytes.slice(-ROW_BYTES);
+    const mayRepeat = draft.hexDump === 'repeats' && last.length === ROW_BYTES && hex.offset <= 4096;
+    while (mayRepeat && draft.bytes.length < hex.offset) draft.bytes.push(...last);
+    draft.hexDump = 'yes';
+    if (hex.kind === 'row') addBytes(draft, hex.offset, hex.bytes, line, invalid);
+  }
+};
 
 const mention = (draft: Draft, content: string): void => {
-  const found = region.exec(content);
-  if (found) {
-    const [, index, kind, at, size = '0', unit = ''] = found;
-    draft.regions.push({
-      index: index === undefined ? undefined : Number(index),
-      kind: kind === 'ROM' ? 'rom' : kind === 'Memory' ? 'memory' : 'io',
-      start: at === undefined || at.startsWith('<') ? undefined : BigInt(`0x${at}`),
-      size: BigInt(size) * (units[unit] ?? 1n),
-    });
+  const region = mentionedRegion(content);
+  if (region !== undefined) {
+    draft.regions.push(region);
     return;
   }
   const irq = IRQ_MENTION.exec(content);
@@ -149,25 +187,34 @@ const checkWhole = (draft: Draft, longest: number, invalid: Invalid): void => {
   }
 };
 
+/** Register 0x3c holds what firmware wrote for the old interrupt controller; who has no line is told by the pin. */
+const lineOf = ({ irq }: Draft, config: Uint8Array, devfn: number): number => {
+  const pin = config[0x3d] ?? 0;
+  if (irq !== undefined) return usableLine(irq);
+  if (pin === 0 || config[0x3c] === 0xff) return 0;
+  const told = config[0x3c] ?? 0;
+  return told >= FIRST_LINE ? told : FIRST_LINE + (((devfn >>> 3) + pin - 1) & 3);
+};
+
 const imageOf = (draft: Draft, file: string, invalid: Invalid): DeviceImage => {
   const bytes = Uint8Array.from(draft.bytes);
+  const bdf = parseBdf(draft.address);
+  if (readsOnes(bytes)) return silentImage(bdf, file, bytes);
   const named = PAIR_OF_IDS.exec(draft.title) ?? NUMERIC_IDS.exec(draft.title);
   const virtual = u16(bytes, 0) === 0xffff;
   if (virtual && !named) {
-    invalid(draft.line, `${draft.address} reads vendor id ffff and its line has no ids (make the dump with -nn)`);
+    invalid(draft.line, `${formatBdf(bdf)} reads vendor id ffff and its line has no ids (make the dump with -nn)`);
   }
   const { config, known } = completeConfig(bytes);
-  const pin = config[0x3d] ?? 0;
-  const register = config[0x3c] ?? 0;
   return {
-    bdf: parseBdf(draft.address),
+    bdf,
     source: file,
     vendor: virtual && named ? Number.parseInt(named[1] ?? '', 16) : u16(config, 0),
     device: virtual && named ? Number.parseInt(named[2] ?? '', 16) : u16(config, 2),
     config,
     known,
-    resources: dumpResources(config, draft.regions),
-    line: draft.irq ?? (pin > 0 && register < 255 ? register : 0),
+    resources: dumpResources(config, draft.regions, { virtual }),
+    line: lineOf(draft, config, bdf & 0xff),
     virtualFunction: virtual,
   };
 };

@@ -2,7 +2,7 @@
 
 import { segmentOf } from '../../../core/bdf.ts';
 import type { DeviceImage } from './image.ts';
-import { hostDevices, readDump, samples } from './sources.ts';
+import { hostDevices, limitsOf, readDump, samples } from './sources.ts';
 
 /** The lowest segment in which none of these functions lies. */
 const freeSegment = (images: readonly DeviceImage[]): number => {
@@ -17,14 +17,19 @@ const freeSegment = (images: readonly DeviceImage[]): number => {
  *
  * @param names `host` (this host's own, only read), `samples` (put into a segment of their own), or absolute paths of
  * `lspci -xxxx` dumps
+ * @param note told what limits the picture, and what is left out
  * @throws PcibackError `FILE_UNREADABLE`, `DUMP_INVALID`
  */
-export const gatherDevices = async (names: readonly string[]): Promise<DeviceImage[]> => {
+export const gatherDevices = async (
+  names: readonly string[],
+  note: (line: string) => void = () => {},
+): Promise<DeviceImage[]> => {
   const images: DeviceImage[] = [];
   for (const name of names) {
-    if (name === 'host') images.push(...(await hostDevices()));
-    else if (name !== 'samples') images.push(...(await readDump(name)));
+    if (name === 'host') images.push(...(await hostDevices(undefined, note)));
+    else if (name !== 'samples') images.push(...(await readDump(name, note)));
   }
+  for (const line of limitsOf(images)) note(line);
   if (names.includes('samples')) images.push(...samples(freeSegment(images)));
   return images;
 };

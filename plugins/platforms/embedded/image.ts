@@ -70,9 +70,38 @@ export const u16 = (bytes: Uint8Array, offset: number): number =>
 export const u32 = (bytes: Uint8Array, offset: number): number =>
   (u16(bytes, offset) | (u16(bytes, offset + 2) << 16)) >>> 0;
 
+/** Whether all of what was read is ones: nobody answered. */
+export const readsOnes = (bytes: Uint8Array): boolean => bytes.every((one) => one === 0xff);
+
+/** A function that is there for the host and does not answer. */
+export const silentImage = (bdf: Bdf, source: string, bytes: Uint8Array): DeviceImage => ({
+  bdf,
+  source,
+  vendor: 0xffff,
+  device: 0xffff,
+  config: new Uint8Array(bytes.length > 256 ? 4096 : 256).fill(0xff),
+  known: bytes.length,
+  resources: noResources(),
+  line: 0,
+  virtualFunction: false,
+});
+
 export const put = (bytes: Uint8Array, offset: number, size: number, value: number): void => {
   for (let i = 0; i < size; i += 1) bytes[offset + i] = (value >>> (8 * i)) & 0xff;
 };
+
+/** Bytes of the capabilities that a model works with. */
+const lengths: Readonly<Record<number, number>> = {
+  [CapabilityId.powerManagement]: 8,
+  [CapabilityId.vpd]: 8,
+  [CapabilityId.msi]: 10,
+  [CapabilityId.express]: 12,
+  [CapabilityId.msix]: 12,
+  [CapabilityId.advancedFeatures]: 6,
+};
+
+/** Whether a capability has room where its list says it is: there are lists that are not sound. */
+export const hasRoom = ({ id, offset }: Capability): boolean => offset + (lengths[id] ?? 2) <= 0x100;
 
 /** The standard capability list, in its order; a chain that loops ends where it starts again. */
 export const capabilitiesOf = (config: Uint8Array): Capability[] => {
@@ -93,7 +122,7 @@ export const extendedOf = (config: Uint8Array): Capability[] => {
   const found: Capability[] = [];
   if (config.length < 4096) return found;
   const seen = new Set<number>();
-  for (let at = 0x100; at >= 0x100 && !seen.has(at); at = u32(config, at) >>> 20) {
+  for (let at = 0x100; at >= 0x100 && !seen.has(at); at = (u32(config, at) >>> 20) & 0xffc) {
     seen.add(at);
     const id = u32(config, at) & 0xffff;
     if (id === 0 || id === 0xffff) break;

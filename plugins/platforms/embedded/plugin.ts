@@ -8,13 +8,13 @@ import { embeddedSection } from './section.ts';
 const isWord = (device: string): boolean => device === 'host' || device === 'samples';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
-const create = async ({ options, directory }: PlatformSettings<z.output<typeof embeddedSection>>) => {
+const create = async ({ options, directory, log }: PlatformSettings<z.output<typeof embeddedSection>>) => {
   const [{ createEmbeddedPlatform }, { gatherDevices }] = await Promise.all([
     import('./index.ts'),
     import('./gather.ts'),
   ]);
   const names = options.devices.map((device) => (isWord(device) ? device : resolve(directory, device)));
-  return createEmbeddedPlatform({ devices: await gatherDevices(names) });
+  return createEmbeddedPlatform({ devices: await gatherDevices(names, (why) => log.warn({}, why)) });
 };
 
 /** Xen in this process, with devices from this host, from dumps, or from the bundled samples. */

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
+import { isBridgeClass } from '../../bridges.ts';
 import { functionFolder, linkName, type WriteAttribute } from './sysfs-files.ts';
 
 /** How a function is kept from the host's drivers. */
@@ -20,7 +21,6 @@ export interface Holder {
 
 const STUB_MODULE = 'pciback';
 const nothing = async (): Promise<void> => undefined;
-const isBridge = (code: number): boolean => code >>> 16 === 0x06;
 
 /**
  * Drop-in: the kernel module's PCI half holds the functions, because the toolstack looks for them there. It made them
@@ -93,7 +93,7 @@ export const pciStubHolder = (sysfs: string, write: WriteAttribute): Holder => {
   return {
     describe(driver, code) {
       if (driver === stub) return { holder: 'seizable', seizable: true };
-      return { holder: driver ?? 'free', seizable: driver !== STUB_MODULE && !isBridge(code) };
+      return { holder: driver ?? 'free', seizable: driver !== STUB_MODULE && !isBridgeClass(code) };
     },
     async take(address) {
       const bdf = formatBdf(address);

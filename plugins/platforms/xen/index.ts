@@ -190,7 +190,7 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     const pageOptions = { sysfsRoot, log, ...(options.iomem === undefined ? {} : { iomem: options.iomem }) };
     const pages = options.configPages === true ? keep(createConfigPages(native, pageOptions)) : undefined;
     // Before the events, so that it is closed after them: the answering thread reads files and pages until it has ended.
-    const pci = keep(createSysfsBus(sysfsRoot, holder, write, pages));
+    const pci = keep(createSysfsBus(sysfsRoot, holder, write, pages, log));
     let deaf: (error: Error) => void = () => undefined;
     const failed = new Promise<Error>((resolve) => {
       deaf = resolve;

@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Bdf } from '../../../core/bdf.ts';
 import { Errno, HostError, type LineInterrupts } from '../../../core/platform/index.ts';
+import { usableLine } from '../../host-facts.ts';
 import { functionFolder, hostError, isMissing, readNumber } from './sysfs-files.ts';
-import { usableLine } from './sysfs-function.ts';
 
 /** Names under which pass-through itself takes a line, in the kernel's back end: those acknowledge what a guest causes. */
 const PASS_THROUGH = /^xen-pciback\[/;

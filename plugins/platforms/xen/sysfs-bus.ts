@@ -3,7 +3,9 @@
 import { readdir, realpath } from 'node:fs/promises';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
+import { type Logger, silent } from '../../../core/log.ts';
 import { Errno, type PciBus, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
+import { beyondXen, isBeyondXen } from '../../host-facts.ts';
 import type { ConfigPages } from './config-pages.ts';
 import type { Holder } from './holders.ts';
 import {
@@ -35,13 +37,17 @@ interface Held {
  * @param holder how functions are kept from the host
  * @param write what writes attributes
  * @param pages where pages of config space come from; config space is read through files only if not given
+ * @param log told of functions that are left out
  */
 export const createSysfsBus = (
   sysfs: string,
   holder: Holder,
   write: WriteAttribute,
   pages?: Pick<ConfigPages, 'map'>,
+  log: Logger = silent,
 ): SysfsBus => {
+  /** Functions that were told to be left out: the bus is listed often. */
+  const told = new Set<string>();
   const devices = `${sysfs}/bus/pci/devices`;
   const held = new Map<Bdf, Held>();
   /** Addresses that are being seized: two calls for one address must not both succeed. */
@@ -96,6 +102,9 @@ export const createSysfsBus = (
         if (isMissing(error)) return [];
         throw hostError(`list of ${devices}`, error);
       }
+      const beyond = names.filter((name) => isBeyondXen(name) && !told.has(name));
+      for (const name of beyond) told.add(name);
+      if (beyond.length > 0) log.warn({}, beyondXen(beyond.sort()));
       const addresses = names.map(addressOf).filter((address) => address !== undefined);
       const listings = await Promise.all(addresses.sort((a, b) => a - b).map(describe));
       return listings.filter((listing) => listing !== undefined);
@@ -121,6 +130,15 @@ export const createSysfsBus = (
       } finally {
         busy.delete(address);
       }
+    },
+    async stillHolds(device) {
+      const { bdf } = device.identity;
+      const entry = held.get(bdf);
+      if (entry === undefined || entry.device !== device) return false;
+      if (await entry.device.lookAgain()) return true;
+      held.delete(bdf);
+      entry.device.close();
+      return false;
     },
     async release(device) {
       const entry = held.get(device.identity.bdf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
 import {
@@ -13,6 +13,8 @@ import {
   type PciResource,
   type ResetOutcome,
 } from '../../../core/platform/index.ts';
+import { isSilent } from '../../../core/space/capabilities.ts';
+import { usableLine } from '../../host-facts.ts';
 import { type ConfigPage, type ConfigPages, configLoads, NOT_ANSWERED } from './config-pages.ts';
 import {
   addressOf,
@@ -40,11 +42,14 @@ export const parseResources = (text: string): PciResource[] => {
   });
 };
 
-/** A line number above 254 means "not connected" to firmware and toolstack alike. */
-export const usableLine = (irq: number): number => (irq > 0 && irq < 255 ? irq : 0);
-
 /** A function that this process holds, over its files in sysfs. */
 export interface SysfsFunction extends PciFunction {
+  /**
+   * Whether the driver that held it when it was opened has held it without a break; reads its addresses and its line again.
+   *
+   * @throws HostError
+   */
+  lookAgain(): Promise<boolean>;
   /** Ends the access to config space. Every later access throws `HostError` ENODEV. */
   close(): void;
 }
@@ -171,6 +176,33 @@ const readIdentity = async (folder: string, address: Bdf, headerType: number): P
   };
 };
 
+/** What the host may change while it holds the function. @throws HostError */
+const readPlaces = async (folder: string): Promise<Pick<PciFunction, 'resources' | 'line'>> => ({
+  resources: parseResources((await readText(`${folder}/resource`)) ?? ''),
+  line: usableLine(await readNumber(`${folder}/irq`)),
+});
+
+/** Tells one binding of a driver from the next: each makes a link of its own. */
+const holderOf = async (folder: string): Promise<string | undefined> => {
+  const driver = await linkName(`${folder}/driver`);
+  if (driver === undefined) return undefined;
+  try {
+    return `${driver} ${(await lstat(`${folder}/driver`)).ino}`;
+  } catch (error) {
+    throw hostError('look at the driver', error);
+  }
+};
+
+/** Config reads of the physical function of a virtual one: MEMORY decode of both is there (newer hosts: §6). */
+const physicalOver = (sysfs: string, address: Bdf): Pick<Config, 'readConfig' | 'close'> => {
+  const path = `${functionFolder(sysfs, address)}/config`;
+  try {
+    return configOver(openSync(path, 'r'));
+  } catch (error) {
+    throw hostError(`open of ${path}`, error);
+  }
+};
+
 /**
  * Opens a function that some driver already keeps from the host.
  *
@@ -189,20 +221,43 @@ export const openFunction = async (
   const config = configOver(openFile(`${folder}/config`));
   const { usePage, withoutPage, ...access } = config;
   try {
+    if (isSilent(config)) fail('DEVICE_SILENT', { bdf: formatBdf(address) });
     const headerType = config.readConfig(0x0e, 1) & 0x7f;
     if (headerType > 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
     const identity = await readIdentity(folder, address, headerType);
-    const resources = parseResources((await readText(`${folder}/resource`)) ?? '');
-    const line = usableLine(await readNumber(`${folder}/irq`));
+    const physical = identity.physicalFunction && physicalOver(sysfs, identity.physicalFunction);
+    const holder = await holderOf(folder);
+    let { resources, line } = await readPlaces(folder);
     const page = pages?.map(address);
     if (page !== undefined) usePage(page, identity.configSize);
     return {
       ...access,
       ...(page === undefined ? {} : { configPage: page.reference }),
+      ...(physical === undefined ? {} : { physical }),
       identity,
-      resources,
-      line,
+      get resources() {
+        return resources;
+      },
+      get line() {
+        return line;
+      },
+      async lookAgain() {
+        if ((await holderOf(folder)) !== holder) return false;
+        try {
+          // A function that was removed has a file still, which nobody answers.
+          access.readConfig(0, 4);
+          ({ resources, line } = await readPlaces(folder));
+          return true;
+        } catch (error) {
+          if (error instanceof HostError && (error.errno === Errno.ENODEV || error.errno === Errno.ENOENT)) return false;
+          throw error;
+        }
+      },
       reset: () => withoutPage(() => resetThrough(folder, write)),
+      close() {
+        access.close();
+        physical?.close();
+      },
     };
   } catch (error) {
     config.close();

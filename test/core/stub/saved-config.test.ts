@@ -61,7 +61,7 @@ describe('the saved configuration', () => {
       if (offset === BAR0 && ++tries < 5) return;
       if (offset !== 0x14) write(offset, size, value);
     };
-    expect(saved.restore(nic)).toEqual([0x14]);
+    expect(saved.restore(nic)).toEqual(['0x14']);
     expect([nic.get(BAR0, 4), nic.get(COMMAND, 2)]).toEqual([0xfe000000, 0x0003]);
   });
 

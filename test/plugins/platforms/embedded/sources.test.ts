@@ -108,7 +108,7 @@ describe('lspci dumps', () => {
     ['a device without rows', '01:00.0 Ethernet controller\n', 1, 'no rows of bytes'],
     ['a device twice', dumpOf('e1000e', 256).repeat(2), 19, 'first in line 1'],
     ['nothing', '\n', 2, 'no device'],
-    ['something else', 'hello\n', 1, 'neither a device nor a row'],
+    ['something else', 'hello\n', 2, 'no device'],
   ])('with %s are refused', (_, text, line, why) => {
     expect(refusal(text)).toEqual([line, expect.stringContaining(why)]);
   });
