@@ -20,12 +20,12 @@ const TRIES = 10;
 
 /** Words of the header with bits that a one clears or that start something, and what is saved of them. */
 const HEADER_WORDS: Readonly<Record<0 | 1, Readonly<Record<number, readonly (readonly [number, number])[]>>>> = {
-  0: { 0x0c: [[0x0c, 0xffff]] },
+  0: { 12: [[0x0c, 0xffff]] },
   // Of a bridge: secondary status is none of it, and of its control neither the reset of what is below nor a time-out seen.
   1: {
-    0x0c: [[0x0c, 0xffff]],
-    0x1c: [[0x1c, 0xffff]],
-    0x3c: [
+    12: [[0x0c, 0xffff]],
+    28: [[0x1c, 0xffff]],
+    60: [
       [0x3c, 0xffff],
       [0x3e, 0xfbbf],
     ],
@@ -37,7 +37,7 @@ const HEADER_BYTES = 0x40;
  * that start a reset of the function or a training of the link.
  */
 const EXPRESS_CONTROLS = [0x08, 0x10, 0x18, 0x1c, 0x28, 0x30];
-const EXPRESS_STARTS: Readonly<Record<number, number>> = { 0x08: 0x8000, 0x10: 0x0020 };
+const EXPRESS_STARTS: Readonly<Record<number, number>> = { 8: 0x8000, 16: 0x0020 };
 /** Command of PCI-X 2.0, §7.2.3: error recovery, ordering, sizes and counts of its reads. */
 const PciX = { id: 0x07, command: 2, mask: 0x007f } as const;
 /** Extended capabilities with registers that a host restores: AER masks and severities, LTR. */

@@ -99,7 +99,8 @@ const header = (masks: Masks, image: DeviceImage, express: boolean): void => {
   masks.allow(0x3c, 1, 0xff);
   bars(masks, image, bridge ? 2 : 6);
   const rom = resources[6];
-  if (rom && rom.size > 0n && (rom.flags & ResourceFlag.fixed) === 0) masks.allow(bridge ? 0x38 : 0x30, 4, (Number(-rom.size & 0xffffffffn) & 0xfffff800) | 1);
+  if (rom && rom.size > 0n && (rom.flags & ResourceFlag.fixed) === 0)
+    masks.allow(bridge ? 0x38 : 0x30, 4, (Number(-rom.size & 0xffffffffn) & 0xfffff800) | 1);
   if (bridge) bridgeHeader(masks, config);
 };
 

@@ -6,8 +6,8 @@ import {
   HostError,
   type PciIdentity,
   type PciResource,
-  ResourceFlag,
   type ResetOutcome,
+  ResourceFlag,
 } from '../../../core/platform/index.ts';
 import { type Behaviour, behaviourOf, CommandBit } from './behaviour.ts';
 import { CapabilityId, type DeviceImage, put, readsOnes, u16, u32 } from './image.ts';

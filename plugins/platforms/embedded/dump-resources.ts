@@ -73,7 +73,8 @@ const placed = (slots: readonly Slot[], regions: readonly MentionedRegion[], tab
     else if (slot !== undefined) told.set(slot.index, one);
     else if (one.start !== undefined) rest.push(one);
   }
-  const isFree = (index: number): boolean => slots.some((slot) => slot.index === index && slot.register === 0 && !told.has(index));
+  const isFree = (index: number): boolean =>
+    slots.some((slot) => slot.index === index && slot.register === 0 && !told.has(index));
   for (const [at, one] of rest.entries()) {
     const ofKind = slots.find(({ index, register, kind }) => register !== 0 && kind === one.kind && !told.has(index));
     const roomy = slots.find(({ index }) => isFree(index) && (!one.wide || isFree(index + 1)));
@@ -136,7 +137,11 @@ export const dumpResources = (
       flags: flags | type,
     };
   }
-  const rom = romOf(config, headerType, mentioned.find((one) => one.kind === 'rom'));
+  const rom = romOf(
+    config,
+    headerType,
+    mentioned.find((one) => one.kind === 'rom'),
+  );
   if (rom !== undefined) resources[6] = rom;
   return resources;
 };

@@ -190,9 +190,10 @@ const checkWhole = (draft: Draft, longest: number, invalid: Invalid): void => {
 /** Register 0x3c holds what firmware wrote for the old interrupt controller; who has no line is told by the pin. */
 const lineOf = ({ irq }: Draft, config: Uint8Array, devfn: number): number => {
   const pin = config[0x3d] ?? 0;
-  if (irq !== undefined) return usableLine(irq);
-  if (pin === 0 || config[0x3c] === 0xff) return 0;
-  const told = config[0x3c] ?? 0;
+  const register = config[0x3c] ?? 0;
+  // lspci may have it from there too, so a number below says no more where it stands in the text.
+  const told = irq === undefined ? register : usableLine(irq);
+  if (irq === undefined ? pin === 0 || register === 0xff : told === 0) return 0;
   return told >= FIRST_LINE ? told : FIRST_LINE + (((devfn >>> 3) + pin - 1) & 3);
 };
 

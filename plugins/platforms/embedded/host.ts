@@ -5,8 +5,8 @@ import { basename, join } from 'node:path';
 import { parseBdf } from '../../../core/bdf.ts';
 import { describeError, fail, isPcibackError } from '../../../core/errors/index.ts';
 import type { PciResource } from '../../../core/platform/index.ts';
-import { CommandBit } from './behaviour.ts';
 import { beyondXen, isBeyondXen, usableLine } from '../../host-facts.ts';
+import { CommandBit } from './behaviour.ts';
 import {
   CapabilityId,
   capabilitiesOf,
@@ -103,8 +103,7 @@ const PCI_X_MODE_2 = 0xc0000000;
 /** Whether a function has extended space: of PCI Express or PCI-X 2, and there it is no mirror of the first 256 bytes. */
 const hasExtendedSpace = (read: Uint8Array): boolean => {
   const capable = capabilitiesOf(read.subarray(0, 256)).some(
-    ({ id, offset }) =>
-      id === CapabilityId.express || (id === PCI_X && (u32(read, offset + 4) & PCI_X_MODE_2) !== 0),
+    ({ id, offset }) => id === CapabilityId.express || (id === PCI_X && (u32(read, offset + 4) & PCI_X_MODE_2) !== 0),
   );
   const pages = Array.from({ length: read.length / 0x100 }, (_, page) => u32(read, page * 0x100));
   const isMirror = pages.every((first) => first === pages[0]);

@@ -249,7 +249,8 @@ export const openFunction = async (
           ({ resources, line } = await readPlaces(folder));
           return true;
         } catch (error) {
-          if (error instanceof HostError && (error.errno === Errno.ENODEV || error.errno === Errno.ENOENT)) return false;
+          if (error instanceof HostError && (error.errno === Errno.ENODEV || error.errno === Errno.ENOENT))
+            return false;
           throw error;
         }
       },

@@ -208,7 +208,8 @@ export class World {
       const left = await old.stop();
       if (left.mapped + left.bound + left.pirqs + left.assigned > 0)
         this.violations.push(`after the stop: ${JSON.stringify(left)}`);
-      for (const { bdf } of old.stub.devices) await old.stub.release(bdf);
+      // A physical function takes its virtual ones with it.
+      for (let one = old.stub.devices[0]; one !== undefined; one = old.stub.devices[0]) await old.stub.release(one.bdf);
       const { plugins, config, log } = this.host;
       const pciback = new Pciback({
         platform: this.#platform,

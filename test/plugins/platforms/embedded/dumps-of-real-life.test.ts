@@ -46,7 +46,9 @@ describe('text beside the rows of a dump', () => {
 
   it('the rest of a broken head line has the ids of a virtual function', () => {
     const config = card([0x00, 4, 0xffff_ffff]);
-    const image = only(dumpText('02:10.1 Network controller: A Company Virtual\nFunction [1af3:5679] (rev 04)', config));
+    const image = only(
+      dumpText('02:10.1 Network controller: A Company Virtual\nFunction [1af3:5679] (rev 04)', config),
+    );
     expect(image).toMatchObject({ vendor: 0x1af3, device: 0x5679, virtualFunction: true });
   });
 
@@ -239,6 +241,7 @@ describe('the line of a dumped function', () => {
   });
   it('is never the old interrupt controller’s that firmware wrote', () => {
     expect(line([])).toBe(19);
+    expect(line(['\tInterrupt: pin A routed to IRQ 10'])).toBe(19);
     expect(line([], [0x3d, 1, 2])).toBe(16);
     expect(line([], [0x3c, 1, 21])).toBe(21);
   });
