@@ -29,8 +29,8 @@ export const registers = [
   {
     name: 'a set behind the end of this device',
     file: 'core/space/compile.ts',
-    find: 'if (end > shape.size) {',
-    replace: 'if (end > 4096) {',
+    find: "set.anchor.kind === 'capability' ? Math.min(shape.size, ListLayout.extended) : shape.size",
+    replace: '4096',
     tests: ['test/core/space/compile.test.ts'],
     why: 'the table of a device with 256 bytes has 256',
   },

@@ -32,8 +32,8 @@ export const seedsOfDevices = [
     'the lock twice at release',
     {
       file: 'core/stub/stub.ts',
-      find: "await this.#hooks.call('deviceReleased', device);",
-      replace: "await device.lock.run(async () => {});\n      await this.#hooks.call('deviceReleased', device);",
+      find: 'await this.#cleanForHost(device);',
+      replace: 'await device.lock.run(async () => {});\n      await this.#cleanForHost(device);',
     },
     [[stub, 'is taken once for a device that is unbound unused']],
   ),
