@@ -151,8 +151,6 @@ export interface DeviceInterrupts {
   disableMsi(request: Request): number;
   enableMsix(request: Request): number;
   disableMsix(request: Request): number;
-  /** PIRQs mapped now. */
-  readonly mapped: number;
   /** Switches on again in the device what a reset switched off; the PIRQs stay. @throws HostError */
   restore(): void;
   /** Switches everything off and unmaps every PIRQ, also when the guest is gone (XSA-360); returns how many were mapped. */

@@ -5,7 +5,7 @@ import type { GuestBudgets } from './budget.ts';
 import type { Config } from './config.ts';
 import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
-import type { Platform } from './platform/index.ts';
+import type { Holding, Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
 import type { PluginHost } from './plugin/loader.ts';
 import type { Engine, Ledger, RunningParts } from './plugin/part.ts';
@@ -139,14 +139,10 @@ export class Pciback implements Engine {
   }
 
   ledger(): Ledger {
-    const connected = this.#discovery.guests.filter((guest) => guest.isConnected).length;
-    const assigned = this.stub.devices.flatMap((device) => device.assignment ?? []);
-    return {
-      mapped: connected,
-      bound: connected,
-      pirqs: assigned.reduce((sum, assignment) => sum + assignment.interrupts.mapped, 0),
-      assigned: assigned.length,
-    };
+    const held = this.platform.held?.() ?? [];
+    const count = (kind: Holding['kind']): number => held.filter((one) => one.kind === kind).length;
+    const assigned = this.stub.devices.filter(({ assignment }) => assignment !== undefined).length;
+    return { mapped: count('page'), bound: count('channel'), pirqs: count('pirq'), assigned };
   }
 }
 

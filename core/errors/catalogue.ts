@@ -244,6 +244,14 @@ export const catalogue = {
     (f: { bdf: string; why: string }) => `no error can be injected into ${f.bdf}: ${f.why}`,
     () => 'Rehearse on platform embedded, with a PCI Express function (`pciback serve --platform embedded`).',
   ),
+  GUESTS_UNHEARD: entry(
+    (_: object) => 'the thread that answers guests does not run',
+    () => 'A call into the host holds it, or it waits for a processor. A supervisor starts pciback anew.',
+  ),
+  LEAK: entry(
+    (f: { when: string; held: readonly string[] }) => `${f.when}, still held: ${list(f.held)}`,
+    () => 'Compare with `pciback doctor --ledger` and report it; a new start of pciback lets go of it.',
+  ),
   DUMP_INVALID: entry(
     (f: { file: string; line: number; why: string }) => `${f.file}, line ${f.line}: ${f.why}`,
     () => 'Make the dump with `lspci -xxxx -s BDF` (as root) and pass it unchanged.',

@@ -65,6 +65,8 @@ export interface Answerer {
    */
   seat(channel: EventChannel, page: PageReference, leftWork: (refused: TakeRefused) => void): Seat;
   report(): AnswererReport;
+  /** Wakes the thread, so that its report shows that it runs. Missing: it cannot be woken for that. */
+  wake?(): void;
 }
 
 /** What a platform gives to whoever starts an answering thread on it. All functions are called on the control thread. */

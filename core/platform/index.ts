@@ -23,6 +23,17 @@ export * from './pci.ts';
 export type * from './watch.ts';
 export type * from './xenstore.ts';
 
+/** One thing that is held of the hypervisor or the store, as counted where it was acquired. */
+export interface Holding {
+  readonly kind: 'page' | 'channel' | 'pirq' | 'watch';
+  /** Missing: it is held for none. */
+  readonly domain?: number;
+  readonly what: string;
+}
+
+/** How many of a kind are held, as `source` says: the hypervisor or the host. */
+export type Census = Pick<Holding, 'kind'> & Readonly<{ count: number; source: string }>;
+
 /** Where pciback runs: the hypervisor, the store and the bus, behind one interface. One contract suite holds over all. */
 export interface Platform {
   readonly name: string;
@@ -43,6 +54,10 @@ export interface Platform {
   readonly answerer?: Answerer;
   /** Resolves, with the cause, when guests can no longer be heard; stays pending otherwise. Missing: cannot happen. */
   readonly failed?: Promise<Error>;
+  /** What is held now. Missing: it is not counted. */
+  held?(): readonly Holding[];
+  /** The same, asked of the hypervisor and the host, as far as they tell. */
+  census?(): readonly Census[];
   /** Releases every handle. Pages still mapped and channels still bound are released too. */
   close(): Promise<void>;
 }

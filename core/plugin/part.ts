@@ -5,19 +5,11 @@ import type { Logger } from '../log.ts';
 import type { Platform } from '../platform/index.ts';
 import type { SeizedDevice, Stub } from '../stub/index.ts';
 import type { GuestBackend, GuestReport } from '../xenbus/index.ts';
+import type { Finding } from './definition.ts';
 import type { PluginHost } from './loader.ts';
 
-/** What is still held for guests; all zero when everything was given back. */
-export interface Ledger {
-  /** Granted pages mapped. */
-  readonly mapped: number;
-  /** Event channels bound. */
-  readonly bound: number;
-  /** PIRQs mapped for guests. */
-  readonly pirqs: number;
-  /** Devices in the hands of guests. */
-  readonly assigned: number;
-}
+/** Granted pages mapped, event channels bound, PIRQs mapped, devices given to guests; zero when all was given back. */
+export type Ledger = Readonly<Record<'mapped' | 'bound' | 'pirqs' | 'assigned', number>>;
 
 /** What serves the guests, as parts see it. */
 export interface Engine {
@@ -147,4 +139,6 @@ export interface PartDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly operations?: OperationDefinitions;
   /** Missing: there is nothing to start, it only answers operations. */
   start?(context: PartContext<z.output<Schema>>): RunningPart | Promise<RunningPart>;
+  /** Looks at what it has left on the host, for `pciback doctor`; nothing runs then. Missing: there is nothing to look at. */
+  diagnose?(context: Pick<PartContext<z.output<Schema>>, 'options' | 'directory'>): Promise<readonly Finding[]>;
 }

@@ -101,9 +101,6 @@ export const makeInterrupts = (
     disableMsi: request('disableMsi'),
     enableMsix: request('enableMsix'),
     disableMsix: request('disableMsix'),
-    get mapped() {
-      return ask('mapped', 0, () => made.mapped, integerShape);
-    },
     restore: () => run('restore', () => made.restore()),
     teardown: () => run('teardown', () => made.teardown(), integerShape),
     get refusesControlWords() {

@@ -17,7 +17,6 @@ export const noInterrupts = (operations: HostOperations, sharedLines: SharedLine
     disableMsi: () => Status.notImplemented,
     enableMsix: () => Status.notImplemented,
     disableMsix: () => Status.notImplemented,
-    mapped: 0,
     restore: () => {},
     teardown: () => 0,
     refusesControlWords: true,

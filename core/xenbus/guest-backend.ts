@@ -85,8 +85,6 @@ export class GuestBackend {
   #state: number = initialising;
   #frontState: number = unknown;
   #retired = false;
-  /** What was let go over the life of this back end. */
-  readonly #released = { unmapped: 0, unbound: 0 };
   #frontClosed: (() => void) | undefined;
 
   constructor(terms: GuestBackendTerms) {
@@ -150,11 +148,6 @@ export class GuestBackend {
       this.#watches.push(await platform.xenstore.watch(directory, this.#look));
       this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, this.#look));
     });
-  }
-
-  /** Whether its page is mapped and its channel bound. */
-  get isConnected(): boolean {
-    return this.#connection !== undefined;
   }
 
   has(device: SeizedDevice): boolean {
@@ -294,8 +287,6 @@ export class GuestBackend {
     await connection.close();
     this.#connection = undefined;
     const { guest, hooks, budget } = this.#terms;
-    this.#released.unmapped++;
-    this.#released.unbound++;
     budget.log.info({}, 'guest disconnected');
     hooks.call('guestDisconnected', guest);
   }
@@ -360,7 +351,7 @@ export class GuestBackend {
     await this.#exports.giveBackAll();
     await this.#switch(closed);
     const { budget } = this.#terms;
-    budget.log.info({ ...this.#released, ...this.#exports.returned }, 'released');
+    budget.log.info({ ...this.#exports.returned }, 'released');
     budget.close();
     this.#terms.retired();
     for (const watch of this.#watches.splice(0)) await watch.close();

@@ -8,6 +8,7 @@ import type { CommandContext, Finding } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { defaultConfig } from '../program/defaults.ts';
 import { loadPlugins, startLoaded, withSection } from '../program/start.ts';
+import { readSection, sectionsOf } from '../read-section.ts';
 
 type Check = Finding & { readonly section: string };
 type Verdict = Finding['verdict'];
@@ -91,6 +92,21 @@ const checkPlatforms = async ({ registries }: PluginHost, config: Config, wanted
   return (await Promise.all(checks)).flat();
 };
 
+/** What parts have left on the host. Each has its own heading, so nothing of it says that a platform is not usable. */
+const checkParts = async ({ registries }: PluginHost, config: Config): Promise<Check[]> => {
+  const { directory } = sectionsOf(config);
+  const checks = registries.parts.owned.map(async ({ name, thing }): Promise<Check[]> => {
+    const section = `part ${name}`;
+    try {
+      const options = thing.options && readSection(config, thing.section ?? name, thing.options);
+      return ((await thing.diagnose?.({ options, directory })) ?? []).map((finding) => ({ section, ...finding }));
+    } catch (error) {
+      return [failed(section, 'what it has left', 'warning', error)];
+    }
+  });
+  return (await Promise.all(checks)).flat();
+};
+
 const marks: Readonly<Record<Verdict, { readonly text: string; readonly colour: 'green' | 'red' | 'yellow' }>> = {
   ok: { text: 'ok     ', colour: 'green' },
   missing: { text: 'missing', colour: 'red' },
@@ -127,6 +143,7 @@ export const runDoctor = async (context: CommandContext): Promise<number> => {
     ...fromRc.checks,
     await checkEmbedded(),
     ...(await checkPlatforms(plugins, loaded.config, wanted)),
+    ...(await checkParts(plugins, loaded.config)),
   ];
   plugins.close();
   const usable = !checks.some((check) => check.section === `platform ${wanted}` && check.verdict === 'missing');

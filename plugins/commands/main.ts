@@ -3,6 +3,7 @@
 
 import { problem } from '../../core/errors/index.ts';
 import { takeStray } from '../../core/wall/wall.ts';
+import { crashOf, tellCrash } from '../crash.ts';
 import { readableLog } from './logger.ts';
 import { reportError } from './print-error.ts';
 import { standardError, standardOutput } from './standard-stream.ts';
@@ -44,7 +45,9 @@ const complain = (error: unknown): number => {
 
 /** What a plugin left running, a timer, say, is its own fault and ends nothing else. */
 const endUnlessStray = (error: unknown): void => {
-  if (!takeStray(error)) void end(complain(error));
+  if (takeStray(error)) return;
+  tellCrash(crashOf(error));
+  void end(complain(error));
 };
 
 process.on('uncaughtException', endUnlessStray);

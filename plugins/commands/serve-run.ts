@@ -5,12 +5,17 @@ import type { LoadedConfig, PluginEntry } from '../../core/config.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
+import { crashOf, onCrash, tellCrash } from '../crash.ts';
+import { bothLogs, LogTail } from '../log-tail.ts';
 import { offerReloading, Reloader, type Reloading } from '../program/reload.ts';
 import { type RunningPciback, startLoaded } from '../program/start.ts';
 import { whatIsLeft } from '../program/stopping.ts';
 import { jsonLog, jsonLoss, type LevelledLog, type LogLevel, readableLog, readableLoss } from './logger.ts';
 import { configure, overridesOf } from './setup.ts';
 import { MOST_PENDING, standardError, standardOutput } from './standard-stream.ts';
+
+/** Lines of the log that a crash report has. */
+const CRASH_LINES = 200;
 
 const openLog = async (context: CommandContext, level: LogLevel): Promise<LevelledLog> => {
   const isJson = context.options.json === true;
@@ -72,7 +77,13 @@ export const runServe = async (context: CommandContext): Promise<number> => {
   const read = async (): Promise<LoadedConfig> => recording(await configure(overridesOf(options)), options.record);
   const loaded = await read();
   const { config } = loaded;
-  const log = await openLog(context, config.log.level);
+  const written = await openLog(context, config.log.level);
+  const tail = new LogTail(CRASH_LINES);
+  const kept = readableLog(config.log.level, { write: (line) => tail.add(line), colour: false });
+  const log = bothLogs(written, kept);
+  onCrash((crash) => {
+    crash.log = tail.lines;
+  });
   let reloading: Reloading | undefined;
   const offered = offerReloading(() => reloading);
   const running = await startLoaded(loaded, { log, plugins: [offered] });
@@ -81,7 +92,8 @@ export const runServe = async (context: CommandContext): Promise<number> => {
   let end: string | Error;
   try {
     const setLevel = (level: LogLevel): void => {
-      log.level = level;
+      written.level = level;
+      kept.level = level;
     };
     const own = logged(new Reloader({ plugins, inForce: running.config, loaded, read, setLevel }), log);
     reloading = own;
@@ -98,6 +110,7 @@ export const runServe = async (context: CommandContext): Promise<number> => {
     end = await Promise.race([stop, engine.failed]);
     if (typeof end !== 'string') throw end;
   } catch (error) {
+    tellCrash(crashOf(error));
     await running.abandon();
     takeBack();
     throw error;

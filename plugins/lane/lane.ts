@@ -150,6 +150,10 @@ export class Lane implements StartedAnswerer {
     if (!this.#stopping) this.#terms.ring();
   }
 
+  wake(): void {
+    this.#ring();
+  }
+
   report(): AnswererReport {
     const count = (index: number): number => this.#counts[index] as number;
     return {

@@ -4,6 +4,8 @@ import type { IrqOperations } from '../commands/irq-operations.ts';
 import type { PluginOperations } from '../commands/plugins-operations.ts';
 import type { ReloadOperations } from '../commands/reload-operations.ts';
 import type { ControlOperations } from '../control/operations.ts';
+import type { HealthOperations } from '../health/operations.ts';
+import type { LedgerOperations } from '../ledger/operations.ts';
 import type { ExplainOperations } from '../observe/explain-operations.ts';
 import type { QuirkOperations } from '../observe/quirk-operations.ts';
 import type { RecoveryOperations } from '../recovery/operations.ts';
@@ -11,7 +13,9 @@ import type { RecoveryOperations } from '../recovery/operations.ts';
 /** What a running pciback with its bundled plugins can be asked: `context.control<BundledOperations>()` in a command. */
 export type BundledOperations = ControlOperations &
   ExplainOperations &
+  HealthOperations &
   IrqOperations &
+  LedgerOperations &
   PluginOperations &
   QuirkOperations &
   RecoveryOperations &

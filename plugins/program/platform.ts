@@ -2,32 +2,14 @@
 
 import { formatBdf } from '../../core/bdf.ts';
 import type { Config } from '../../core/config.ts';
-import { describeError, fail } from '../../core/errors/index.ts';
+import { fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import type { NativeLoader, Platform } from '../../core/platform/index.ts';
+import type { Platform } from '../../core/platform/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { socketOf } from '../control/section.ts';
+import { openNative } from '../open-native.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
-
-/**
- * The foreign-function loader of that name; without a name the first that loads.
- *
- * @throws PcibackError `CHOICE_UNKNOWN`, `NATIVE_UNAVAILABLE`
- */
-export const openNative = async (host: PluginHost, name: string | undefined): Promise<NativeLoader> => {
-  const { natives } = host.registries;
-  if (name !== undefined) return natives.get(name)();
-  const reasons: string[] = [];
-  for (const one of natives.names) {
-    try {
-      return await natives.get(one)();
-    } catch (error) {
-      reasons.push(describeError(error));
-    }
-  }
-  return fail('NATIVE_UNAVAILABLE', { wanted: natives.names.join(' or '), why: reasons.join('; ') });
-};
 
 /** The configured platform with what the rc file says to it. @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID` */
 const chosen = (host: PluginHost, config: Config) => {
@@ -41,7 +23,7 @@ export const openPlatform = async (host: PluginHost, config: Config, log: Logger
   const { definition, ...others } = chosen(host, config);
   const [answerer] = host.registries.answerers.things;
   return definition.create({
-    native: () => openNative(host, config.native),
+    native: () => openNative(host.registries, config.native),
     log,
     watch: host.registries.watches.get(config.watch),
     ...others,
@@ -68,7 +50,7 @@ export const lockHost = async (
   if (definition.lock === undefined) return undefined;
   const [path, native, { takeLock }, { announceOwner, describeOwner }] = await Promise.all([
     definition.lock(settings),
-    openNative(host, config.native),
+    openNative(host.registries, config.native),
     import('./host-lock.ts'),
     import('./lock-owner.ts'),
   ]);

@@ -14,6 +14,7 @@ import { bundledSets } from './bundled-sets.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
 import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
 import { fieldsPage } from './fields-page.ts';
+import { END_WITHIN_S, hangs } from './hangs.ts';
 import { interruptPoliciesPage } from './interrupt-policies-page.ts';
 
 const generated = (title: string, source: string, body: string): string =>
@@ -100,6 +101,30 @@ const faultsPage = (): string => {
   );
 };
 
+/** The page about code that holds everybody up. */
+const hangsPage = (): string => {
+  const rows = hangs.map(({ what, kind, isNamed, end }) => {
+    const limit =
+      kind === 'loop' ? '`loop.seconds`' : 'the memory is more than `loop.megabytes`, looked at every 0.25 s';
+    const time = `${limit}, then ${END_WITHIN_S[end]} s at most, then a start`;
+    return `| ${what} | ${isNamed ? 'plugin, file and line' : 'that it is a call into the host'} | ${end} | ${time} |`;
+  });
+  return generated(
+    'Code that holds everybody up',
+    '`test/kit/hangs.ts`, whose rows `test/plugins/supervisor/hangs.test.ts` executes,',
+    [
+      'Code of plugins runs on the control thread, so one that does not return holds all guests that need that thread; the lane goes on answering what needs no code. Promises that never settle hold nobody: they have [deadlines](faults.md).',
+      'With `loop.action: end`, which is so under a service manager:',
+      [
+        '| code | named in log and report | end of the process | others are served again after |',
+        '|---|---|---|---|',
+        ...rows,
+      ].join('\n'),
+      'With `loop.action: report` nothing ends: others are served again when the code returns. A service manager with a watchdog (`WatchdogSec=30` in the unit) ends the process then.',
+    ].join('\n\n'),
+  );
+};
+
 /** Stands for one fact in a message, whether the message prints, joins or looks into it. */
 class Placeholder extends Array<string> {
   startsWith(): boolean {
@@ -169,6 +194,7 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
   return {
     'reference/hooks.md': hooksPage(),
     'reference/faults.md': faultsPage(),
+    'reference/hangs.md': hangsPage(),
     'reference/errors.md': errorsPage(),
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),

@@ -91,6 +91,7 @@ export const unrulyStore = (inner: StoreConnection, { random, delay, illegal }: 
     domain: inner.domain,
     lost: inner.lost,
     lose: (why) => inner.lose(why),
+    watched: () => inner.watched(),
     close: () => inner.close(),
     transaction: (work) => slow(() => inner.transaction((view) => work(slowView(view)))),
     watch: async (path, listener): Promise<StoreWatch> => {

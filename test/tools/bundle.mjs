@@ -19,7 +19,7 @@ const LATE = [
   /^test\//,
   /^plugins\/lane\//,
   /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|section)\.js$)/,
-  /^plugins\/(?!commands\/serve-)[^/]+\/[^/]+-(run|report|offline|text)\.js$/,
+  /^plugins\/(?!commands\/serve-)[^/]+\/[^/]+-(run|report|offline|text|thread)\.js$/,
   /^plugins\/native\/loader\.js$/,
 ];
 

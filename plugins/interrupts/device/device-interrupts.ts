@@ -83,10 +83,6 @@ class OneDevice implements DeviceInterrupts {
     return this.#vectors.disableMsix(request);
   }
 
-  get mapped(): number {
-    return this.#vectors.mapped;
-  }
-
   restore(): void {
     this.#vectors.restore();
   }

@@ -36,11 +36,7 @@ export interface VectorTerms {
  * Order, found on real hypervisors: map first, enable afterwards; off first, unmap afterwards.
  */
 export class Vectors
-  implements
-    Pick<
-      DeviceInterrupts,
-      'enableMsi' | 'disableMsi' | 'enableMsix' | 'disableMsix' | 'mapped' | 'restore' | 'teardown'
-    >
+  implements Pick<DeviceInterrupts, 'enableMsi' | 'disableMsi' | 'enableMsix' | 'disableMsix' | 'restore' | 'teardown'>
 {
   readonly #terms: VectorTerms;
   #on: MessageKind | undefined;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { Clock, HostErrors, Platform } from '../../../core/platform/index.ts';
+import type { Census, Clock, Holding, HostErrors, Platform } from '../../../core/platform/index.ts';
+import { Holdings } from '../holdings.ts';
 import { createBus, type EmbeddedBus } from './bus.ts';
 import { realClock } from './clock.ts';
 import { createErrors } from './errors.ts';
@@ -46,9 +47,22 @@ export interface EmbeddedPlatform extends Platform {
   readonly store: EmbeddedStore;
   readonly toolstack: Toolstack;
   readonly errors: Required<Omit<HostErrors, 'watch'>>;
+  held(): readonly Holding[];
+  census(): readonly Census[];
   /** Boots the included guest in a domain that the toolstack has made. */
   startGuest(options: GuestOptions): Promise<IncludedGuest>;
 }
+
+/** What the hypervisor says that domain 0 holds; lines are mapped by the toolstack, and not counted. */
+const censusOf = (hypervisor: Hypervisor): readonly Census[] => {
+  const { mapped, bound, pirqs } = hypervisor.ledger();
+  const source = 'hypervisor';
+  return [
+    { kind: 'page', count: mapped.filter(({ by }) => by === 0).length, source },
+    { kind: 'channel', count: bound.filter(({ domain }) => domain === 0).length, source },
+    { kind: 'pirq', count: pirqs.filter(({ kind }) => kind !== 'line').length, source },
+  ];
+};
 
 /**
  * Makes an embedded Xen with these devices.
@@ -71,14 +85,15 @@ export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatfo
   const host = hypervisor.domain(0);
   const toolstack = createToolstack({ hypervisor, store, pci, clock });
   const xenstore = store.connect(0);
+  const holdings = new Holdings();
   return {
     name: 'embedded',
     domain: 0,
     xenstore,
-    grants: host.grants,
-    events: host.events,
+    grants: holdings.grants(host.grants),
+    events: holdings.events(host.events),
     pci,
-    interrupts: hypervisor.interrupts,
+    interrupts: holdings.interrupts(hypervisor.interrupts),
     lines: hypervisor.lines,
     clock,
     hypervisor,
@@ -86,6 +101,8 @@ export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatfo
     toolstack,
     errors: createErrors(pci, (line) => hypervisor.note(line)),
     domains: { destroy: (domain) => toolstack.destroy(domain) },
+    held: () => [...holdings.all, ...xenstore.watched().map((what) => ({ kind: 'watch' as const, what }))],
+    census: () => censusOf(hypervisor),
     startGuest: (guest) => startGuest({ hypervisor, store, clock }, guest),
     close: async () => {
       host.release();

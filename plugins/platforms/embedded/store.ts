@@ -10,6 +10,8 @@ export interface StoreConnection extends Xenstore {
   readonly domain: number;
   /** Fault injection: the connection breaks. Every later call rejects with `STORE_LOST`, `lost` resolves. */
   lose(why: string): void;
+  /** Paths of the watches that are registered. */
+  watched(): readonly string[];
   /** Orderly end: watches go, `lost` stays pending. */
   close(): void;
 }
@@ -195,6 +197,10 @@ class Connection implements StoreConnection {
         this.#watches.delete(watch);
       },
     };
+  }
+
+  watched(): readonly string[] {
+    return [...this.#own].map(({ path }) => path);
   }
 
   async transaction<T>(work: (view: StoreView) => Promise<T>): Promise<T> {

@@ -13,7 +13,9 @@ import type {
   Platform,
   WatchPolicy,
 } from '../../../core/platform/index.ts';
+import { Holdings } from '../holdings.ts';
 import { startAnsweringReader } from './answering-reader.ts';
+import { takeCensus } from './census.ts';
 import { createConfigPages } from './config-pages.ts';
 import { createDomains } from './domains.ts';
 import { createErrors } from './errors.ts';
@@ -210,21 +212,24 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       }),
     );
     const domains = keep(createDomains(native, names));
+    const holdings = new Holdings();
     const errors = keep(createErrors({ sysfsRoot, clock, log, bridgesAbove: (address) => pci.bridgesAbove(address) }));
     return {
       name: 'xen',
       domain,
-      xenstore,
-      grants,
-      events,
+      xenstore: holdings.store(xenstore),
+      grants: holdings.grants(grants),
+      events: holdings.events(events),
       pci,
-      interrupts,
+      interrupts: holdings.interrupts(interrupts),
       lines: createLines(sysfsRoot, (pirq) => interrupts.isShared(pirq)),
       clock,
       errors,
       domains,
       ...(answerer === undefined ? {} : { answerer }),
       failed,
+      held: () => holdings.all,
+      census: () => takeCensus(),
       close: closeAll,
     };
   } catch (error) {

@@ -61,14 +61,12 @@ describe('a driver whose code fails', () => {
     const { it: one, faults } = made({
       allowsControlWord: boom,
       decidesIntx: () => 'perhaps',
-      mapped: 'many',
       line: 7,
     });
     expect(one.allowsControlWord('msi', 0, 1)).toBe(false);
     expect(one.decidesIntx('enabled', 'disabled')).toBe('refused');
-    expect(one.mapped).toBe(0);
     expect(one.line).toBeUndefined();
-    expect(faults()).toBe(4);
+    expect(faults()).toBe(3);
   });
 
   it('is asked nothing about words that it says something odd of', () => {
@@ -147,7 +145,7 @@ describe('without a driver', () => {
     expect([one.enableMsix(request), one.disableMsix(request)]).toEqual([Status.notImplemented, Status.notImplemented]);
     expect([one.refusesControlWords, one.allowsControlWord('msi', 0, 1)]).toEqual([true, false]);
     expect([one.keepsIntxVirtual, one.decidesIntx('enabled', 'disabled')]).toEqual([true, 'virtual']);
-    expect([one.mapped, one.teardown(), one.line]).toEqual([0, 0, undefined]);
+    expect([one.teardown(), one.line]).toEqual([0, undefined]);
     expect(codeOf(() => one.toggleLine())).toBe('LINE_HANDLER');
     expect(one.differsFrom(chosen)).toBe(false);
   });

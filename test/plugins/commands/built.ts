@@ -95,10 +95,16 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Starts `pciback` with these words; `folder`: the `dist` of another package. */
-export const start = (words: readonly string[], cwd: string, folder = dist): Running => {
+/** Starts `pciback` with these words; `folder`: the `dist` of another package; `more`: added to the environment. */
+export const start = (
+  words: readonly string[],
+  cwd: string,
+  folder = dist,
+  more: Readonly<Record<string, string>> = {},
+): Running => {
   const child = spawn(process.execPath, [join(folder, 'plugins/commands/main.js'), ...words], {
     cwd,
+    env: { ...process.env, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '';

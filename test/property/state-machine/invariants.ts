@@ -60,10 +60,8 @@ const checkLedger = (world: World, pciback: Pciback): void => {
   const theirs = world.host.platform.hypervisor.ledger();
   const messages = theirs.pirqs.filter((one) => one.kind !== 'line');
   // What a domain had is gone with it: its PIRQs are in our ledger until its device comes back.
-  const alive = pciback.stub.devices.flatMap(({ assignment }) =>
-    assignment !== undefined && theirs.domains.includes(assignment.tenant.domain) ? assignment : [],
-  );
-  const pirqs = alive.reduce((sum, { interrupts }) => sum + interrupts.mapped, 0);
+  const isAlive = (domain: number | undefined): boolean => domain !== undefined && theirs.domains.includes(domain);
+  const pirqs = world.host.platform.held().filter(({ kind, domain }) => kind === 'pirq' && isAlive(domain)).length;
   const pairs = [
     ['pages', ours.mapped, theirs.mapped.length],
     ['channels', ours.bound, theirs.bound.length],

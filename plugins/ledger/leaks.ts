@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf } from '../../core/bdf.ts';
+import { problem } from '../../core/errors/index.ts';
+import type { Holding } from '../../core/platform/index.ts';
+import type { PartContext } from '../../core/plugin/index.ts';
+import { holdingText } from './operations.ts';
+
+/** Says at each return what should have been given back and was not. */
+export class Leaks {
+  /** While the part runs. */
+  context: PartContext | undefined;
+  found = 0;
+
+  /** The guest's page and channel have just been given back. */
+  guestGone(domain: number): void {
+    this.#check(`the connection of domain ${domain} has ended`, (one) => isOf(one, domain) && one.kind !== 'pirq');
+  }
+
+  /** The device has just come back. */
+  deviceBack(bdf: number, domain: number): void {
+    const name = formatBdf(bdf as Parameters<typeof formatBdf>[0]);
+    const isIts = (one: Holding): boolean => isOf(one, domain) && one.kind === 'pirq' && one.what.startsWith(name);
+    this.#check(`${name} has come back from domain ${domain}`, isIts);
+  }
+
+  /** All guests have been ended. */
+  allGone(): void {
+    this.#check('all guests have been ended', ({ domain }) => domain !== undefined);
+  }
+
+  #check(when: string, isLeft: (holding: Holding) => boolean): void {
+    const { context } = this;
+    const left = (context?.engine.platform.held?.() ?? []).filter(isLeft).map(holdingText);
+    if (context === undefined || left.length === 0) return;
+    this.found += left.length;
+    const { code, message, solve } = problem('LEAK', { when, held: left });
+    context.log.error({ code, why: message, solve }, 'something was not given back');
+  }
+}
+
+const isOf = (one: Holding, domain: number): boolean => one.domain === domain;

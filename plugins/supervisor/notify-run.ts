@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+
+import { problem } from '../../core/errors/index.ts';
+import type { PartContext, RunningPart } from '../../core/plugin/index.ts';
+import { canHear } from '../hearing.ts';
+import { openNative } from '../open-native.ts';
+import { type Notifier, openNotifier } from './notify-socket.ts';
+
+/** What a service manager gives to a program that it starts; see sd_notify(3) and sd_watchdog_enabled(3). */
+export interface SupervisorEnvironment {
+  readonly NOTIFY_SOCKET?: string | undefined;
+  /** Microseconds after which a program that has not said `WATCHDOG=1` is ended. */
+  readonly WATCHDOG_USEC?: string | undefined;
+  /** The process that has to say it. */
+  readonly WATCHDOG_PID?: string | undefined;
+}
+
+/** Signs of life within the time in which one has to come. */
+const SIGNS_IN_TIME = 3;
+
+/** Milliseconds between two signs of life; `undefined`: nobody waits for any. */
+export const intervalOf = ({ WATCHDOG_USEC, WATCHDOG_PID }: SupervisorEnvironment, pid: number): number | undefined => {
+  if (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid)) return undefined;
+  const microseconds = Number(WATCHDOG_USEC);
+  return Number.isFinite(microseconds) && microseconds > 0 ? microseconds / 1000 / SIGNS_IN_TIME : undefined;
+};
+
+/** What other parts can have the supervisor told. */
+export interface SupervisorOffers {
+  /** While `work` runs the supervisor knows that the configuration is read again. */
+  reloading<Result>(work: () => Promise<Result>): Promise<Result>;
+}
+
+/** Says signs of life as long as the control loop turns and guests can be heard. */
+class Supervised {
+  readonly #context: PartContext;
+  readonly #notifier: Notifier;
+  readonly #interval: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #status = '';
+  /** It was logged that the supervisor cannot be told, or that the thread does not run. */
+  #complained = false;
+  #signs = 0;
+  #withheld = 0;
+  #stopped = false;
+
+  constructor(context: PartContext, notifier: Notifier, interval: number | undefined) {
+    this.#context = context;
+    this.#notifier = notifier;
+    this.#interval = interval;
+  }
+
+  start(): void {
+    this.#tell('READY=1', this.#nextStatus());
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#interval === undefined || this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#sign(this.#interval as number), this.#interval);
+  }
+
+  /** A timer alone would go on where no file and no socket is looked at any more; what it starts here goes once around. */
+  async #sign(interval: number): Promise<void> {
+    const { engine, log } = this.#context;
+    const heard = await canHear(engine.platform, interval);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#stopped) return;
+    if (heard) {
+      this.#signs++;
+      this.#tell('WATCHDOG=1', this.#nextStatus());
+    } else {
+      this.#withheld++;
+      this.#tell('STATUS=the thread that answers guests does not run');
+      this.#status = '';
+      this.#complain(() => {
+        const { code, solve } = problem('GUESTS_UNHEARD', {});
+        log.error({ code, solve }, 'no sign of life: the thread that answers guests does not run');
+      });
+    }
+    this.#next();
+  }
+
+  #complain(how: () => void): void {
+    if (!this.#complained) how();
+    this.#complained = true;
+  }
+
+  #tell(...assignments: readonly string[]): void {
+    const said = assignments.filter((one) => one !== '');
+    const why = this.#notifier.tell(...said);
+    if (why === undefined) return;
+    this.#complain(() => this.#context.log.warn({ why, said }, 'the supervisor cannot be told'));
+  }
+
+  /** What is served now, where it is something else than before. */
+  #nextStatus(): string {
+    const { engine } = this.#context;
+    const { assigned } = engine.ledger();
+    const status = `STATUS=${engine.guests().length} guests, ${assigned} of ${engine.stub.devices.length} devices given to them`;
+    if (status === this.#status) return '';
+    this.#status = status;
+    return status;
+  }
+
+  async reloading<Result>(work: () => Promise<Result>): Promise<Result> {
+    // Microseconds of the clock that the supervisor counts with too.
+    this.#tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    try {
+      return await work();
+    } finally {
+      this.#tell('READY=1', this.#nextStatus());
+    }
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    return { 'signs of life': this.#signs, withheld: this.#withheld };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#tell('STOPPING=1', 'STATUS=guests are asked to let go');
+    this.#notifier.close();
+  }
+}
+
+/**
+ * Tells the supervisor that guests are served, and goes on to tell that it is so.
+ *
+ * @throws PcibackError `NATIVE_UNAVAILABLE`, `NATIVE_LIBRARY_MISSING`; HostError when nobody listens at the socket
+ */
+export const startNotifying = async (
+  context: PartContext,
+  name: string,
+  environment: SupervisorEnvironment,
+): Promise<RunningPart> => {
+  const notifier = openNotifier(await openNative(context.engine.plugins.registries), name);
+  const interval = intervalOf(environment, process.pid);
+  const supervised = new Supervised(context, notifier, interval);
+  supervised.start();
+  const offers: SupervisorOffers = { reloading: (work) => supervised.reloading(work) };
+  return {
+    health: () =>
+      interval === undefined
+        ? `tells ${name}`
+        : `tells ${name}, a sign of life every ${(interval / 1000).toFixed(1)} s`,
+    counters: () => supervised.counters,
+    offers,
+    stop: () => supervised.stop(),
+  };
+};
