@@ -41,6 +41,8 @@ describe('the bundled plugins', () => {
       'plugins',
       'reload',
       'irq',
+      'health',
+      'unit',
     ]);
     expect(host.registries.answerers.names).toEqual(['lane']);
     expect(host.registries.platforms.names).toEqual(['embedded', 'xen']);
