@@ -23,6 +23,7 @@ const service = ({ command, startSeconds, stopSeconds }: UnitTerms): Directives 
   ['Type', 'notify'],
   ['NotifyAccess', 'main'],
   ['ExecStart', command.map(quoted).join(' ')],
+  ['ExecReload', '/bin/kill -HUP $MAINPID'],
   ['WatchdogSec', 30],
   ['Restart', 'always'],
   ['RestartSec', '100ms'],
