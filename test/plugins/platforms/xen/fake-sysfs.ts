@@ -3,6 +3,8 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import type { PciFunction } from '../../../../core/platform/index.ts';
+import type { SysfsBus } from '../../../../plugins/platforms/xen/sysfs-bus.ts';
 
 /** What a function of the fake tree has; the rest is made up. */
 export interface FakeFunction {
@@ -77,4 +79,33 @@ export const makeSysfs = async (
     }
   }
   return { root, remove: () => rm(root, { recursive: true }) };
+};
+
+const COMMAND = 0x04;
+/** IO and MEMORY decode. */
+const DECODE = 0x0003;
+
+/** A bus whose virtual functions have their decode bits wired to 0, as hardware has: a file keeps whatever is written. */
+export const wiredVirtual = (bus: SysfsBus): SysfsBus => {
+  const wired = new Map<PciFunction, PciFunction>();
+  const inner = (device: PciFunction): PciFunction => wired.get(device) ?? device;
+  return {
+    list: () => bus.list(),
+    bridgesAbove: (address) => bus.bridgesAbove(address),
+    stillHolds: async (device) => (await bus.stillHolds?.(inner(device))) ?? true,
+    release: (device) => bus.release(inner(device)),
+    close: () => bus.close(),
+    seize: async (address) => {
+      const device = await bus.seize(address);
+      if (!device.identity.virtualFunction) return device;
+      const wire: PciFunction = Object.create(device, {
+        writeConfig: {
+          value: (offset: number, size: 1 | 2 | 4, value: number) =>
+            device.writeConfig(offset, size, offset === COMMAND ? value & ~DECODE : value),
+        },
+      });
+      wired.set(wire, device);
+      return wire;
+    },
+  };
 };
