@@ -13,6 +13,8 @@ export interface GuestBudget {
   readonly log: GuestLog;
   /** The guest has changed its state. @returns whether that counts now; if not, `again` is called when it does */
   takesState(again: () => void): boolean;
+  /** For what looks at the guest's state: the same, less often while a change of state waits. */
+  paced(look: () => void): () => void;
   /** The guest asks for a reset. Resolves when it may be done: the first ones at once. */
   takesReset(): Promise<void>;
   /** The guest is gone: says what was left out. No `again` is called any more. */

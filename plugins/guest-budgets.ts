@@ -99,6 +99,8 @@ const FREE = 32;
 const QUIET = 1000;
 /** Milliseconds of the first wait; each further one is twice as long. */
 const FIRST = 2;
+/** Milliseconds between two looks at a state of which a change waits. */
+const LOOK_PAUSE = 50;
 /** Longest waits in milliseconds. The front end gives a request for a reset up after two seconds. */
 const longest = { state: 4000, reset: 1000 } as const;
 
@@ -134,6 +136,7 @@ class Budget implements GuestBudget {
   /** The next change of state waits, or has waited. */
   #turn: 'free' | 'waits' | 'due' = 'free';
   #cancel: (() => void) | undefined;
+  #cancelLook: (() => void) | undefined;
 
   constructor(log: LimitedLog, clock: Clock) {
     this.log = log;
@@ -157,6 +160,18 @@ class Budget implements GuestBudget {
     return true;
   }
 
+  paced(look: () => void): () => void {
+    return () => {
+      // Each look costs the store two reads, whoever else waits for it.
+      if (this.#turn !== 'waits') look();
+      else
+        this.#cancelLook ??= this.#clock.after(LOOK_PAUSE, () => {
+          this.#cancelLook = undefined;
+          look();
+        });
+    };
+  }
+
   async takesReset(): Promise<void> {
     const wait = this.#resets.next();
     if (wait > 0) await new Promise<void>((resolve) => void this.#clock.after(wait, resolve));
@@ -164,6 +179,7 @@ class Budget implements GuestBudget {
 
   close(): void {
     this.#cancel?.();
+    this.#cancelLook?.();
     this.log.close();
   }
 }

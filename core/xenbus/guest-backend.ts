@@ -142,11 +142,11 @@ export class GuestBackend {
 
   /** Starts serving: InitWait, then whatever the two ends' states ask for. */
   async start(): Promise<void> {
-    const { platform, directory, frontend } = this.#terms;
+    const { platform, directory, frontend, budget } = this.#terms;
     await this.#queue.run(async () => {
       await this.#switch(initWait);
       this.#watches.push(await platform.xenstore.watch(directory, this.#look));
-      this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, this.#look));
+      this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, budget.paced(this.#look)));
     });
   }
 

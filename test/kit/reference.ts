@@ -11,6 +11,7 @@ import { quirkSchema } from '../../plugins/program/quirk-json.ts';
 import { declaredSections } from '../../plugins/program/sections.ts';
 import { loadPlugins } from '../../plugins/program/start.ts';
 import { bundledSets } from './bundled-sets.ts';
+import { type DegradedRow, degraded } from './degraded.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
 import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
 import { fieldsPage } from './fields-page.ts';
@@ -125,6 +126,23 @@ const hangsPage = (): string => {
   );
 };
 
+/** The page about hosts on which something is wrong. */
+const degradedPage = (): string => {
+  const testsOf = ({ tests }: DegradedRow): string => tests.map(([file, title]) => `${title} (\`${file}\`)`).join('; ');
+  return generated(
+    'A degraded host',
+    '`test/kit/degraded.ts`, whose tests `test/core/degraded-host.test.ts` looks for,',
+    [
+      'What pciback does when something is wrong with its host. What plugins do wrong: [faults](faults.md).',
+      [
+        '| what is wrong | what pciback does | shown by |',
+        '|---|---|---|',
+        ...degraded.map((row) => `| ${row.fault} | ${row.behaviour} | ${testsOf(row)} |`),
+      ].join('\n'),
+    ].join('\n\n'),
+  );
+};
+
 /** Stands for one fact in a message, whether the message prints, joins or looks into it. */
 class Placeholder extends Array<string> {
   startsWith(): boolean {
@@ -195,6 +213,7 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
     'reference/hooks.md': hooksPage(),
     'reference/faults.md': faultsPage(),
     'reference/hangs.md': hangsPage(),
+    'reference/degraded.md': degradedPage(),
     'reference/errors.md': errorsPage(),
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),

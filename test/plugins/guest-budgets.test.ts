@@ -105,6 +105,28 @@ describe('what a guest forces', () => {
     budget.close();
     expect(clock.pending()).toBe(0);
   });
+
+  it('is looked at twenty times a second at most while a change waits, and at once otherwise', () => {
+    const clock = createManualClock();
+    const budget = guestBudgets(recordingLog().log, clock).of(7);
+    let looks = 0;
+    const look = budget.paced(() => void looks++);
+    for (let i = 0; i < 32; i++) {
+      look();
+      budget.takesState(() => undefined);
+    }
+    expect(looks).toBe(32);
+    while (budget.takesState(() => undefined)) clock.advance(0);
+    const begun = clock.now();
+    for (let i = 0; i < 100; i++) {
+      look();
+      clock.advance(0.01);
+    }
+    expect(looks).toBe(32);
+    clock.advance(50);
+    expect([looks, clock.now() - begun]).toEqual([33, 51]);
+    budget.close();
+  });
 });
 
 let host: EmbeddedHost | undefined;
@@ -206,7 +228,7 @@ describe('lines that one guest causes when it', () => {
     const said = lines.map(({ message }) => message);
     for (const { facts } of lines) expect(facts.guest).toBe(guest.domain);
     process.stdout.write(`${kind}: ${said.length} lines in ${seconds} s, ${more(lines)} more\n`);
-    await world.pciback.stop();
+    await play(clock, world.pciback.stop());
     if (kind.startsWith('changes') || kind.startsWith('sends')) return;
     expect(said.length).toBeGreaterThan(0);
   });

@@ -95,6 +95,12 @@ export class Channels {
     };
   }
 
+  /** The domain is gone, and its ports are closed. */
+  dropDomain(domain: number): void {
+    this.#domains.delete(domain);
+    this.#nextPort.delete(domain);
+  }
+
   bound(): LedgerChannel[] {
     const lines: LedgerChannel[] = [];
     for (const ports of this.#domains.values()) {

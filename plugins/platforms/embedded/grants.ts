@@ -71,6 +71,7 @@ export class Grants {
   dropDomain(owner: number): void {
     for (const grant of this.#byDomain.get(owner)?.values() ?? []) grant.ended = true;
     this.#byDomain.delete(owner);
+    this.#nextReference.delete(owner);
   }
 
   /** The mapping side of domain `mapper`, and the means to drop all it has mapped. */

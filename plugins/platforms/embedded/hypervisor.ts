@@ -116,6 +116,7 @@ export class Hypervisor {
     if (!handle || domain === 0) throw new HostError('destroy domain', Errno.ESRCH, `domain ${domain}`);
     handle.release();
     this.#domains.delete(domain);
+    this.#channels.dropDomain(domain);
     this.#grants.dropDomain(domain);
     this.#pirqs.dropDomain(domain);
     this.#journal.add(`domain destroy d${domain}`);

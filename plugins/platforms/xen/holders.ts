@@ -20,6 +20,11 @@ export interface Holder {
 }
 
 const STUB_MODULE = 'pciback';
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 const nothing = async (): Promise<void> => undefined;
 
 /**
@@ -61,6 +66,8 @@ export const pciStubHolder = (sysfs: string, write: WriteAttribute): Holder => {
     const folder = functionFolder(sysfs, address);
     const undo: (() => Promise<void>)[] = [];
     const undoAll = async (): Promise<void> => {
+      // A function that was removed meanwhile has nothing to give back, and its files are gone.
+      if (!(await exists(folder))) return;
       for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
     };
     try {

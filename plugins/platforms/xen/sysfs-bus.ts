@@ -146,9 +146,10 @@ export const createSysfsBus = (
         fail('DEVICE_NOT_SEIZED', { bdf: formatBdf(device.identity.bdf) });
         return;
       }
-      held.delete(device.identity.bdf);
       entry.device.close();
+      // A step that is refused can be tried again: the function is held until then.
       await entry.undo();
+      held.delete(device.identity.bdf);
     },
     close() {
       for (const { device } of held.values()) device.close();

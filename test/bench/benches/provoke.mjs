@@ -47,8 +47,8 @@ export default {
       settings: { seconds },
       figures,
       notes: [
-        'Guests and daemon share a thread: what the guests themselves cost is in the times too. Each guest does one thing',
-        'in a turn of the event loop. Lines of level debug are off.',
+        'Guests and daemon share a thread: what the guests themselves cost is in the times too, which are processor time.',
+        'Four things are done in each turn of the event loop, by the guests in turn. Lines of level debug are off.',
       ],
     };
   },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { symlink, unlink } from 'node:fs/promises';
+import { rm, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../../core/bdf.ts';
@@ -94,6 +94,16 @@ describe('pci-stub as the holder', () => {
     const { holder, writes } = await kernel('e1000e', { probe: 1 });
     await expect(holder.take(address)).rejects.toMatchObject({ code: 'DEVICE_NOT_SEIZABLE' });
     expect(writes.slice(4)).toEqual(['driver_override=', 'enable=0', 'drivers/e1000e/bind=0000:00:04.0']);
+  });
+
+  it('gives nothing back of a function that was removed meanwhile', async () => {
+    const { holder, writes } = await kernel('e1000e');
+    const undo = await holder.take(address);
+    const before = writes.length;
+    await rm(join(tree?.root ?? '', 'devices', place), { recursive: true });
+    await rm(join(tree?.root ?? '', 'bus/pci/devices/0000:00:04.0'), { force: true });
+    await undo();
+    expect(writes.length).toBe(before);
   });
 
   it('does not mind that what is to be disabled was not enabled any more', async () => {
