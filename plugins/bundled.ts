@@ -7,12 +7,23 @@ import type { BundledPlugins } from './program/resolve.ts';
  * those of platforms, loaders and commands import what they need only when it is used.
  */
 export const bundled = {
-  'fields/header': { byDefault: true, load: () => import('./fields/header.ts') },
+  'fields/header': { byDefault: true, except: 'vfio-user', load: () => import('./fields/header.ts') },
   'fields/power': { byDefault: true, load: () => import('./fields/power.ts') },
   'fields/vpd': { byDefault: true, load: () => import('./fields/vpd.ts') },
-  'fields/msi': { byDefault: true, load: () => import('./fields/msi.ts') },
-  'fields/msix': { byDefault: true, load: () => import('./fields/msix.ts') },
-  'fields/msi-message': { byDefault: true, preset: 'full', load: () => import('./fields/msi-message.ts') },
+  'fields/msi': { byDefault: true, except: 'vfio-user', load: () => import('./fields/msi.ts') },
+  'fields/msix': { byDefault: true, except: 'vfio-user', load: () => import('./fields/msix.ts') },
+  'fields/msi-message': {
+    byDefault: true,
+    preset: 'full',
+    except: 'vfio-user',
+    load: () => import('./fields/msi-message.ts'),
+  },
+  'fields/client-header': { byDefault: true, only: 'vfio-user', load: () => import('./fields/client-header.ts') },
+  'fields/client-interrupts': {
+    byDefault: true,
+    only: 'vfio-user',
+    load: () => import('./fields/client-interrupts.ts'),
+  },
   'fields/pcie': { byDefault: true, preset: 'full', load: () => import('./fields/pcie.ts') },
   'fields/af': { byDefault: true, preset: 'full', load: () => import('./fields/af.ts') },
   'fields/vendor': { byDefault: true, preset: 'full', load: () => import('./fields/vendor.ts') },
@@ -46,6 +57,11 @@ export const bundled = {
   'lane/answerer': { byDefault: true, load: () => import('./lane/answerer.ts') },
   'platforms/embedded': { byDefault: true, load: () => import('./platforms/embedded/plugin.ts') },
   'platforms/xen': { byDefault: true, load: () => import('./platforms/xen/plugin.ts') },
+  'platforms/vfio-user': {
+    byDefault: true,
+    command: 'inject-interrupt',
+    load: () => import('./platforms/vfio-user/plugin.ts'),
+  },
   'native/koffi': { byDefault: true, load: () => import('./native/koffi/plugin.ts') },
   'native/ffi-napi': { byDefault: true, load: () => import('./native/ffi-napi/plugin.ts') },
   'commands/serve': { byDefault: true, command: 'serve', load: () => import('./commands/serve.ts') },

@@ -215,7 +215,7 @@ export const catalogue = {
   NATIVE_UNAVAILABLE: entry(
     (f: { wanted: string; why: string }) => `no foreign-function loader: ${f.wanted}: ${f.why}`,
     () =>
-      'Platform xen calls the Xen libraries: npm install koffi (or ffi-napi, with a compiler), then choose it with --native.',
+      'Platforms xen and vfio-user call libraries: npm install koffi (or ffi-napi, with a compiler), then choose it with --native.',
   ),
   NATIVE_LIBRARY_MISSING: entry(
     (f: { names: readonly string[]; package: string; why: string }) =>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Interfaces, written for those who implement them, and the few values without which an interface says too little: the
-// error that every platform throws and its numbers (HostError, Errno), bits that a member holds (ResourceFlag), and what a
-// declaration is made with (library).
+// Interfaces, written for those who implement them, and the few values without which one says too little: the error that
+// every platform throws and its numbers (HostError, Errno), bits of a member (ResourceFlag), and `library`.
 
 import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';

@@ -49,9 +49,11 @@ export interface LibraryDeclaration<Functions extends Record<string, Signature> 
 
 type Parameters_<T extends readonly CType[]> = { -readonly [K in keyof T]: TypeMap[T[K]] };
 
+/** `later` calls on a thread of the process's pool: the errno is lost, buffers are the caller's to keep. Missing: cannot be. */
+type Call<P extends unknown[], R> = ((...parameters: P) => R) & { readonly later?: (...parameters: P) => Promise<R> };
 /** The declaration turned into functions. */
 export type Bound<Functions extends Record<string, Signature>> = {
-  readonly [Name in keyof Functions]: (...parameters: Parameters_<Functions[Name][1]>) => TypeMap[Functions[Name][0]];
+  readonly [Name in keyof Functions]: Call<Parameters_<Functions[Name][1]>, TypeMap[Functions[Name][0]]>;
 };
 
 /**

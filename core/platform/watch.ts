@@ -4,10 +4,7 @@
 export interface WatchPolicy {
   /** Longest watch; 0: never. */
   readonly longest: number;
-  /**
-   * Longest watch in wake-ups of this host, if that is shorter. A wake-up is the time from an event until the thread that it
-   * wakes runs.
-   */
+  /** Longest watch in wake-ups of this host, if shorter. A wake-up lasts from an event until the thread it wakes runs. */
   readonly wakeUps: number;
   /** A watch after several in vain. */
   readonly shortest: number;

@@ -33,6 +33,8 @@ export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
   readonly options: Options;
   /** Absolute; paths in the options count from here. */
   readonly directory: string;
+  /** Opens another platform, with this as its section: for one that has its devices from there. */
+  readonly open: (name: string, section: unknown) => Promise<Platform>;
 }
 
 export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;

@@ -78,7 +78,7 @@ const intxOf = (device: DeviceOperations, before: number, wanted: number): IntxA
  * A device whose cache line register is fixed refuses INVALIDATE each time it is asked; that is a denial and
  * never a log line (D-C19).
  */
-export const command: Behaviour = {
+const commandOf = (line: 'by policy' | 'own'): Behaviour => ({
   about: {
     read: "hardware for MASTER and what goes with it, else the guest's own value",
     write: 'IO and MEMORY switch the function on, decode never off; MASTER and INVALIDATE by the host; else own value',
@@ -86,7 +86,7 @@ export const command: Behaviour = {
   words: state.words,
   steady: true,
   described: intxFree,
-  describedNow: ({ device }) => (device.keepsIntxVirtual ? intxFree : intxAsked),
+  describedNow: ({ device }) => (line === 'own' || device.keepsIntxVirtual ? intxFree : intxAsked),
   attach: (at) => {
     const now = at.read();
     at.words[state.own] = now;
@@ -104,8 +104,8 @@ export const command: Behaviour = {
     const before = words[state.own] as number;
     let wanted = value;
     if ((wanted & DECODE) !== 0 && !device.enabled && device.powerState !== 0) return Outcome.asleep;
-    const line = intxOf(device, before, wanted);
-    if (line === 'refused') {
+    const intx = line === 'own' ? 'virtual' : intxOf(device, before, wanted);
+    if (intx === 'refused') {
       at.deny(Command.intxDisable, NOT_BY_POLICY);
       return Status.accessDenied;
     }
@@ -132,7 +132,7 @@ export const command: Behaviour = {
       }
     }
 
-    if (line === 'hardware') device.setIntxDisabled((wanted & Command.intxDisable) === 0 ? 'off' : 'on');
+    if (intx === 'hardware') device.setIntxDisabled((wanted & Command.intxDisable) === 0 ? 'off' : 'on');
 
     words[state.own] = wanted;
     if (device.permissive) {
@@ -145,4 +145,9 @@ export const command: Behaviour = {
     if (refused !== 0) at.deny(refused, NOT_PERMISSIVE);
     return Status.success;
   },
-};
+});
+
+/** The command register of a guest of Xen. */
+export const command = commandOf('by policy');
+/** The same, where a client of ours looks after the line interrupt: INTX_DISABLE is the guest's own, whoever asks. */
+export const clientCommand = commandOf('own');

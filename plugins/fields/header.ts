@@ -1,30 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import {
-  type Behaviour,
-  bit,
-  type FieldSet,
-  header,
-  type Register,
-  register,
-  Status,
-} from '../../core/plugin/index.ts';
+import { type FieldSet, header, type Register, register } from '../../core/plugin/index.ts';
 import { baseAddress, romAddress } from './bars.ts';
 import { command } from './command.ts';
 import { fieldPlugin } from './field-plugin.ts';
-
-const BIST_START = bit(6);
-
-/** Built-in self test: the guest may start it and repeat what is there, and nothing else. */
-const selfTest: Behaviour = {
-  about: { write: 'starts the self test, or repeats what is there; else refused' },
-  write: (at, value) => {
-    const other = at.read() ^ value;
-    if ((other & ~BIST_START) === 0 || value === BIST_START) at.write(value);
-    else at.deny(other, 'only the start bit of BIST can be written');
-    return Status.success;
-  },
-};
+import { selfTest } from './self-test.ts';
 
 /** What header types 0 and 1 have in common. A virtual function reads 0xffff as its ids: the host's are shown. */
 const common: readonly Register[] = [

@@ -11,7 +11,10 @@ import type {
 } from '../../core/platform/index.ts';
 
 /** A C function as a foreign-function package gives it: parameters and result in the package's own representation. */
-export type RawFunction = (...parameters: unknown[]) => unknown;
+export type RawFunction = ((...parameters: unknown[]) => unknown) & {
+  /** The same on a thread of the process's pool, with a callback at the end. Missing: the package cannot. */
+  readonly async?: (...parameters: unknown[]) => void;
+};
 
 export type Conversion = (value: unknown) => unknown;
 
@@ -55,18 +58,27 @@ export const makeLoader = <Handle>(name: string, module: string, foreign: Foreig
     const encoders = types.map((type) => foreign.encoder(type));
     const plain = encoders.every((encoder) => encoder === undefined);
     const decoder = foreign.decoder(result);
-    return (...parameters) => {
+    const encoded = (parameters: unknown[]): unknown[] =>
+      plain ? parameters : parameters.map((value, index) => encoders[index]?.(value) ?? value);
+    const now: RawFunction = (...parameters) => {
       if (parameters.length !== types.length) {
         throw new TypeError(`expected ${types.length} parameters, got ${parameters.length}`);
       }
-      const answer = plain
-        ? raw(...parameters)
-        : raw(...parameters.map((value, index) => encoders[index]?.(value) ?? value));
+      const answer = raw(...encoded(parameters));
       const decoded = decoder === undefined ? answer : decoder(answer);
       // Read at once: the next system call of this thread, for whatever purpose, overwrites it.
       if (maybeFailed(result, decoded)) lastErrno = foreign.errno();
       return decoded;
     };
+    if (raw.async === undefined) return now;
+    const later = (...parameters: unknown[]): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        raw.async?.(...encoded(parameters), (error: unknown, answer: unknown) => {
+          if (error) reject(error);
+          else resolve(decoder === undefined ? answer : decoder(answer));
+        });
+      });
+    return Object.assign(now, { later });
   };
 
   const open = (declaration: LibraryDeclaration): { handle: Handle; file: string } => {

@@ -6,6 +6,7 @@ import { fail } from '../../core/errors/index.ts';
 import { type Engine, type OperationsOf, operation } from '../../core/plugin/index.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import type { Unhandled } from '../../core/space/table.ts';
+import type { Tenant } from '../../core/stub/index.ts';
 import { assignedAt } from '../assigned.ts';
 import {
   type ExplainedMap,
@@ -64,8 +65,9 @@ const NOTHING_YET = 'there is nothing to explain yet';
 
 const guestOf = (engine: Engine, domain: number) => engine.guests().find((one) => one.domain === domain);
 
-const denialsOf = (engine: Engine, device: Bdf, domain: number): DenialReport[] =>
-  (guestOf(engine, domain)?.denials ?? [])
+/** Of a guest of this host, or of whoever else has the device: then its record is all that there is. */
+const denialsOf = (engine: Engine, device: Bdf, tenant: Tenant): DenialReport[] =>
+  (guestOf(engine, tenant.domain)?.denials ?? tenant.denials.list())
     .filter((one) => one.bdf === device)
     .map((denial) => ({ ...denial, bdf: formatBdf(denial.bdf) }));
 
@@ -86,7 +88,7 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
     const what = `0x${hex(offset, 2)}:${size} is not inside of the ${end} bytes of config space`;
     fail('USAGE', { what, nearest: undefined });
   }
-  const denials = denialsOf(engine, device.bdf, tenant.domain).filter(
+  const denials = denialsOf(engine, device.bdf, tenant).filter(
     (one) => offset === undefined || (one.offset < offset + size && offset < one.offset + one.size),
   );
   return {
@@ -108,12 +110,13 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
 /** @throws PcibackError `BDF_SYNTAX`, `DEVICE_NOT_SEIZED`, `USAGE` */
 export const deniedWrites = (engine: Engine, { bdf }: z.output<typeof denialsAsks>): DenialsReport => {
   const { device, assignment } = assignedAt(engine, bdf, NOTHING_YET);
-  const { domain, name } = assignment.tenant;
+  const { tenant } = assignment;
+  const { domain, name, denials } = tenant;
   return {
     bdf: formatBdf(device.bdf),
     guest: { domain, name },
-    denials: denialsOf(engine, device.bdf, domain),
-    ...(guestOf(engine, domain)?.denied ?? { total: 0, unrecorded: 0 }),
+    denials: denialsOf(engine, device.bdf, tenant),
+    ...(guestOf(engine, domain)?.denied ?? { total: denials.total, unrecorded: denials.overflow }),
   };
 };
 

@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import type { controlSection } from '../control/section.ts';
 import type { embeddedSection } from '../platforms/embedded/section.ts';
+import type { vfioUserSection } from '../platforms/vfio-user/section.ts';
 import type { xenSection } from '../platforms/xen/section.ts';
 import type { errorsSection } from '../recovery/section.ts';
 import type { ConfigInput } from './schema.ts';
@@ -12,6 +13,7 @@ export interface BundledSections {
   readonly control?: z.input<typeof controlSection>;
   readonly embedded?: z.input<typeof embeddedSection>;
   readonly errors?: z.input<typeof errorsSection>;
+  readonly 'vfio-user'?: z.input<typeof vfioUserSection>;
   readonly xen?: z.input<typeof xenSection>;
 }
 

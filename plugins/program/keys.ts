@@ -108,7 +108,9 @@ const seconds = (name: string, initial: number) =>
  */
 export const keySchemas = {
   platform: () =>
-    word().default(defaults.platform).describe('Where pciback runs: `embedded`, `xen`, or one that a plugin brings.'),
+    word()
+      .default(defaults.platform)
+      .describe('Where pciback runs: `embedded`, `xen`, `vfio-user`, or one that a plugin brings.'),
   native: () =>
     word()
       .optional()

@@ -8,6 +8,7 @@ import type { HealthOperations } from '../health/operations.ts';
 import type { LedgerOperations } from '../ledger/operations.ts';
 import type { ExplainOperations } from '../observe/explain-operations.ts';
 import type { QuirkOperations } from '../observe/quirk-operations.ts';
+import type { VfioUserOperations } from '../platforms/vfio-user/operations.ts';
 import type { RecoveryOperations } from '../recovery/operations.ts';
 
 /** What a running pciback with its bundled plugins can be asked: `context.control<BundledOperations>()` in a command. */
@@ -19,4 +20,5 @@ export type BundledOperations = ControlOperations &
   PluginOperations &
   QuirkOperations &
   RecoveryOperations &
-  ReloadOperations;
+  ReloadOperations &
+  VfioUserOperations;

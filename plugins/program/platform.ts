@@ -18,6 +18,12 @@ const chosen = (host: PluginHost, config: Config) => {
   return { definition, options, directory: sectionsOf(config).directory };
 };
 
+/** A configuration in which a section says something else. */
+export const withSection = (config: Config, name: string, value: unknown): Config => {
+  const sections = sectionsOf(config);
+  return { ...config, sections: { ...sections, values: { ...sections.values, [name]: value } } };
+};
+
 /** Makes the configured platform. @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID` and what the platform throws. */
 export const openPlatform = async (host: PluginHost, config: Config, log: Logger): Promise<Platform> => {
   const { definition, ...others } = chosen(host, config);
@@ -27,6 +33,7 @@ export const openPlatform = async (host: PluginHost, config: Config, log: Logger
     log,
     watch: host.registries.watches.get(config.watch),
     ...others,
+    open: (name, section) => openPlatform(host, { ...withSection(config, name, section), platform: name }, log),
     ...(answerer === undefined ? {} : { answerer }),
   });
 };

@@ -20,6 +20,10 @@ export interface BundledPlugin {
   readonly byDefault: boolean;
   /** The only preset of `fields` that loads it without being mentioned; missing: every one. */
   readonly preset?: 'full';
+  /** The only platform on which it is loaded without being mentioned; missing: every one. */
+  readonly only?: string;
+  /** The platform on which it is not, because others take its place there. */
+  readonly except?: string;
   /** Name of the command that it brings: then it can be loaded for that alone. */
   readonly command?: string;
 }

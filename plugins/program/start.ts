@@ -12,7 +12,6 @@ import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../bundled.ts';
 import { guestBudgets } from '../guest-budgets.ts';
-import { sectionsOf } from '../read-section.ts';
 import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
@@ -25,6 +24,8 @@ import type { LiveConfig } from './reload.ts';
 import { type Asker, type BundledPlugin, loadAllByName, resolvePlugin, type WantedPlugin } from './resolve.ts';
 import { checkSections } from './sections.ts';
 import { stopWithin } from './stopping.ts';
+
+export { withSection } from './platform.ts';
 
 const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
 
@@ -67,11 +68,13 @@ export const loadPlugins = async (
   const named = new Set(config.plugins.map(nameOf));
   checkWithout(config, named, file);
   const ours = Object.entries<BundledPlugin>(bundled).filter(
-    ([name, { byDefault, preset }]) =>
+    ([name, { byDefault, preset, only, except }]) =>
       byDefault &&
       !named.has(name) &&
       !config.without.includes(name) &&
-      (preset === undefined || preset === config.fields),
+      (preset === undefined || preset === config.fields) &&
+      (only === undefined || only === config.platform) &&
+      except !== config.platform,
   );
   const wanted: WantedPlugin[] = [
     ...ours.map(([name]) => ({ name, options: undefined, asker: asker('bundled') })),
@@ -92,12 +95,6 @@ export const loadPlugins = async (
   host.seal();
   checkSections(config, host.registries);
   return host;
-};
-
-/** A configuration in which a section says something else. */
-export const withSection = (config: Config, name: string, value: unknown): Config => {
-  const sections = sectionsOf(config);
-  return { ...config, sections: { ...sections, values: { ...sections.values, [name]: value } } };
 };
 
 /** What a start can be given beside its configuration. */

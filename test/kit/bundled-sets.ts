@@ -15,6 +15,9 @@ export interface BundledSet {
   readonly kind: 'field' | 'quirk';
   /** The preset that alone loads it by default; missing: every one. */
   readonly preset?: 'full';
+  /** The platform that alone loads it by default, and the one that does not; missing: every one does. */
+  readonly only?: string;
+  readonly except?: string;
   readonly set: FieldSet;
 }
 
@@ -24,7 +27,7 @@ const asker = { asked: 'test', directory: '/', bundled };
 const otherFamilies = new Set(['slots', 'interrupts', 'policies', 'observe', 'platforms', 'native', 'commands']);
 
 /** Register sets of one bundled entry: those of a plugin's `host.fields.add` and of its quirks, or of a quirk. */
-const setsOf = async (name: string, { preset }: BundledPlugin): Promise<BundledSet[]> => {
+const setsOf = async (name: string, { preset, only, except }: BundledPlugin): Promise<BundledSet[]> => {
   const host = new PluginHost({ log: silent });
   await loadByName(host, name, undefined, asker);
   const { fields, quirks } = host.registries;
@@ -33,6 +36,8 @@ const setsOf = async (name: string, { preset }: BundledPlugin): Promise<BundledS
     owner,
     kind,
     ...(preset === undefined ? {} : { preset }),
+    ...(only === undefined ? {} : { only }),
+    ...(except === undefined ? {} : { except }),
     set,
   });
   return [

@@ -65,11 +65,19 @@ const anchorOf = ({ anchor }: FieldSet): string => {
   }
 };
 
-const section = ({ owner, preset, set }: BundledSet): string =>
+/** Where it is not as everywhere. */
+const placeOf = ({ only, except }: BundledSet): string => {
+  if (only !== undefined) return `, on platform \`${only}\` alone`;
+  return except === undefined ? '' : `, not on platform \`${except}\``;
+};
+
+const section = (one: BundledSet): string => sectionOf(one, placeOf(one));
+
+const sectionOf = ({ owner, preset, set }: BundledSet, place: string): string =>
   [
     `## ${set.name}`,
     '',
-    `Plugin \`${owner}\`, ${anchorOf(set)}, preset ${preset === undefined ? '`kernel` and `full`' : `\`${preset}\``}${
+    `Plugin \`${owner}\`, ${anchorOf(set)}, preset ${preset === undefined ? '`kernel` and `full`' : `\`${preset}\``}${place}${
       set.when === undefined ? '' : ', in devices that have it in this form'
     }.`,
     '',

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { bundled } from '../../plugins/bundled.ts';
-import { loadByName, resolvePlugin } from '../../plugins/program/resolve.ts';
+import { type BundledPlugin, loadByName, resolvePlugin } from '../../plugins/program/resolve.ts';
 
 const names = Object.keys(bundled);
 const asker = { asked: 'test', directory: '/', bundled };
@@ -26,11 +26,21 @@ describe('the bundled plugins', () => {
   });
 
   it('go together: no two claim the same bit, name or place', async () => {
-    const host = new PluginHost({ log: silent });
-    for (const name of names) await loadByName(host, name, undefined, asker);
-    host.seal();
-    expect(host.loaded.map((one) => one.name)).toEqual(names);
+    /** On a platform on which those are not loaded that are for others. */
+    const onPlatform = async (platform: string): Promise<PluginHost> => {
+      const host = new PluginHost({ log: silent });
+      const mine = Object.entries<BundledPlugin>(bundled).filter(
+        ([, { only, except }]) => (only === undefined || only === platform) && except !== platform,
+      );
+      for (const [name] of mine) await loadByName(host, name, undefined, asker);
+      host.seal();
+      expect(host.loaded.map((one) => one.name)).toEqual(mine.map(([name]) => name));
+      return host;
+    };
+    await onPlatform('vfio-user');
+    const host = await onPlatform('xen');
     expect(host.registries.commands.names).toEqual([
+      'inject-interrupt',
       'serve',
       'demo',
       'doctor',
@@ -45,7 +55,7 @@ describe('the bundled plugins', () => {
       'unit',
     ]);
     expect(host.registries.answerers.names).toEqual(['lane']);
-    expect(host.registries.platforms.names).toEqual(['embedded', 'xen']);
+    expect(host.registries.platforms.names).toEqual(['embedded', 'xen', 'vfio-user']);
     expect(host.registries.natives.names).toEqual(['koffi', 'ffi-napi']);
     expect(host.registries.slots.names).toEqual(['vpci', 'passthrough']);
     expect(host.registries.interrupts.names).toEqual([

@@ -19,8 +19,8 @@ type Preset = (typeof presets)[number];
 
 const fieldsOf = async (preset: Preset): Promise<readonly FieldSet[]> => {
   const host = new PluginHost({ log: silent });
-  for (const [name, plugin] of Object.entries<{ byDefault: boolean; preset?: 'full' }>(bundled)) {
-    if (!name.startsWith('fields/') || !plugin.byDefault) continue;
+  for (const [name, plugin] of Object.entries<{ byDefault: boolean; preset?: 'full'; only?: string }>(bundled)) {
+    if (!name.startsWith('fields/') || !plugin.byDefault || plugin.only !== undefined) continue;
     if (plugin.preset !== undefined && plugin.preset !== preset) continue;
     await loadByName(host, name, undefined, { asked: 'test', directory: '/', bundled });
   }

@@ -19,6 +19,7 @@ const LATE = [
   /^test\//,
   /^plugins\/lane\//,
   /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|section)\.js$)/,
+  /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-)[^/]+\/[^/]+-(run|report|offline|text|thread)\.js$/,
   /^plugins\/native\/loader\.js$/,
 ];

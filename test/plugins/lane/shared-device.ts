@@ -23,7 +23,7 @@ const BARS = [
 ];
 
 const bundled: readonly Contribution[] = (await bundledSets())
-  .filter(({ kind }) => kind === 'field')
+  .filter(({ kind, only }) => kind === 'field' && only === undefined)
   .map(({ owner, set }) => ({ owner, set }));
 
 /** What is said of who may change a control word: nobody, nobody but that is asked each time, or a guest with permission. */
