@@ -20,7 +20,11 @@ export default definePlugin({
   name: 'commands/irq',
   api: '^1.0',
   apply: (host) => {
-    host.parts.add('irq', { about: 'Shows and switches the handlers on interrupt lines.', operations });
+    host.parts.add('irq', {
+      about: 'Shows and switches the handlers on interrupt lines.',
+      needs: ['guests'],
+      operations,
+    });
     host.commands.add(irq);
   },
 });

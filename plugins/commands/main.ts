@@ -62,7 +62,8 @@ const statusOf = async (status: number): Promise<number> => {
   const { lines, why } = standardOutput.lost;
   if (lines === 0 || why === 'EPIPE') return status;
   const lost = complain(problem('OUTPUT_LOST', { lines, why }));
-  return status === 0 ? lost : status;
+  // The log of one that catches signals is not what it was started for.
+  return status === 0 && signals === undefined ? lost : status;
 };
 
 try {

@@ -17,6 +17,6 @@ export default definePlugin({
   api: '^1.0',
   apply: (host) => {
     host.commands.add(reload);
-    host.parts.add('reload', { about: 'Has the rc file read anew.', operations });
+    host.parts.add('reload', { about: 'Has the rc file read anew.', needs: ['guests'], operations });
   },
 });

@@ -78,7 +78,9 @@ export class StandardStream {
       this.#owed = 0;
       this.#put(queue, note, owed);
     }
-    if (text !== '') this.#put(queue, text, lines);
+    // A file says at once that it takes nothing, and would say the same again.
+    if (this.#owed > 0) this.#lose(lines, this.#why);
+    else if (text !== '') this.#put(queue, text, lines);
   }
 
   /** @param worth lines that are lost with it */

@@ -27,7 +27,7 @@ export default definePlugin({
   name: 'observe/quirk',
   api: '^1.0',
   apply: (host) => {
-    host.parts.add('quirk', { about: 'Loads and unloads quirks while guests run.', operations });
+    host.parts.add('quirk', { about: 'Loads and unloads quirks while guests run.', needs: ['guests'], operations });
     host.commands.add(quirk);
   },
 });

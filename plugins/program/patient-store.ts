@@ -2,21 +2,23 @@
 
 import { type PcibackError, problem } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Platform, StoreView, Xenstore } from '../../core/platform/index.ts';
+import type { Platform, StoreView, StoreWatch, Xenstore } from '../../core/platform/index.ts';
 
-/** A store with a limit on how long it is waited for. */
+/** A store with a limit on how long it is waited for. At first, while pciback starts, a request without an answer fails. */
 export interface PatientStore {
   readonly store: Xenstore;
-  /**
-   * From now on, as at the start, a request without an answer is given up after the limit, and the later ones with it: somebody
-   * waits for the end.
-   */
-  hurry(): void;
   /**
    * From now on requests wait as long as it takes, and the log says so: guests that are served need no store, and one that was
    * given up could not be taken back.
    */
   relax(): void;
+  /**
+   * From now on a request without an answer is given up, and all later ones with it: they come to what they come to where
+   * nothing is in the store, so that guests count as gone and everything of theirs is given back.
+   */
+  hurry(): void;
+  /** The request that the store was given up for. */
+  readonly givenUp: PcibackError | undefined;
 }
 
 /** A request that waits for its answer. */
@@ -38,54 +40,69 @@ const secondsSince = (since: number): number => Math.round((performance.now() - 
  */
 export const patientStore = (inner: Xenstore, seconds: () => number, log: Logger): PatientStore => {
   const waiting = new Set<Asked>();
-  let isHurried = true;
-  let silent: PcibackError | undefined;
+  let phase: 'start' | 'service' | 'end' = 'start';
+  let givenUp: PcibackError | undefined;
 
-  const overdue = (asked: Asked): void => {
-    const { operation, path, since } = asked;
-    if (isHurried) {
-      silent ??= problem('STORE_LOST', { why: `no answer to ${operation} of ${path} within ${secondsSince(since)} s` });
-      for (const one of waiting) one.giveUp(silent);
-    } else log.warn({ operation, path, seconds: secondsSince(since) }, 'xenstore does not answer');
+  const overdue = ({ operation, path, since }: Asked): void => {
+    const took = secondsSince(since);
+    if (phase === 'service') {
+      log.warn({ operation, path, seconds: took }, 'xenstore does not answer');
+      return;
+    }
+    const lost = problem('STORE_LOST', { why: `no answer to ${operation} of ${path} within ${took} s` });
+    givenUp ??= lost;
+    if (phase === 'end') log.error({ operation, path, seconds: took }, 'xenstore is given up');
+    for (const one of waiting) one.giveUp(lost);
   };
   const arm = (asked: Asked): void => {
     clearTimeout(asked.timer);
     asked.timer = setTimeout(() => overdue(asked), seconds() * 1000).unref();
   };
 
-  const ask = async <Answer>(operation: string, path: string, work: () => Promise<Answer>): Promise<Answer> => {
-    if (silent !== undefined) throw silent;
+  /** @param nothing what it comes to where nothing is in the store */
+  const ask = async <Answer>(
+    operation: string,
+    path: string,
+    nothing: Answer,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> => {
+    const given = (why: PcibackError): Answer => {
+      if (phase === 'end') return nothing;
+      throw why;
+    };
+    if (givenUp !== undefined) return given(givenUp);
     const since = performance.now();
-    let asked: Asked | undefined;
-    const givenUp = new Promise<never>((_resolve, reject) => {
-      asked = { operation, path, since, timer: undefined, giveUp: reject };
-      waiting.add(asked);
-      arm(asked);
-    });
-    try {
-      return await Promise.race([work(), givenUp]);
-    } finally {
-      if (asked !== undefined) {
+    return new Promise<Answer>((resolve, reject) => {
+      const giveUp = (why: PcibackError): void => (phase === 'end' ? resolve(nothing) : reject(why));
+      const asked: Asked = { operation, path, since, timer: undefined, giveUp };
+      const done = (): void => {
         waiting.delete(asked);
         clearTimeout(asked.timer);
-      }
-      const took = secondsSince(since);
-      if (silent === undefined && took > seconds())
-        log.info({ operation, path, seconds: took }, 'xenstore answers again');
-    }
+        const took = secondsSince(since);
+        if (givenUp === undefined && took > seconds()) {
+          log.info({ operation, path, seconds: took }, 'xenstore answers again');
+        }
+      };
+      waiting.add(asked);
+      arm(asked);
+      // Settled once, whichever comes first: an answer that comes too late changes nothing.
+      work().finally(done).then(resolve, reject);
+    });
   };
 
   const store: Xenstore = {
-    read: (path) => ask('read', path, () => inner.read(path)),
-    list: (path) => ask('list', path, () => inner.list(path)),
-    write: (path, value) => ask('write', path, () => inner.write(path, value)),
-    remove: (path) => ask('remove', path, () => inner.remove(path)),
-    setPermissions: (path, permissions) => ask('set permissions', path, () => inner.setPermissions(path, permissions)),
+    read: (path) => ask('read', path, undefined, () => inner.read(path)),
+    list: (path) => ask('list', path, undefined, () => inner.list(path)),
+    write: (path, value) => ask('write', path, undefined, () => inner.write(path, value)),
+    remove: (path) => ask('remove', path, undefined, () => inner.remove(path)),
+    setPermissions: (path, permissions) =>
+      ask('set permissions', path, undefined, () => inner.setPermissions(path, permissions)),
     // As one request: what it does to its view is nothing before its end.
-    transaction: <T>(work: (view: StoreView) => Promise<T>) => ask('transaction', '/', () => inner.transaction(work)),
+    transaction: <T>(work: (view: StoreView) => Promise<T>) =>
+      ask('transaction', '/', undefined as T, () => inner.transaction(work)),
     watch: async (path, listener) => {
-      const watch = await ask('watch', path, () => inner.watch(path, listener));
-      return { close: () => ask('unwatch', path, () => watch.close()) };
+      const watch = await ask<StoreWatch | undefined>('watch', path, undefined, () => inner.watch(path, listener));
+      return { close: () => ask('unwatch', path, undefined, async () => watch?.close()) };
     },
     get lost() {
       return inner.lost;
@@ -93,12 +110,15 @@ export const patientStore = (inner: Xenstore, seconds: () => number, log: Logger
   };
   return {
     store,
+    relax: () => {
+      phase = 'service';
+    },
     hurry: () => {
-      isHurried = true;
+      phase = 'end';
       for (const one of waiting) arm(one);
     },
-    relax: () => {
-      isHurried = false;
+    get givenUp() {
+      return givenUp;
     },
   };
 };

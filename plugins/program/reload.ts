@@ -63,13 +63,13 @@ const differences = (old: LoadedConfig, next: LoadedConfig): string[] => {
   const [before, after] = [sectionsOf(old.config).values, sectionsOf(next.config).values];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const moved = old.directory === next.directory ? [] : ['the folder that paths count from'];
-  return [...ofCore, ...names.filter((name) => !isSame(before[name], after[name])), ...moved];
+  return [...ofCore, ...names.filter((name) => !isSame(before[name], after[name])), ...moved].sort();
 };
 
 /** What tells that a file was written since. */
 const markOf = (file: string): string => {
-  const { mtimeMs, size, ino } = statSync(file);
-  return `${mtimeMs} ${size} ${ino}`;
+  const facts = statSync(file, { throwIfNoEntry: false });
+  return facts === undefined ? 'gone' : `${facts.mtimeMs} ${facts.size} ${facts.ino}`;
 };
 
 /** Puts the quirks of files in force, and takes them back when one of them is refused. */

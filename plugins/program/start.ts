@@ -170,7 +170,8 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     });
     stop = (last) => {
       patience.hurry();
-      return stopWithin(engine, config.shutdownSeconds + config.deadlines.stop, last);
+      const seconds = config.shutdownSeconds + config.deadlines.stop;
+      return stopWithin(engine, { seconds, close: last, silence: () => patience.givenUp });
     };
     await engine.start();
     patience.relax();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
+import { fail, type PcibackError } from '../../core/errors/index.ts';
 import type { Ledger, Pciback } from '../../core/pciback.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
 
@@ -20,33 +20,45 @@ export const whatIsLeft = (engine: Pciback): readonly string[] => {
 /** Milliseconds that a platform gets to close its handles; they go with the process too. */
 const CLOSING = 5000;
 
+/** What an end needs beside the engine. */
+export interface StopTerms {
+  /** After which what is not given back is left. */
+  readonly seconds: number;
+  /** Closes the platform, and what is closed with it. */
+  close(): Promise<void>;
+  /** The request to the store that nobody answered; `undefined`: all were. */
+  silence(): PcibackError | undefined;
+}
+
+const LATE = Symbol('late');
+
+/** @returns {@link LATE} when it takes longer @throws what `work` rejects with in time */
+const inTime = async <Answer>(work: Promise<Answer>, milliseconds: number): Promise<Answer | typeof LATE> => {
+  let isDone = false;
+  const watched = work.finally(() => {
+    isDone = true;
+  });
+  try {
+    return await within(systemClock, milliseconds, watched);
+  } catch (error) {
+    if (isDone) throw error;
+    return LATE;
+  }
+};
+
 /**
  * Stops the engine and closes its platform.
  *
- * @param seconds after which what is not given back is left
  * @throws PcibackError `STOP_INCOMPLETE` naming what was not given back, and by which step
  */
-export const stopWithin = async (engine: Pciback, seconds: number, close: () => Promise<void>): Promise<Ledger> => {
-  let step = 'the parts and guests';
-  const late = Symbol('late');
-  const limited = async <Answer>(work: Promise<Answer>, milliseconds: number): Promise<Answer | typeof late> => {
-    let isDone = false;
-    const watched = work.finally(() => {
-      isDone = true;
-    });
-    try {
-      return await within(systemClock, milliseconds, watched);
-    } catch (error) {
-      // Its own error is one that came in time.
-      if (isDone) throw error;
-      return late;
-    }
-  };
-  const ledger = await limited(engine.stop(), seconds * 1000);
+export const stopWithin = async (engine: Pciback, { seconds, close, silence }: StopTerms): Promise<Ledger> => {
+  const ledger = await inTime(engine.stop(), seconds * 1000);
   // Asked before the platform is closed, which ends some of it.
   const left = whatIsLeft(engine);
-  if (ledger !== late) step = 'the platform';
-  const closed = await limited(close(), CLOSING);
-  if (ledger === late || closed === late) return fail('STOP_INCOMPLETE', { step, left });
-  return ledger;
+  const closed = await inTime(close(), CLOSING);
+  if (ledger === LATE) return fail('STOP_INCOMPLETE', { step: 'the parts and guests', left });
+  if (closed === LATE) return fail('STOP_INCOMPLETE', { step: 'the platform', left });
+  const why = silence();
+  if (why === undefined) return ledger;
+  return fail('STOP_INCOMPLETE', { step: 'xenstore', left: ['the states of the guests in it', ...left] }, why);
 };

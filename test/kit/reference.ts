@@ -17,6 +17,7 @@ import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
 import { fieldsPage } from './fields-page.ts';
 import { END_WITHIN_S, hangs } from './hangs.ts';
 import { interruptPoliciesPage } from './interrupt-policies-page.ts';
+import { streamFaults } from './stream-faults.ts';
 
 const generated = (title: string, source: string, body: string): string =>
   `# ${title}\n\n<!-- Generated from ${source} by \`npm run docs\`; edit that instead. -->\n\n${body.trim()}\n`;
@@ -206,6 +207,22 @@ const operationsPage = ({ registries }: PluginHost): string => {
   );
 };
 
+/** The page about signals and the standard streams: what each comes to, for each command. */
+const streamsPage = (): string => {
+  const rows = streamFaults.map(
+    ({ command, fault, comes, line, status }) =>
+      `| \`${command}\` | ${fault} | ${comes} | ${line === undefined ? '' : `\`${line}\``} | ${status} |`,
+  );
+  return generated(
+    'Signals and faults of the standard streams',
+    '`test/kit/stream-faults.ts`, whose rows `test/plugins/commands/stream-faults.test.ts` executes,',
+    [
+      'What `pciback serve` and the other commands do, with a part of what is printed and the status in the end. `serve` that goes on is ended with SIGTERM there. A status of 128 and more is that of a shell, for a process that a signal ended. [As a service](../operators/service.md) says what to make of it.',
+      ['| command | fault | what happens | line | status |', '|---|---|---|---|---|', ...rows].join('\n'),
+    ].join('\n\n'),
+  );
+};
+
 /** Generated pages by their path below `docs/`. */
 export const referencePages = async (): Promise<Readonly<Record<string, string>>> => {
   const host = await loadPlugins({ config: defaultConfig(), directory: '/' }, silent);
@@ -217,6 +234,7 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
     'reference/errors.md': errorsPage(),
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),
+    'reference/streams.md': streamsPage(),
     'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
     'reference/interrupt-policies.md': generated(
       'Interrupt policies',
