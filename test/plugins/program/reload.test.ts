@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silent } from '../../../core/log.ts';
-import { createEmbeddedPlatform, sample } from '../../../plugins/platforms/embedded/index.ts';
+import { createEmbeddedPlatform, type EmbeddedPlatform, sample } from '../../../plugins/platforms/embedded/index.ts';
 import type { RcFile } from '../../../plugins/program/config.ts';
 import { loadConfig } from '../../../plugins/program/rc-file.ts';
 import { Reloader } from '../../../plugins/program/reload.ts';
@@ -14,6 +14,7 @@ import { type RunningPciback, startLoaded } from '../../../plugins/program/start
 const nic = sample('e1000e');
 
 let home: string;
+let platform: EmbeddedPlatform;
 let running: RunningPciback | undefined;
 const levels: string[] = [];
 beforeEach(() => {
@@ -39,7 +40,8 @@ const begin = async (config: RcFile): Promise<Reloader> => {
   write(config);
   const read = () => loadConfig({ cwd: home });
   const loaded = await read();
-  running = await startLoaded(loaded, { log: silent, platform: createEmbeddedPlatform({ devices: [nic] }) });
+  platform = createEmbeddedPlatform({ devices: [nic] });
+  running = await startLoaded(loaded, { log: silent, platform });
   const { plugins, config: inForce } = running;
   return new Reloader({ plugins, inForce, loaded, read, setLevel: (level) => void levels.push(level) });
 };
@@ -67,9 +69,9 @@ describe('a reload', () => {
     // For the next device that the guest gets.
     const { engine } = running as RunningPciback;
     const device = await engine.stub.seize(nic.bdf);
-    const assigned = await engine.stub.assign(nic.bdf, { domain: 3, name: 'work' } as never);
-    expect(assigned.assignment?.rules).toMatchObject({ unhandled: 'permissive', policy: { name: 'intx-only' } });
-    await engine.stub.giveBack(device);
+    const domain = await platform.toolstack.create({ devices: [nic.bdf], name: 'work' });
+    await (await platform.startGuest({ domain })).reached(4);
+    expect(device.assignment?.rules).toMatchObject({ unhandled: 'permissive', policy: { name: 'intx-only' } });
   });
 
   it.each([
