@@ -140,6 +140,22 @@ export interface LineState {
   readonly refused?: string;
 }
 
+/** What is noted of a device's interrupts, in plain JSON values; their driver adds what it needs. */
+export interface InterruptNotes {
+  /** PIRQs that are mapped for the guest. */
+  readonly pirqs: readonly number[];
+}
+
+/** What outlives this process of a device's interrupts. */
+export interface InterruptMemory {
+  /** What an earlier process noted of this device in the hands of this guest; `undefined`: its guest has it anew. */
+  readonly noted: InterruptNotes | undefined;
+  /** An earlier process died while it carried out a request for the device: it comes again. */
+  readonly interrupted: boolean;
+  /** To be called before each step that the hypervisor or the device would remember. */
+  note(notes: InterruptNotes): void;
+}
+
 /**
  * The interrupts of one device while a guest has it: requests 2 to 5 of the protocol, changes by config writes, and the
  * host's half of the line.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { formatBdf } from './bdf.ts';
+import { formatBdf, parseBdf } from './bdf.ts';
 import type { GuestBudgets } from './budget.ts';
 import type { Config } from './config.ts';
 import { describeError } from './errors/index.ts';
@@ -97,14 +97,15 @@ export class Pciback implements Engine {
     const { platform, plugins, config, log } = this.#settings;
     await this.#parts?.start('around guests');
     this.#deaf = plugins.onChange((change) => this.stub.prepareChange(change));
-    if (config.hide.length > 0) {
-      for (const one of await platform.pci.list()) {
-        if (!config.hide.some((pattern) => pattern.matches(one))) continue;
-        try {
-          await this.stub.seize(one.bdf);
-        } catch (error) {
-          log.error({ bdf: formatBdf(one.bdf), error: describeError(error) }, 'device not seized');
-        }
+    await this.#discovery.resume();
+    const hidden = config.hide.length === 0 ? [] : await platform.pci.list();
+    const wanted = hidden.filter((one) => config.hide.some((pattern) => pattern.matches(one)));
+    const earlier = [...this.stub.journal.devices].map(([name]) => parseBdf(name));
+    for (const address of new Set([...earlier, ...wanted.map(({ bdf }) => bdf)])) {
+      try {
+        await this.stub.seize(address);
+      } catch (error) {
+        log.error({ bdf: formatBdf(address), error: describeError(error) }, 'device not seized');
       }
     }
     await this.#discovery.start();

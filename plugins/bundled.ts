@@ -71,6 +71,7 @@ export const bundled = {
   'supervisor/crash': { byDefault: true, load: () => import('./supervisor/crash.ts') },
   'supervisor/loop': { byDefault: true, load: () => import('./supervisor/loop.ts') },
   ledger: { byDefault: true, load: () => import('./ledger/plugin.ts') },
+  journal: { byDefault: true, load: () => import('./journal/plugin.ts') },
   control: { byDefault: true, command: 'status', load: () => import('./control/plugin.ts') },
   'observe/quirk': { byDefault: true, command: 'quirk', load: () => import('./observe/quirk.ts') },
   recovery: {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { DeviceInterrupts } from '../interrupts.ts';
-import { Command, commandNames, Status, statusName } from '../ring/layout.ts';
+import { Command, commandNames, OP_BYTES, Status, statusName } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
+import type { Ring } from '../ring/ring.ts';
 import type { ConfigSpace } from '../space/config-space.ts';
 import { Outcome } from '../space/outcome.ts';
 import type { GuestView } from '../space/views.ts';
@@ -26,6 +27,14 @@ export interface TargetLookup {
 
 /** Index of the counter for commands that do not exist. */
 const UNKNOWN = commandNames.length;
+/** Bytes in which a guest's request at work is noted: {@link Work}, then the request. */
+export const WORK_BYTES = 4 * 3 + OP_BYTES;
+/** Words of it: how far the request is; its command, or when it is done its status; the address of its device. */
+const Work = { phase: 0, what: 1, address: 2, request: 3 } as const;
+const NOTHING = 0;
+const BEGUN = 1;
+const DONE = 2;
+
 /** Statuses 0..-5 have counters of their own, every other one shares the last. */
 const OTHER = 6;
 
@@ -40,10 +49,39 @@ export class Dispatcher {
   readonly #requests = new Float64Array(new SharedArrayBuffer(8 * (UNKNOWN + 1)));
   readonly #statuses = new Float64Array(new SharedArrayBuffer(8 * (OTHER + 1)));
 
-  /** @param failed told about anything thrown while a request was worked on */
-  constructor(targets: TargetLookup, failed: (error: unknown) => void) {
+  readonly #work: Int32Array;
+
+  /**
+   * @param failed told about anything thrown while a request was worked on
+   * @param work {@link WORK_BYTES}, which outlive this process if what is done to devices is not to be done twice
+   */
+  constructor(targets: TargetLookup, failed: (error: unknown) => void, work?: ArrayBufferLike) {
     this.#targets = targets;
     this.#failed = failed;
+    this.#work = new Int32Array(work ?? new ArrayBuffer(WORK_BYTES), 0, WORK_BYTES >> 2);
+  }
+
+  /** Whether an earlier process died while it carried out an interrupt request for the device at this address. */
+  wasInterrupted(address: number): boolean {
+    const work = this.#work;
+    return work[Work.phase] === BEGUN && work[Work.what] !== Command.confWrite && work[Work.address] === (address | 0);
+  }
+
+  /** Answers what an earlier process has done and not answered; what it had only begun comes again. */
+  resume(ring: Ring): void {
+    const work = this.#work;
+    if (work[Work.phase] === DONE && ring.pending) {
+      const request = ring.snapshot();
+      if (request.cmd !== Command.confWrite) request.restore(work.subarray(Work.request));
+      request.err = work[Work.what] as number;
+      ring.answer();
+    }
+    work[Work.phase] = NOTHING;
+  }
+
+  /** The answer is with the guest. */
+  answered(): void {
+    this.#work[Work.phase] = NOTHING;
   }
 
   /**
@@ -55,6 +93,7 @@ export class Dispatcher {
     const command = request.cmd;
     const counter = command < UNKNOWN ? command : UNKNOWN;
     this.#requests[counter] = (this.#requests[counter] as number) + 1;
+    if (command !== Command.confRead) this.#begin(request, command);
     let status: Outcome;
     try {
       status = this.#run(request, command);
@@ -70,8 +109,21 @@ export class Dispatcher {
   /** Puts the status of a request, at once or deferred, into its answer. */
   settle(request: Request, status: number): void {
     request.err = status;
+    const work = this.#work;
+    if (work[Work.phase] === BEGUN) {
+      if (work[Work.what] !== Command.confWrite) request.save(work.subarray(Work.request));
+      work[Work.what] = status;
+      work[Work.phase] = DONE;
+    }
     const counter = status <= 0 && status >= Status.opFailed ? -status : OTHER;
     this.#statuses[counter] = (this.#statuses[counter] as number) + 1;
+  }
+
+  #begin(request: Request, command: number): void {
+    const work = this.#work;
+    work[Work.what] = command;
+    work[Work.address] = (request.segment << 16) | (request.bus << 8) | request.devfn;
+    work[Work.phase] = BEGUN;
   }
 
   #run(request: Request, command: number): Outcome {

@@ -167,6 +167,7 @@ export class RingServer {
 
   #answer(): void {
     if (!this.#ring.answer()) this.lateAnswers++;
+    this.#dispatcher.answered();
     this.#channel?.notify();
   }
 

@@ -49,6 +49,19 @@ export const catalogue = {
       `${f.bdf} belongs to domain ${f.owner} and cannot be given to ${f.wanted}`,
     () => 'Detach it from that guest first (xl pci-detach), or shut the guest down.',
   ),
+  DEVICE_FOREIGN: entry(
+    (f: { bdf: string; directory: string }) => `a guest has ${f.bdf} through another back end (${f.directory})`,
+    () => 'It is left alone. Detach it from that guest (xl pci-detach), or shut the guest down; then try again.',
+  ),
+  GUEST_NOT_CONTINUED: entry(
+    (f: { why: string }) => `the guest of an earlier pciback cannot be continued: ${f.why}`,
+    () => 'Its devices are taken back. Attach them again (xl pci-detach, xl pci-attach), or start the guest anew.',
+  ),
+  JOURNAL_FOLDER: entry(
+    (f: { folder: string; why: string }) => `the journal cannot be kept in ${f.folder}: ${f.why}`,
+    () =>
+      'Name a folder of your own on a file system in memory (`journal` in the rc file); until then a restart loses the guests.',
+  ),
   DEVICE_QUARANTINED: entry(
     (f: { bdf: string; reason: string }) => `${f.bdf} is quarantined: ${f.reason}`,
     () => 'Make it unassignable and assignable again (xl pci-assignable-remove, -add), or power-cycle the host.',

@@ -8,8 +8,8 @@ export interface BellHardware {
   read(file: number, offset: number, size: 1 | 2 | 4): number;
   /** Writes config space through the function's file. @throws HostError when the host refuses */
   write(file: number, offset: number, size: 1 | 2 | 4, value: number): void;
-  /** The memory of a mapped page. */
-  page(reference: PageReference): ArrayBufferLike;
+  /** The memory of a mapped page, or of so many bytes. */
+  page(reference: PageReference, bytes?: number): ArrayBufferLike;
 }
 
 /**

@@ -3,6 +3,16 @@
 /** How a mapped page gets to another thread: its address in this process, or the shared memory itself. */
 export type PageReference = bigint | SharedArrayBuffer;
 
+/** Memory that the next process may find again; see `Journal`. */
+export interface KeptMemory {
+  /** Zeros when it was allocated. */
+  readonly memory: ArrayBufferLike;
+  /** By which the next process finds it; -1: it ends with this one. */
+  readonly at: number;
+  /** How another thread gets at it. Missing: `memory` is shared memory. */
+  readonly reference?: PageReference;
+}
+
 /** One granted page of a guest, mapped read-write. */
 export interface MappedPage {
   /** Exactly 4096 bytes, the guest's own memory: it can change at any time, between any two loads. */

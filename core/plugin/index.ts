@@ -6,6 +6,8 @@ export type {
   ControlWordQuestion,
   DeviceInterrupts,
   InterruptLimits,
+  InterruptMemory,
+  InterruptNotes,
   InterruptPolicy,
   InterruptPolicyFactory,
   InterruptPolicySource,

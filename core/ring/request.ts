@@ -55,6 +55,16 @@ export class Request {
     this.count = bits < 0 || bits > MAX_VECTORS ? MAX_VECTORS + 1 : bits;
   }
 
+  /** Copies it, to words that outlive it. */
+  save(words: Int32Array): void {
+    words.set(this.#words);
+  }
+
+  /** Takes back what {@link save} copied. */
+  restore(words: Int32Array): void {
+    this.#words.set(words);
+  }
+
   get cmd(): number {
     return (this.#words[CMD] as number) >>> 0;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../bdf.ts';
-import { HostError, type PciFunction } from '../platform/index.ts';
+import { HostError, type KeptMemory, type PciFunction } from '../platform/index.ts';
 import { booleanShape } from '../wall/wall.ts';
 import type { DeviceOperations } from './behaviour.ts';
 import { type CapabilityLists, ListLayout } from './capabilities.ts';
@@ -9,10 +9,10 @@ import { codePlace } from './code-place.ts';
 import type { FieldSet } from './declaration.ts';
 import type { CodeTerms } from './placed-register.ts';
 import { type Surgery, shapeOf } from './surgery.ts';
-import { type CompiledSpace, type Conflict, TableBuilder, type Unhandled } from './table.ts';
+import { type CompiledSpace, type Conflict, TableBuilder, type TableState, type Unhandled } from './table.ts';
 
-export type { CompiledSpace, Conflict, PlacedClaim, Unhandled } from './table.ts';
-export { carryState } from './table.ts';
+export type { CompiledSpace, Conflict, PlacedClaim, SavedTable, StateLayout, TableState, Unhandled } from './table.ts';
+export { carryState, HOST_WORDS, nameOf, stateArrays, stateBytes, stateOfTable } from './table.ts';
 
 /** Something that shapes a device's config space, with the name of the plugin or quirk that brings it. */
 export type Contribution =
@@ -23,9 +23,13 @@ export interface CompileOptions extends CodeTerms {
   readonly unhandled: Unhandled;
   /** Told about sets that were left out: outside of config space, or over bits that an earlier set has (`conflict`). */
   readonly skipped: (set: string, why: string, conflict?: Conflict) => void;
-  /** The table that this one replaces under a running guest: its state goes on. */
-  readonly previous?: CompiledSpace;
+  /** State of the table that this one replaces under a running guest, which goes on. */
+  readonly previous?: TableState;
+  /** Memory for what a guest's accesses change. Missing: it ends with the process. */
+  readonly allocate?: (bytes: number) => KeptMemory;
 }
+
+const unkept = (bytes: number): KeptMemory => ({ memory: new SharedArrayBuffer(bytes), at: -1 });
 
 /** Owner of the registers that make the capability lists. */
 const LISTS = 'capability list';
@@ -100,5 +104,5 @@ export const compileSpace = (
     }
     for (const register of set.registers) builder.place(`${named} / ${register.name}`, register, base);
   }
-  return builder.finish(options.unhandled, options.previous);
+  return builder.finish(options.unhandled, options.previous, options.allocate ?? unkept);
 };

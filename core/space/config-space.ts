@@ -2,7 +2,7 @@
 
 import type { PciFunction } from '../platform/pci.ts';
 import { Status } from '../ring/layout.ts';
-import { type CompiledSpace, carryState, type PlacedClaim } from './compile.ts';
+import { type CompiledSpace, carryState, type PlacedClaim, stateOfTable } from './compile.ts';
 import type { PlacedDescription } from './described-writes.ts';
 import { Interpreter, reachOf } from './interpreter.ts';
 import { Outcome } from './outcome.ts';
@@ -112,7 +112,7 @@ export class ConfigSpace {
   /** Replaces the table between two requests. */
   swap(table: CompiledSpace): void {
     // The guest may have written since the new table was compiled.
-    carryState(this.#table, table);
+    carryState(stateOfTable(this.#table), table);
     this.#table = table;
     this.#plain = this.#interpreterOf(table);
     this.refresh();
@@ -302,7 +302,7 @@ export class ConfigSpace {
    */
   get deviceView(): DeviceView | null {
     if (this.#recorder !== undefined) return null;
-    const { bits, words, described } = this.#table;
+    const { bits, words, described, kept } = this.#table;
     const { configFile = -1, configPage } = this.#hardware;
     const { reads, writes } = this.counts;
     return {
@@ -313,6 +313,7 @@ export class ConfigSpace {
       writes,
       file: configFile,
       ...(configPage === undefined ? {} : { page: configPage }),
+      ...(kept.reference === undefined ? {} : { kept: kept.reference }),
     };
   }
 

@@ -143,6 +143,7 @@ export class PlacedRegister implements RegisterAccess {
       writes = this.#code.wall.run(this.#place('describedNow'), ask, shape);
     }
     if (writes === undefined) return null;
+    // The state words of a table begin where their memory does.
     const base = words.byteOffset / words.BYTES_PER_ELEMENT;
     return { writes, base, mask: mask << shift, reach, shift, offset, size };
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { fail, isPcibackError } from '../errors/index.ts';
+import type { KeptMemory } from '../platform/memory.ts';
 import { integerShape } from '../wall/wall.ts';
 import type { Behaviour, DeviceOperations, SharedWords } from './behaviour.ts';
 import { codePlace } from './code-place.ts';
@@ -27,8 +28,11 @@ export interface CompiledSpace {
   readonly registers: readonly (readonly PlacedRegister[] | undefined)[];
   /** Those of them whose content is kept in the shadow. */
   readonly steady: readonly PlacedRegister[];
-  /** State words of all behaviours, in one place, in shared memory. */
+  /** State words: {@link HOST_WORDS} of the host's own operations, then those of all behaviours. */
   readonly words: Uint32Array;
+  /** Holds the state words, then `own` and `shadow` of the bits: all that a guest's accesses change. */
+  readonly kept: KeptMemory;
+  readonly layout: StateLayout;
   /** Registers with a behaviour whose writes can be known as data, per dword. What is known depends on how things are. */
   readonly described: readonly (PlacedRegister | null)[];
   /**
@@ -41,6 +45,23 @@ export interface CompiledSpace {
   /** Bits in some claim, and those of them that only show hardware, per dword. */
   readonly claimed: Int32Array;
   readonly readOnly: Int32Array;
+}
+
+/** State words of a table that are no behaviour's. */
+export const HOST_WORDS = 1;
+
+/** Registers with a behaviour: `owner@offset`, index of the first of its state words, and how many it has. */
+export type StateLayout = readonly (readonly [register: string, first: number, words: number])[];
+
+/** State of a table's registers: that of the table before, or what an earlier process left. */
+export interface TableState {
+  readonly own: Int32Array;
+  readonly shadow: Int32Array;
+  readonly host: Uint32Array;
+  /** State words of the same register there; `undefined`: it was not there. */
+  wordsOf(register: PlacedRegister): Uint32Array | undefined;
+  /** Whether it is of a table just like this one: then all that is kept in the shadow is as it was. */
+  isOf?(layout: StateLayout, own: Int32Array): boolean;
 }
 
 /** What becomes of bits that nobody claims. */
@@ -82,7 +103,7 @@ export class TableBuilder {
   readonly #device: DeviceOperations;
   readonly #code: CodeTerms;
   readonly #claims: PlacedClaim[] = [];
-  readonly #bits: TableBits;
+  #bits: TableBits;
   readonly #claimed: Int32Array;
   readonly #readOnly: Int32Array;
   readonly #registers: (PlacedRegister[] | undefined)[];
@@ -203,23 +224,37 @@ export class TableBuilder {
    * The finished table. State words are allocated and behaviours attached; where `previous` has the same register of the
    * same owner its state goes on instead, and so do the guest's own values of emulated bits.
    *
+   * @param allocate memory for what accesses change
    * @throws HostError, PcibackError `PLUGIN_FAULT`
    */
-  finish(unhandled: Unhandled, previous: CompiledSpace | undefined): CompiledSpace {
-    const bits = this.#bits;
+  finish(
+    unhandled: Unhandled,
+    previous: TableState | undefined,
+    allocate: (bytes: number) => KeptMemory,
+  ): CompiledSpace {
     if (unhandled === 'permissive')
-      for (const [at, claimed] of this.#claimed.entries()) set(bits.through, at, ~claimed);
+      for (const [at, claimed] of this.#claimed.entries()) set(this.#bits.through, at, ~claimed);
     const coded = this.#registers.filter((list) => list !== undefined).flat();
-    const words = this.#attach(coded, previous);
-    if (previous !== undefined) carryState(previous, { bits, registers: this.#registers });
+    const count = HOST_WORDS + wordsOf(coded);
+    const kept = allocate(stateBytes(count, this.#bits.size));
+    const { words, own, shadow } = stateArrays(kept.memory, count, this.#bits.size);
+    own.set(this.#bits.own);
+    shadow.set(this.#bits.shadow);
+    this.#bits = { ...this.#bits, own, shadow };
+    const bits = this.#bits;
+    const layout = this.#attach(coded, words, previous);
+    if (previous !== undefined) carryState(previous, { bits, words, registers: this.#registers });
     if (unhandled !== 'permissive') this.#keepConstants();
     const steady = coded.filter(({ behaviour }) => behaviour.steady === true && behaviour.read !== undefined);
     for (const one of steady) this.#keepSteady(one);
+    if (previous?.isOf?.(layout, own) === true) shadow.set(previous.shadow);
     return {
       bits,
       registers: this.#registers,
       steady,
       words,
+      kept,
+      layout,
       described: unhandled === 'permissive' ? [] : this.#registers.map((list) => describedOf(list)),
       gates: coded.filter(({ behaviour }) => behaviour.described?.kind === 'gated'),
       claims: this.#claims,
@@ -228,11 +263,11 @@ export class TableBuilder {
     };
   }
 
-  /** Gives each behaviour its words. */
-  #attach(coded: readonly PlacedRegister[], previous: CompiledSpace | undefined): Uint32Array {
-    const words = new Uint32Array(new SharedArrayBuffer(4 * wordsOf(coded)));
+  /** Gives each behaviour its words. @returns whose are whose */
+  #attach(coded: readonly PlacedRegister[], words: Uint32Array, previous: TableState | undefined): StateLayout {
+    const layout: (readonly [string, number, number])[] = [];
     const shared = new Map<SharedWords, Uint32Array>();
-    let next = 0;
+    let next = HOST_WORDS;
     for (const one of coded) {
       const group = one.behaviour.shared;
       const known = group === undefined ? undefined : shared.get(group);
@@ -244,10 +279,10 @@ export class TableBuilder {
         next += count;
         if (group !== undefined) shared.set(group, one.words);
       }
-      const before = previous?.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
-      if (before === undefined) one.attach();
+      layout.push([nameOf(one), (one.words.byteOffset - words.byteOffset) >> 2, one.words.length]);
+      if (previous?.wordsOf(one)?.length !== one.words.length) one.attach();
     }
-    return words;
+    return layout;
   }
 
   /** Bits that cannot change are asked of hardware now, and never again. */
@@ -282,13 +317,44 @@ const set = (array: Int32Array, at: number, mask: number): void => {
   array[at] = (array[at] ?? 0) | mask;
 };
 
+/** By which a register is the same in another process. */
+export const nameOf = ({ owner, offset }: PlacedRegister): string => `${owner}@${offset}`;
+
+/** Bytes of memory for the state of a table. */
+export const stateBytes = (words: number, size: number): number => 4 * words + 2 * (size & ~3);
+
+/** A table's state in its memory. */
+export const stateArrays = (memory: ArrayBufferLike, words: number, size: number) => ({
+  words: new Uint32Array(memory, 0, words),
+  own: new Int32Array(memory, 4 * words, size >> 2),
+  shadow: new Int32Array(memory, 4 * words + (size & ~3), size >> 2),
+});
+
+/** The state of a table in force, for the one that takes its place. */
+export const stateOfTable = ({ bits, words, registers }: CompiledSpace): TableState => ({
+  own: bits.own,
+  shadow: bits.shadow,
+  host: words.subarray(0, HOST_WORDS),
+  wordsOf: (one) => registers[one.offset >> 2]?.find((other) => other.isSameAs(one))?.words,
+});
+
+/** Where an earlier process left the state of a table. */
+export interface SavedTable {
+  /** Of its memory. */
+  readonly at: number;
+  /** Bytes of config space that the guest sees. */
+  readonly size: number;
+  readonly layout: StateLayout;
+}
+
 /** State of the registers that both tables have, and the guest's own values of bits that are emulated in both. */
-export const carryState = (previous: CompiledSpace, next: Pick<CompiledSpace, 'bits' | 'registers'>): void => {
+export const carryState = (from: TableState, next: Pick<CompiledSpace, 'bits' | 'registers' | 'words'>): void => {
   for (const one of next.registers.flatMap((list) => list ?? [])) {
-    const before = previous.registers[one.offset >> 2]?.find((other) => other.isSameAs(one));
-    if (before !== undefined) one.words.set(before.words);
+    const before = from.wordsOf(one);
+    if (before?.length === one.words.length) one.words.set(before);
   }
-  const [from, to] = [previous.bits, next.bits];
+  next.words.set(from.host);
+  const to = next.bits;
   for (let at = 0; at < Math.min(from.own.length, to.own.length); at++) {
     const kept = (from.own[at] ?? 0) & (to.own[at] ?? 0);
     if (kept !== 0) to.shadow[at] = ((to.shadow[at] ?? 0) & ~kept) | ((from.shadow[at] ?? 0) & kept);

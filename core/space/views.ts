@@ -50,6 +50,8 @@ export interface DeviceView extends TableView {
   readonly described: readonly (PlacedDescription | null)[];
   /** File descriptor of the function's config space in this process; -1: hardware is left to the control thread. */
   readonly file: number;
+  /** Memory that holds `words`, `own` and `shadow` in this order; missing: they are shared memory themselves. */
+  readonly kept?: PageReference;
   /** Memory of the function's config space, for reads; missing: through the file. */
   readonly page?: PageReference;
 }

@@ -2,10 +2,11 @@
 
 import { formatBdf } from '../bdf.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
-import type { DeviceInterrupts, InterruptLimits, NamedPolicy, SharedLines } from '../interrupts.ts';
-import type { Platform } from '../platform/index.ts';
+import type { DeviceInterrupts, InterruptLimits, InterruptMemory, NamedPolicy, SharedLines } from '../interrupts.ts';
+import type { Journal } from '../journal.ts';
+import type { Platform, ResetOutcome } from '../platform/index.ts';
 import type { Contribution } from '../space/compile.ts';
-import { type AccessRules, Assignment, type Tenant } from './assignment.ts';
+import { type AccessRules, Assignment, type ResumedDevice, type Tenant } from './assignment.ts';
 import { type InterruptDriver, type InterruptDriverTerms, makeInterrupts } from './interrupt-driver.ts';
 import type { SeizedDevice } from './seized-device.ts';
 
@@ -31,11 +32,18 @@ export interface StubPolicy {
   interruptLimits(device: SeizedDevice): InterruptLimits;
 }
 
+/** Why the outcome of a reset keeps the device from guests, if the operator's policy says so. */
+export const quarantineAfter = (outcome: ResetOutcome, { onReset }: StubPolicy): string | undefined => {
+  if (outcome.ok || onReset[outcome.reason] === 'allow') return undefined;
+  return outcome.reason === 'failed' ? `its reset failed: ${outcome.detail}` : 'it has no reset method';
+};
+
 /** What assignments are made with. */
 export interface AssignerTerms {
   readonly platform: Platform;
   readonly hooks: Hooks;
   readonly policy: StubPolicy;
+  readonly journal: () => Journal;
   /** Resets the function while its guest has it; the status to answer. */
   readonly reset: (device: SeizedDevice, tenant: Tenant) => Promise<number>;
 }
@@ -54,24 +62,33 @@ export class Assigner {
   /**
    * The caller has the device's lock, and puts the assignment into the device.
    *
+   * @param resumed what an earlier process left of it
    * @throws HostError when the device does not answer while its table is compiled
    * @throws PcibackError `PLUGIN_FAULT`; `POLICY_FAILED`, `CHOICE_UNKNOWN` for the interrupt policy
    */
-  assign(device: SeizedDevice, tenant: Tenant): Assignment {
+  assign(device: SeizedDevice, tenant: Tenant, resumed?: ResumedDevice): Assignment {
     const { operations, bdf } = device;
     const rules = this.rules(device, tenant);
     if (rules.unhandled === 'permissive') this.tellPermissive(device, tenant);
     const allowed = this.#terms.policy.allowInterruptControl(device, tenant);
     const limits = this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device);
+    const journal = this.#terms.journal();
+    const memory: InterruptMemory = {
+      noted: resumed?.interrupts,
+      interrupted: resumed?.interrupted === true,
+      note: (interrupts) => journal.devices.merge(formatBdf(bdf), { interrupts }),
+    };
     return new Assignment({
       bdf,
+      journal,
+      resumed,
       operations,
       tenant,
       rules,
       allowed,
       limits,
       wall: this.#terms.hooks.wall,
-      interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed, limits }),
+      interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed, limits, memory }),
       reset: () => this.#terms.reset(device, tenant),
     });
   }
@@ -80,7 +97,7 @@ export class Assigner {
   #interrupts(
     device: SeizedDevice,
     tenant: Tenant,
-    chosen: Pick<InterruptDriverTerms, 'policy' | 'allowed' | 'limits'>,
+    chosen: Pick<InterruptDriverTerms, 'policy' | 'allowed' | 'limits' | 'memory'>,
   ): DeviceInterrupts {
     const { platform, hooks, policy } = this.#terms;
     const { log } = tenant.budget;

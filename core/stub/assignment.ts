@@ -4,13 +4,17 @@ import { type Bdf, formatBdf, hex } from '../bdf.ts';
 import type { GuestBudget } from '../budget.ts';
 import { fail, isPcibackError } from '../errors/index.ts';
 import type { FenceReason, GuestFacts } from '../facts.ts';
-import type { DeviceInterrupts, InterruptLimits, NamedPolicy } from '../interrupts.ts';
-import { HostError } from '../platform/index.ts';
+import type { DeviceInterrupts, InterruptLimits, InterruptNotes, NamedPolicy } from '../interrupts.ts';
+import type { Journal } from '../journal.ts';
+import { HostError, type KeptMemory } from '../platform/index.ts';
 import {
   type CompiledSpace,
   type Conflict,
   type Contribution,
   compileSpace,
+  HOST_WORDS,
+  stateOfTable,
+  type TableState,
   type Unhandled,
 } from '../space/compile.ts';
 import { type AccessSink, ConfigSpace } from '../space/config-space.ts';
@@ -49,6 +53,16 @@ export interface AccessRules {
   readonly recorder: AccessRecorder | undefined;
 }
 
+/** What an earlier process left of a device that a guest has. */
+export interface ResumedDevice {
+  readonly fenced: FenceReason | undefined;
+  readonly interrupts: InterruptNotes | undefined;
+  /** It died while it carried out an interrupt request of the guest for the device. */
+  readonly interrupted: boolean;
+  /** Of its registers; `undefined`: they start from hardware and the rules. */
+  readonly state: TableState | undefined;
+}
+
 /** How a guest has a device. */
 export interface AssignmentTerms {
   readonly bdf: Bdf;
@@ -62,6 +76,9 @@ export interface AssignmentTerms {
   readonly limits: InterruptLimits;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
+  readonly journal: Journal;
+  /** Missing: the guest gets it now. */
+  readonly resumed?: ResumedDevice | undefined;
 }
 
 const sameContribution = (one: Contribution, other: Contribution | undefined): boolean =>
@@ -110,11 +127,23 @@ export class Assignment implements AccessSink {
         terms.tenant.settled(status);
       },
     });
-    const { table, skipped } = this.#compile(terms.rules, undefined);
+    const { operations, resumed } = terms;
+    this.#fenced = resumed?.fenced;
+    if (resumed?.state !== undefined) operations.words.set(resumed.state.host);
+    const { table, skipped } = this.#compile(terms.rules, resumed?.state);
+    this.#inForce(table);
     this.#tellSkipped(skipped);
     this.#skipped = new Set(skipped.keys());
     this.space = new ConfigSpace(terms.operations.hardware, table, this);
     this.space.record(terms.rules.recorder);
+  }
+
+  /** Notes where the state of the device is from now on. */
+  #inForce({ words, kept, bits, layout }: CompiledSpace): void {
+    const { operations, journal, bdf } = this.#terms;
+    operations.words = words.subarray(0, HOST_WORDS);
+    const table = kept.at < 0 ? undefined : { at: kept.at, size: bits.size, layout };
+    journal.devices.merge(formatBdf(bdf), { table });
   }
 
   get rules(): AccessRules {
@@ -133,6 +162,7 @@ export class Assignment implements AccessSink {
    */
   fence(reason: FenceReason): string[] {
     this.#fenced = reason;
+    this.#terms.journal.devices.merge(formatBdf(this.#terms.bdf), { fenced: reason });
     this.tenant.viewChanged?.();
     return this.#cutOff();
   }
@@ -222,7 +252,7 @@ export class Assignment implements AccessSink {
    * @throws HostError when the device does not answer
    */
   prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
-    const { table, skipped } = this.#compile(rules, this.space.table);
+    const { table, skipped } = this.#compile(rules, stateOfTable(this.space.table));
     const takePolicy = this.interrupts.differsFrom(rules.policy) ? this.interrupts.prepare(rules.policy) : () => {};
     const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
     for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
@@ -237,7 +267,10 @@ export class Assignment implements AccessSink {
       const swap = (): void => {
         // Together with the table: no request is answered by the one and the policy before.
         takePolicy();
+        const { kept } = this.space.table;
         this.space.swap(table);
+        this.#inForce(table);
+        this.#terms.journal.free(kept);
         this.space.record(rules.recorder);
         this.tenant.viewChanged?.();
       };
@@ -256,16 +289,28 @@ export class Assignment implements AccessSink {
     if (!this.ended && this.space.closeGates()) this.interrupts.follow();
   }
 
-  #compile(rules: AccessRules, previous: CompiledSpace | undefined) {
+  #compile(rules: AccessRules, previous: TableState | undefined) {
+    const { journal } = this.#terms;
+    let kept: KeptMemory | undefined;
     const skipped = new Map<string, { readonly why: string; readonly conflict: Conflict | undefined }>();
-    const table = compileSpace(this.#terms.operations, rules.contributions, {
-      wall: this.#terms.wall,
-      guest: this.tenant.domain,
-      unhandled: rules.unhandled,
-      skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
-      ...(previous === undefined ? {} : { previous }),
-    });
-    return { table, skipped };
+    const allocate = (bytes: number): KeptMemory => {
+      kept = journal.allocate(bytes);
+      return kept;
+    };
+    try {
+      const table = compileSpace(this.#terms.operations, rules.contributions, {
+        wall: this.#terms.wall,
+        guest: this.tenant.domain,
+        unhandled: rules.unhandled,
+        skipped: (set, why, conflict) => skipped.set(set, { why, conflict }),
+        allocate,
+        ...(previous === undefined ? {} : { previous }),
+      });
+      return { table, skipped };
+    } catch (error) {
+      if (kept !== undefined) journal.free(kept);
+      throw error;
+    }
   }
 
   /** Field sets that do not fit this device. */

@@ -12,6 +12,7 @@ import { type Clock, Errno, HostError, type PciFunction, ResourceFlag } from '..
 import { Status } from '../ring/layout.ts';
 import type { DeviceOperations, PowerState } from '../space/behaviour.ts';
 import { CapabilityId, type CapabilityLists, capabilityLists, ListLayout } from '../space/capabilities.ts';
+import { HOST_WORDS } from '../space/compile.ts';
 import { Outcome } from '../space/outcome.ts';
 import { CommandBit, Msi, Msix, Power, Register } from './registers.ts';
 
@@ -20,6 +21,11 @@ const CACHE_LINE_DWORDS = 16;
 /** Milliseconds a function needs after a change to or from D3hot, and to or from D2 (PCI PM 1.2, §5.6.1). */
 const D3_DELAY = 10;
 const D2_DELAY = 1;
+
+/** Bits of the host's state word: on for the guest, kept from its line, and about to need its BARs again. */
+const ENABLED = 1;
+const INTX_HELD = 2;
+const BARS_LOST = 4;
 
 /** What the assignment of a device to a guest adds to the host's operations. */
 export interface GuestTerms {
@@ -44,16 +50,17 @@ export class HostOperations implements DeviceOperations {
   readonly msi: number | undefined;
   readonly msix: number | undefined;
   readonly power: number | undefined;
-  enabled = false;
-  #intxHeld = false;
+  /** State that is the guest's, in the memory of its table as soon as there is one. */
+  words: Uint32Array = new Uint32Array(HOST_WORDS);
   readonly #clock: Clock;
   #terms: GuestTerms | undefined;
   #cancelTransition: (() => void) | undefined;
 
-  constructor(hardware: PciFunction, clock: Clock) {
+  /** @param lists as they were recorded; missing: as they are now */
+  constructor(hardware: PciFunction, clock: Clock, lists = capabilityLists(hardware)) {
     this.hardware = hardware;
     this.#clock = clock;
-    this.lists = capabilityLists(hardware);
+    this.lists = lists;
     // A list that is not sound may name a place where the capability has no room: the device does without it then.
     const find = (id: number, bytes: number): number | undefined =>
       this.lists.standard.find((one) => one.id === id && one.offset + bytes <= ListLayout.extended)?.offset;
@@ -65,12 +72,31 @@ export class HostOperations implements DeviceOperations {
   /** From now on the device works for a guest under these terms; `undefined`: for nobody. */
   serve(terms: GuestTerms | undefined): void {
     this.#terms = terms;
-    this.enabled = false;
-    this.#intxHeld = false;
+    this.words = new Uint32Array(HOST_WORDS);
     if (terms === undefined) {
       this.#cancelTransition?.();
       this.#cancelTransition = undefined;
     }
+  }
+
+  #is(bit: number): boolean {
+    return ((this.words[0] as number) & bit) !== 0;
+  }
+
+  #set(bit: number, on: boolean): void {
+    const word = this.words[0] as number;
+    this.words[0] = on ? word | bit : word & ~bit;
+  }
+
+  get enabled(): boolean {
+    return this.#is(ENABLED);
+  }
+  set enabled(on: boolean) {
+    this.#set(ENABLED, on);
+  }
+
+  get #intxHeld(): boolean {
+    return this.#is(INTX_HELD);
   }
 
   get permissive(): boolean {
@@ -140,7 +166,7 @@ export class HostOperations implements DeviceOperations {
   /** Keeps INTX_DISABLE set from now on, whatever its guest asks for, or lets it go again. */
   holdIntx(state: 'on' | 'off'): void {
     const held = this.#intxHeld;
-    this.#intxHeld = state === 'on';
+    this.#set(INTX_HELD, state === 'on');
     if (this.#intxHeld) this.setIntxDisabled('on');
     else if (held && this.enabled && this.interruptType === 'none') this.setIntxDisabled('off');
   }
@@ -203,13 +229,14 @@ export class HostOperations implements DeviceOperations {
     if (state !== 0 && current > state) return Status.accessDenied;
     // A one in PME_Status would clear it; the guest did not ask for that here.
     const next = (control & ~(Power.stateMask | Power.pmeStatus)) | state;
+    const lostState = state === 0 && current === 3 && (control & Power.noSoftReset) === 0;
+    if (lostState) this.#set(BARS_LOST, true);
     this.hardware.writeConfig(power + Power.control, 2, next);
     const deepest = Math.max(state, current);
     if (deepest < 2) return then?.() ?? Status.success;
-    const lostState = state === 0 && current === 3 && (control & Power.noSoftReset) === 0;
     this.#cancelTransition = this.#clock.after(deepest === 3 ? D3_DELAY : D2_DELAY, () => {
       this.#cancelTransition = undefined;
-      const status = this.#afterTransition(lostState, then);
+      const status = this.endTransition(then);
       this.#terms?.settled(status);
     });
     return Outcome.later;
@@ -225,10 +252,14 @@ export class HostOperations implements DeviceOperations {
     return Outcome.later;
   }
 
-  #afterTransition(lostState: boolean, then: (() => Outcome) | undefined): Outcome {
+  /** The function has come to its power state: it gets back what it lost on the way, then `then`. @returns what to answer */
+  endTransition(then?: () => Outcome): Outcome {
     try {
-      if (lostState) this.restoreBars();
-      if (lostState) this.keepIntxHeld();
+      if (this.#is(BARS_LOST)) {
+        this.restoreBars();
+        this.keepIntxHeld();
+        this.#set(BARS_LOST, false);
+      }
     } catch (error) {
       if (error instanceof HostError) return then === undefined ? Status.accessDenied : Status.opFailed;
       throw error;

@@ -4,7 +4,14 @@ import type { GuestLog } from '../budget.ts';
 import { isPcibackError } from '../errors/index.ts';
 import type { DeviceFacts, GuestFacts } from '../facts.ts';
 import type { Owned } from '../hooks/index.ts';
-import type { DeviceInterrupts, InterruptLimits, MessageKind, NamedPolicy, SharedLines } from '../interrupts.ts';
+import type {
+  DeviceInterrupts,
+  InterruptLimits,
+  InterruptMemory,
+  MessageKind,
+  NamedPolicy,
+  SharedLines,
+} from '../interrupts.ts';
 import type { Platform } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
@@ -30,6 +37,8 @@ export interface InterruptDriverTerms {
   readonly objection: (kind: MessageKind) => string | undefined;
   /** What stands around the code of policies. */
   readonly wall: Wall;
+  /** Missing: nothing outlives this process. */
+  readonly memory?: InterruptMemory;
   /** A warning in `log`, with the device. */
   readonly warn: (facts: object, message: string) => void;
   /** The guest's. */

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../bdf.ts';
+import type { SavedRegister } from '../journal.ts';
 import type { PciFunction } from '../platform/pci.ts';
 import { CapabilityId, capabilities, extendedCapabilities, ListLayout } from '../space/capabilities.ts';
 import { CommandBit, Power, Register } from './registers.ts';
-
-interface SavedRegister {
-  readonly offset: number;
-  readonly size: 2 | 4;
-  /** Bits that are put back and compared; `value` has no others. */
-  readonly mask: number;
-  /** Bits that stay as they are; all others are written as zero. */
-  readonly kept: number;
-  readonly value: number;
-}
 
 /** How often a register that does not take its value is written again; a device may need time after a reset. */
 const TRIES = 10;
@@ -51,10 +42,10 @@ const Channels = { ids: [2, 8, 9], port: 0x0c, portMask: 0x000e, first: 0x14, ap
  * that have no room where a list that is not sound says they are.
  */
 export class SavedConfig {
-  readonly #registers: readonly SavedRegister[];
+  readonly registers: readonly SavedRegister[];
 
-  private constructor(registers: readonly SavedRegister[]) {
-    this.#registers = registers;
+  constructor(registers: readonly SavedRegister[]) {
+    this.registers = registers;
   }
 
   /** Reads the registers that a host saves. @throws HostError */
@@ -101,7 +92,7 @@ export class SavedConfig {
    */
   restore(device: PciFunction): string[] {
     const stubborn: string[] = [];
-    const inOrder = [...this.#registers].sort((a, b) => rank(b) - rank(a));
+    const inOrder = [...this.registers].sort((a, b) => rank(b) - rank(a));
     for (const { offset, size, mask, kept, value } of inOrder) {
       const wanted = offset === Register.command ? value & ~CommandBit.master : value;
       for (let tries = 0; ; tries++) {

@@ -3,13 +3,17 @@
 import { type Bdf, formatBdf } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { DeviceFacts } from '../facts.ts';
-import type { Clock, PciFunction, PciIdentity } from '../platform/index.ts';
+import type { DeviceRecord } from '../journal.ts';
+import type { Clock, PciFunction, PciIdentity, ResetOutcome } from '../platform/index.ts';
 import { SerialQueue } from '../serial-queue.ts';
 import type { Placeable } from '../slots.ts';
 import { isSilent } from '../space/capabilities.ts';
 import type { Assignment } from './assignment.ts';
 import { HostOperations } from './host-operations.ts';
 import { SavedConfig } from './saved-config.ts';
+
+/** What of a function is recorded when it is seized. */
+export type SavedDevice = Pick<DeviceRecord, 'pristine' | 'lists'>;
 
 /** A function that pciback holds, from seizing to release. */
 export class SeizedDevice implements Placeable, DeviceFacts {
@@ -26,12 +30,13 @@ export class SeizedDevice implements Placeable, DeviceFacts {
   /** Why no guest gets it any more. */
   quarantine: string | undefined;
 
-  constructor(hardware: PciFunction, bridges: readonly Bdf[], clock: Clock) {
+  /** @param saved what an earlier process recorded of it; missing: it is recorded now */
+  constructor(hardware: PciFunction, bridges: readonly Bdf[], clock: Clock, saved?: SavedDevice) {
     this.bdf = hardware.identity.bdf;
     this.identity = hardware.identity;
     this.bridges = bridges;
-    this.pristine = SavedConfig.of(hardware);
-    this.operations = new HostOperations(hardware, clock);
+    this.pristine = saved === undefined ? SavedConfig.of(hardware) : new SavedConfig(saved.pristine);
+    this.operations = new HostOperations(hardware, clock, saved?.lists);
   }
 
   /** Brings it to D0 and saves what it has now. @throws HostError; PcibackError `DEVICE_SILENT` */
@@ -42,3 +47,7 @@ export class SeizedDevice implements Placeable, DeviceFacts {
     this.pristine = SavedConfig.of(hardware);
   }
 }
+
+/** For the log. */
+export const describeReset = (outcome: ResetOutcome): string =>
+  outcome.ok ? outcome.method : `${outcome.reason}: ${outcome.detail}`;

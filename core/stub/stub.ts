@@ -5,14 +5,16 @@ import type { PreparedChange, RegistrationChange } from '../changes.ts';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
 import type { FenceReason } from '../facts.ts';
 import { type Hooks, resetShape } from '../hooks/index.ts';
+import { type DeviceRecord, forgetful, type Journal, withoutGuest } from '../journal.ts';
 import type { Logger } from '../log.ts';
 import { HostError, type PciFunction, type Platform, type ResetOutcome } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import { isSilent } from '../space/capabilities.ts';
-import { Assigner, type StubPolicy } from './assigner.ts';
-import type { Assignment, Tenant } from './assignment.ts';
+import { Assigner, quarantineAfter, type StubPolicy } from './assigner.ts';
+import type { Assignment, ResumedDevice, Tenant } from './assignment.ts';
+import type { EarlierDevices } from './earlier.ts';
 import { SavedConfig } from './saved-config.ts';
-import { SeizedDevice } from './seized-device.ts';
+import { describeReset, SeizedDevice } from './seized-device.ts';
 
 /**
  * Which devices are seized, who owns each, and their way from host to guest to host. It does not know why a device is
@@ -26,6 +28,14 @@ export class Stub {
   readonly #assigner: Assigner;
   readonly #devices = new Map<Bdf, SeizedDevice>();
   readonly #seizing = new Map<Bdf, Promise<SeizedDevice>>();
+  /** What outlives this process. To be set before anything is seized, as the two below. */
+  journal: Journal = forgetful();
+  readonly #note = (device: SeizedDevice, change: Partial<DeviceRecord>): void =>
+    this.journal.devices.merge(formatBdf(device.bdf), change);
+  /** What an earlier process left. */
+  earlier: EarlierDevices = { recover: async () => undefined, resume: async () => undefined };
+  /** The directory of a guest that has the function through another back end; it is not touched then. */
+  foreign: (address: Bdf) => string | undefined = () => undefined;
 
   constructor(platform: Platform, hooks: Hooks, policy: StubPolicy, log: Logger) {
     this.#platform = platform;
@@ -33,10 +43,9 @@ export class Stub {
     this.#policy = policy;
     this.#log = log;
     const reset = (device: SeizedDevice, tenant: Tenant): Promise<number> => this.#resetForGuest(device, tenant);
-    this.#assigner = new Assigner({ platform, hooks, policy, reset });
+    this.#assigner = new Assigner({ platform, hooks, policy, journal: () => this.journal, reset });
   }
 
-  /** All seized devices. */
   get devices(): readonly SeizedDevice[] {
     return [...this.#devices.values()];
   }
@@ -44,7 +53,7 @@ export class Stub {
   /**
    * Takes a function from the host: saved, reset, restored, switched off.
    *
-   * @throws PcibackError `DEVICE_NOT_FOUND`, `DEVICE_NOT_SEIZABLE`, `DEVICE_HEADER`; nothing is held then.
+   * @throws PcibackError `DEVICE_NOT_FOUND`, `DEVICE_NOT_SEIZABLE`, `DEVICE_HEADER`, `DEVICE_FOREIGN`; nothing is held then.
    */
   seize(address: Bdf): Promise<SeizedDevice> {
     const known = this.#devices.get(address);
@@ -56,34 +65,72 @@ export class Stub {
 
   async #seize(address: Bdf): Promise<SeizedDevice> {
     const { pci, clock } = this.#platform;
+    const directory = this.foreign(address);
+    const bdf = formatBdf(address);
+    if (directory !== undefined) fail('DEVICE_FOREIGN', { bdf, directory });
+    const earlier = await this.earlier.recover(address);
+    if (earlier !== undefined) return earlier;
     const hardware = await pci.seize(address);
     let unprepare = (): void => {};
     try {
       const { headerType } = hardware.identity;
-      if (headerType !== 0 && headerType !== 1) fail('DEVICE_HEADER', { bdf: formatBdf(address), headerType });
+      if (headerType !== 0 && headerType !== 1) fail('DEVICE_HEADER', { bdf, headerType });
       const device = new SeizedDevice(hardware, await pci.bridgesAbove(address), clock);
       await device.save();
-      // While the host still owns it, and only with the capability: without one this call can take a host down.
-      if (device.operations.msix !== undefined) {
-        this.#platform.interrupts.prepareMsix(hardware);
-        unprepare = () => this.#platform.interrupts.releaseMsix(hardware);
-      }
-      const reset = await this.reset(device);
-      device.quarantine = this.#judge(reset);
+      this.#note(device, { pristine: device.pristine.registers, lists: device.operations.lists, cleaning: true });
+      this.#prepareMsix(device);
+      if (device.operations.msix !== undefined) unprepare = () => this.#platform.interrupts.releaseMsix(hardware);
+      const reset = await this.clean(device);
       if (!reset.ok && device.quarantine === undefined) {
-        const why = describeReset(reset);
-        this.#log.warn({ bdf: formatBdf(address), why }, 'not reset: the device can carry state from guest to guest');
+        this.#log.warn({ bdf, why: describeReset(reset) }, 'not reset: it can carry state from guest to guest');
       }
-      device.pristine.restore(hardware);
-      device.operations.turnOff();
       await this.#hooks.call('deviceSeized', device);
+      this.#note(device, { cleaning: undefined, quarantine: device.quarantine });
       this.#devices.set(address, device);
-      this.#log.info({ bdf: formatBdf(address), reset: describeReset(reset) }, 'device seized');
+      this.#log.info({ bdf, reset: describeReset(reset) }, 'device seized');
       return device;
     } catch (error) {
       await this.#giveToHost(hardware, unprepare);
+      this.journal.devices.delete(bdf);
       throw error;
     }
+  }
+
+  /** While the host still owns it, and only with the capability: without one this call can take a host down. */
+  #prepareMsix(device: SeizedDevice): void {
+    if (device.operations.msix !== undefined) this.#platform.interrupts.prepareMsix(device.operations.hardware);
+    this.#note(device, { prepared: true });
+  }
+
+  /** Resets a device, gives it what it had when it was seized, and switches it off; its quarantine says what that came to. */
+  async clean(device: SeizedDevice): Promise<ResetOutcome> {
+    await device.operations.wake();
+    const reset = await this.reset(device);
+    device.quarantine = quarantineAfter(reset, this.#policy);
+    const offsets = device.pristine.restore(device.operations.hardware);
+    if (offsets.length > 0)
+      this.#log.warn({ bdf: formatBdf(device.bdf), offsets }, 'registers did not take their saved value');
+    device.operations.turnOff();
+    return reset;
+  }
+
+  /** A function that an earlier process held is held here; nothing is done to it. */
+  hold(device: SeizedDevice, record: DeviceRecord): void {
+    this.#devices.set(device.bdf, device);
+    if (record.prepared !== true) this.#prepareMsix(device);
+  }
+
+  /** A guest that had a held device in an earlier process goes on with it; nothing is done to it. Throws as {@link assign}. */
+  resume(device: SeizedDevice, tenant: Tenant, resumed: ResumedDevice): Assignment {
+    const assignment = this.#assigner.assign(device, tenant, resumed);
+    assignment.unwatch = this.#platform.errors?.watch?.(device.bdf);
+    device.assignment = assignment;
+    return assignment;
+  }
+
+  /** No guest has the device any more. */
+  noteFree(device: SeizedDevice): void {
+    this.#note(device, { ...withoutGuest, quarantine: device.quarantine });
   }
 
   async #giveToHost(hardware: PciFunction, unprepare: () => void): Promise<void> {
@@ -135,10 +182,12 @@ export class Stub {
     if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
     // The host may have moved its addresses since.
     await device.save();
+    this.#note(device, { guest: tenant.domain, pristine: device.pristine.registers });
     try {
       device.assignment = this.#assigner.assign(device, tenant);
     } catch (error) {
       device.operations.serve(undefined);
+      this.noteFree(device);
       throw error;
     }
     try {
@@ -240,16 +289,12 @@ export class Stub {
     };
     const teardown = (): void => undo(() => (pirqs += assignment.interrupts.teardown()));
     assignment.ended = true;
+    this.#note(device, { cleaning: true });
     try {
       operations.setBusMaster('off');
       teardown();
       operations.serve(undefined);
-      await operations.wake();
-      reset = await this.reset(device);
-      device.quarantine = this.#judge(reset);
-      const stubborn = device.pristine.restore(operations.hardware);
-      if (stubborn.length > 0) log.warn({ ...facts, offsets: stubborn }, 'registers did not take their saved value');
-      operations.turnOff();
+      reset = await this.clean(device);
       if (isSilent(operations.hardware)) device.quarantine = 'it does not answer (config space reads all ones)';
       await this.#hooks.call('deviceReturned', device, tenant);
     } catch (error) {
@@ -264,6 +309,8 @@ export class Stub {
       operations.serve(undefined);
       device.quarantine ??= broken;
       device.assignment = undefined;
+      this.noteFree(device);
+      this.journal.free(assignment.space.table.kept);
     }
     if (device.quarantine !== undefined) log.error({ ...facts, why: device.quarantine }, 'device quarantined');
     const how = reset === undefined ? 'not done' : describeReset(reset);
@@ -301,20 +348,16 @@ export class Stub {
     try {
       await budget.takesReset();
       const before = SavedConfig.of(hardware);
+      this.#note(device, { before: before.registers });
       const outcome = await this.reset(device);
       if (outcome.ok) before.restore(hardware);
+      this.#note(device, { before: undefined });
       budget.log.info({ bdf, reset: describeReset(outcome) }, 'device reset for its guest');
       return outcome.ok ? Status.success : Status.opFailed;
     } catch (error) {
       budget.log.error({ bdf, error: describeError(error) }, 'device reset for its guest failed');
       return Status.opFailed;
     }
-  }
-
-  /** Why the outcome keeps the device from guests, if the operator's policy says so. */
-  #judge(outcome: ResetOutcome): string | undefined {
-    if (outcome.ok || this.#policy.onReset[outcome.reason] === 'allow') return undefined;
-    return outcome.reason === 'failed' ? `its reset failed: ${outcome.detail}` : 'it has no reset method';
   }
 
   /**
@@ -337,6 +380,7 @@ export class Stub {
       if (device.operations.msix !== undefined) this.#platform.interrupts.releaseMsix(device.operations.hardware);
       await this.#platform.pci.release(device.operations.hardware);
       this.#devices.delete(address);
+      this.journal.devices.delete(bdf);
       this.#log.info({ bdf }, 'device released');
     });
   }
@@ -345,16 +389,11 @@ export class Stub {
   async #cleanForHost(device: SeizedDevice): Promise<void> {
     const bdf = formatBdf(device.bdf);
     try {
-      const reset = await this.reset(device);
+      const reset = await this.clean(device);
       if (!reset.ok) this.#log.warn({ bdf, why: describeReset(reset) }, 'not reset before its release');
-      device.pristine.restore(device.operations.hardware);
-      device.operations.turnOff();
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       this.#log.warn({ bdf, error: describeError(error) }, 'device released as it is');
     }
   }
 }
-
-const describeReset = (outcome: ResetOutcome): string =>
-  outcome.ok ? outcome.method : `${outcome.reason}: ${outcome.detail}`;

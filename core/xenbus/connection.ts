@@ -2,17 +2,12 @@
 
 import { type Dispatcher, type Patience, RingServer } from '../dispatcher/index.ts';
 import { fail } from '../errors/index.ts';
+import type { FrontendKeys } from '../journal.ts';
 import type { EventChannel, MappedPage, Platform, Seat, StoreView, TakeRefused } from '../platform/index.ts';
 import { PROTOCOL_MAGIC } from '../ring/layout.ts';
 import { Ring } from '../ring/ring.ts';
 import type { GuestView } from '../space/views.ts';
 import { decimal } from './nodes.ts';
-
-/** What a front end publishes. */
-export interface FrontendKeys {
-  readonly grantReference: number;
-  readonly eventChannel: number;
-}
 
 /**
  * Reads the keys of a front end: only these three, each checked (XSA-175).
@@ -47,6 +42,8 @@ export interface ConnectionTerms {
    */
   readonly leftWork: (refused: TakeRefused) => void;
   readonly patience?: Patience;
+  /** An earlier process served it, and died. */
+  readonly resumed?: boolean;
 }
 
 /** The mapped page and bound channel of one connected guest, with what serves them. */
@@ -64,8 +61,12 @@ export class Connection {
     try {
       const { answerer } = platform;
       const { reference } = this.#page;
-      const server = new RingServer(new Ring(this.#page.memory), dispatcher, platform.clock);
+      const ring = new Ring(this.#page.memory);
+      const server = new RingServer(ring, dispatcher, platform.clock);
       this.server = server;
+      // Before anybody else may look at the page.
+      if (terms.resumed === true) dispatcher.resume(ring);
+      else dispatcher.answered();
       const listener = (): void => {
         if (this.#seat?.hasServed()) server.answeredElsewhere();
         this.#seat?.catchUp();
@@ -79,6 +80,8 @@ export class Connection {
       throw error;
     }
     this.server.serve(this.#channel, this.#seat === undefined ? 'alone' : 'shared', terms.patience);
+    // The answer may be in the page, and its event not sent.
+    if (terms.resumed === true) this.#channel.notify();
   }
 
   /** Does `work` while nobody answers the guest, after what an answering thread has left: it belongs to what `work` changes. */

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 
+import { type Bdf, parseBdf } from '../bdf.ts';
 import type { GuestBudgets } from '../budget.ts';
-import { describeError } from '../errors/index.ts';
+import { describeError, isPcibackError } from '../errors/index.ts';
+import type { GuestFacts } from '../facts.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
+import type { GuestRecord } from '../journal.ts';
 import type { Logger } from '../log.ts';
 import type { Platform, StoreWatch } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
@@ -30,16 +33,81 @@ export class Discovery {
   readonly #guests = new Map<string, GuestBackend>();
   /** Directories that are not served: they were there already and are not ours to take over, or they failed; said once each. */
   readonly #foreign = new Set<string>();
+  /** Functions of guests in such directories. */
+  readonly #others = new Map<string, readonly Bdf[]>();
   #watch: StoreWatch | undefined;
   #lookAgain: (() => void) | undefined;
 
   constructor(terms: DiscoveryTerms) {
     this.#terms = terms;
     this.#root = `/local/domain/${terms.platform.domain}/backend/pci`;
+    terms.stub.foreign = (address) => [...this.#others].find(([, devices]) => devices.includes(address))?.[0];
   }
 
   get guests(): readonly GuestBackend[] {
     return [...this.#guests.values()];
+  }
+
+  /** Goes on with guests that an earlier process served; notes what others serve. Before anything is seized. */
+  async resume(): Promise<void> {
+    const { platform, stub, log } = this.#terms;
+    for (const [directory, record] of [...stub.journal.guests]) {
+      try {
+        await this.#backend(directory, record.frontend, record, record).resume(record);
+      } catch (error) {
+        this.#guests.delete(directory);
+        log.error({ directory, error: describeError(error) }, 'guest of an earlier process not continued');
+      }
+    }
+    for (const domain of await numberedChildren(platform.xenstore, this.#root)) {
+      for (const id of await numberedChildren(platform.xenstore, `${this.#root}/${domain}`)) {
+        const directory = `${this.#root}/${domain}/${id}`;
+        if (!this.#guests.has(directory))
+          await this.#leaveAlone(directory, await readState(platform.xenstore, directory));
+      }
+    }
+  }
+
+  /** What another back end serves, or left, is not touched. @returns whether it is such */
+  async #leaveAlone(directory: string, state: number): Promise<boolean> {
+    if (state === XenbusState.initialising) return false;
+    if (state === XenbusState.unknown || state === XenbusState.closed || this.#foreign.has(directory)) return true;
+    const { platform, log } = this.#terms;
+    const count = decimal(await platform.xenstore.read(`${directory}/num_devs`)) ?? 0;
+    const devices: Bdf[] = [];
+    for (let index = 0; index < Math.min(count, 1024); index++) {
+      try {
+        devices.push(parseBdf((await platform.xenstore.read(`${directory}/dev-${index}`)) ?? ''));
+      } catch (error) {
+        if (!isPcibackError(error)) throw error;
+      }
+    }
+    this.#foreign.add(directory);
+    this.#others.set(directory, devices);
+    log.warn({ directory, state: stateName(state) }, 'served by another back end, or left by one: not taken over');
+    return true;
+  }
+
+  #backend(directory: string, frontend: string, { domain, name }: GuestFacts, record?: GuestRecord): GuestBackend {
+    const { platform, stub, hooks, budgets, mapper } = this.#terms;
+    const backend = new GuestBackend({
+      platform,
+      stub,
+      hooks,
+      budget: budgets.of(domain),
+      mapper: mapper(name),
+      directory,
+      frontend,
+      guest: { domain, name },
+      ...(record === undefined ? {} : { record }),
+      retired: () => {
+        this.#guests.delete(directory);
+        // It may be there again: made anew while the old one was being ended.
+        this.#lookAgain?.();
+      },
+    });
+    this.#guests.set(directory, backend);
+    return backend;
   }
 
   async start(): Promise<void> {
@@ -77,44 +145,24 @@ export class Discovery {
         }
       }
     }
-    for (const directory of this.#foreign) if (!present.has(directory)) this.#foreign.delete(directory);
+    for (const directory of this.#foreign) {
+      const state = present.has(directory) ? await readState(xenstore, directory) : XenbusState.unknown;
+      if (state === XenbusState.unknown || state === XenbusState.closed) this.#others.delete(directory);
+      if (!present.has(directory)) this.#foreign.delete(directory);
+    }
   }
 
   async #consider(directory: string): Promise<void> {
-    const { platform, stub, hooks, log, budgets, mapper } = this.#terms;
+    const { platform, budgets } = this.#terms;
     const { xenstore } = platform;
-    const state = await readState(xenstore, directory);
-    if (state !== XenbusState.initialising) {
-      if (state !== XenbusState.unknown && state !== XenbusState.closed && !this.#foreign.has(directory)) {
-        this.#foreign.add(directory);
-        log.warn({ directory, state: stateName(state) }, 'served by another back end, or left by one: not taken over');
-      }
-      return;
-    }
+    if (await this.#leaveAlone(directory, await readState(xenstore, directory))) return;
     const domain = decimal(await xenstore.read(`${directory}/frontend-id`));
     const frontend = await xenstore.read(`${directory}/frontend`);
     if (domain === undefined || frontend === undefined || (await xenstore.read(`${frontend}/state`)) === undefined)
       return;
     const name = (await xenstore.read(`${directory}/domain`)) ?? `domain ${domain}`;
-    const budget = budgets.of(domain);
-    budget.log.info({ name }, 'guest found');
-    const backend = new GuestBackend({
-      platform,
-      stub,
-      hooks,
-      budget,
-      mapper: mapper(name),
-      directory,
-      frontend,
-      guest: { domain, name },
-      retired: () => {
-        this.#guests.delete(directory);
-        // It may be there again: made anew while the old one was being ended.
-        this.#lookAgain?.();
-      },
-    });
-    this.#guests.set(directory, backend);
-    await backend.start();
+    budgets.of(domain).log.info({ name }, 'guest found');
+    await this.#backend(directory, frontend, { domain, name }).start();
   }
 
   /** Stops looking for guests and ends the ones there are, all at the same time. */

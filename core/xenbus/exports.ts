@@ -76,6 +76,43 @@ export class Exports {
     return 'over';
   }
 
+  /**
+   * Goes on with what an earlier process had exported; what the store has no address for is taken back.
+   *
+   * @param interrupted whether that process died while it carried out a request for the device at this address
+   * @throws PcibackError, HostError when a device cannot go on
+   */
+  async resume(interrupted: (address: Bdf) => boolean): Promise<void> {
+    const { xenstore, directory, stub, slots, tenant } = this.#terms;
+    const count = decimal(await xenstore.read(`${directory}/num_devs`)) ?? 0;
+    const errors: unknown[] = [];
+    for (let index = 0; index < Math.min(count, MOST_ENTRIES); index++) {
+      if ((await xenstore.read(`${directory}/vdev-${index}`)) === undefined) continue;
+      try {
+        const virtual = await requireBdf(xenstore, `${directory}/vdev-${index}`);
+        const address = await requireBdf(xenstore, `${directory}/dev-${index}`);
+        if (this.#devices.has(address)) continue;
+        const device = await stub.earlier.resume(address, tenant, interrupted(virtual));
+        if (device === undefined) continue;
+        this.#devices.set(address, device);
+        const place = slots.add(device, devfnOf(virtual));
+        const why = `${formatBdf(address)} was at ${formatBdf(virtual)} and would be at ${formatBdf(place)}`;
+        if (place !== virtual) fail('GUEST_NOT_CONTINUED', { why });
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+
+  /** Whether an earlier process exported this entry. */
+  async #isExported(index: number, address: Bdf): Promise<boolean> {
+    const device = this.#devices.get(address);
+    const text = device && (await this.#terms.xenstore.read(`${this.#terms.directory}/vdev-${index}`));
+    const virtual = device && this.#terms.slots.find(device);
+    return virtual !== undefined && text === formatVdev(virtual);
+  }
+
   /** Carries out what `state-N` of every entry asks for. @returns errors, one per entry that failed. */
   async reconcile(which: 'all' | 'marked'): Promise<unknown[]> {
     const { xenstore, directory } = this.#terms;
@@ -107,6 +144,7 @@ export class Exports {
   async #add(index: number): Promise<void> {
     const { xenstore, directory, stub, slots, tenant } = this.#terms;
     const address = await requireBdf(xenstore, `${directory}/dev-${index}`);
+    if (await this.#isExported(index, address)) return;
     if (this.#devices.has(address)) fail('SLOT_DUPLICATE', { bdf: formatBdf(address), guest: tenant.domain });
     const device = await stub.assign(address, tenant);
     try {

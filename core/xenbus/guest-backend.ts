@@ -1,31 +1,27 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, busOf, devfnOf, segmentOf } from '../bdf.ts';
+import { busOf, devfnOf, segmentOf } from '../bdf.ts';
 import type { GuestBudget } from '../budget.ts';
-import { type AerOutcome, Dispatcher } from '../dispatcher/index.ts';
+import { type AerOutcome, Dispatcher, WORK_BYTES } from '../dispatcher/index.ts';
 import { describeError } from '../errors/index.ts';
 import type { GuestFacts } from '../facts.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
-import type { PciIdentity, Platform, StoreWatch, TakeRefused } from '../platform/index.ts';
+import type { FrontendKeys, GuestRecord } from '../journal.ts';
+import type { KeptMemory, Platform, StoreWatch, TakeRefused } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { Denial } from '../space/denials.ts';
 import { DenialRecord } from '../space/denials.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
+import { ErrorNode } from './error-node.ts';
 import { Exports } from './exports.ts';
+import type { GuestReport } from './guest-report.ts';
 import { GuestSlots } from './guest-slots.ts';
-import { decimal, readState, stateName, XenbusState } from './nodes.ts';
+import { decimal, expectedNext, readState, stateName, XenbusState } from './nodes.ts';
 
 const { initWait, initialised, connected, closing, closed, reconfiguring, reconfigured, unknown, initialising } =
   XenbusState;
-
-/** What a front end does next because of a state of the back end that the toolstack asked for: it need not wait. */
-const expected: Readonly<Record<number, number>> = {
-  [reconfiguring]: reconfiguring,
-  [reconfigured]: connected,
-  [closing]: closed,
-};
 
 /** What one guest's back end is made with. */
 export interface GuestBackendTerms {
@@ -39,24 +35,10 @@ export interface GuestBackendTerms {
   /** The front end's directory. */
   readonly frontend: string;
   readonly guest: GuestFacts;
+  /** What an earlier process left of it: {@link GuestBackend.resume} instead of `start`. */
+  readonly record?: GuestRecord;
   /** Told once, when nothing of the guest is left here. */
   readonly retired: () => void;
-}
-
-/** What an operator sees of one guest. */
-export interface GuestReport {
-  readonly domain: number;
-  readonly name: string;
-  /** Name of the back end's XenBus state. */
-  readonly state: string;
-  /** Requests by the name of the command. */
-  readonly requests: Record<string, number>;
-  /** Answers by the name of the status. */
-  readonly errors: Record<string, number>;
-  readonly denials: Denial[];
-  /** Refused writes in all, and those of them that found no place in `denials` any more. */
-  readonly denied: { readonly total: number; readonly unrecorded: number };
-  readonly devices: { readonly bdf: Bdf; readonly vdev: Bdf; readonly identity: PciIdentity }[];
 }
 
 /**
@@ -78,9 +60,9 @@ export class GuestBackend {
   readonly #watches: StoreWatch[] = [];
   /** The front end has changed its state too soon: what it is by then counts later. */
   #isHeld = false;
-  /** Where this guest's error stands in the store, and what. */
-  readonly #errorNode: string;
-  #error: string | undefined;
+  readonly #error: ErrorNode;
+  readonly #work: KeptMemory;
+  readonly #note: (change: Partial<GuestRecord>) => void;
   #connection: Connection | undefined;
   #state: number = initialising;
   #frontState: number = unknown;
@@ -88,11 +70,13 @@ export class GuestBackend {
   #frontClosed: (() => void) | undefined;
 
   constructor(terms: GuestBackendTerms) {
-    const { platform, stub, guest, budget } = terms;
+    const { platform, stub, guest, budget, record } = terms;
     this.#terms = terms;
+    this.#work = (record && stub.journal.find(record.work, WORK_BYTES)) ?? stub.journal.allocate(WORK_BYTES);
     this.guest = guest;
+    this.#note = (change) => stub.journal.guests.merge(terms.directory, change);
     this.directory = terms.directory;
-    this.#errorNode = terms.directory.replace(/^\/local\/domain\/\d+/, (own) => `${own}/error`);
+    this.#error = new ErrorNode(platform.xenstore, terms.directory);
     this.#denials = new DenialRecord(guest.domain);
     const tenant: Tenant = {
       ...guest,
@@ -115,9 +99,10 @@ export class GuestBackend {
       changed: () => this.#showView(),
       drained: async () => this.#connection?.server.drained(),
     });
-    this.#dispatcher = new Dispatcher(slots, (error) => {
+    const failed = (error: unknown): void => {
       budget.log.warn({ error: describeError(error) }, 'request failed inside');
-    });
+    };
+    this.#dispatcher = new Dispatcher(slots, failed, this.#work.memory);
     this.#look = coalesced(
       this.#queue,
       () => this.#step(),
@@ -142,11 +127,38 @@ export class GuestBackend {
 
   /** Starts serving: InitWait, then whatever the two ends' states ask for. */
   async start(): Promise<void> {
-    const { platform, directory, frontend, budget } = this.#terms;
     await this.#queue.run(async () => {
+      this.#note({ ...this.guest, frontend: this.#terms.frontend, work: this.#work.at });
       await this.#switch(initWait);
-      this.#watches.push(await platform.xenstore.watch(directory, this.#look));
-      this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, budget.paced(this.#look)));
+      await this.#watch();
+    });
+  }
+
+  async #watch(): Promise<void> {
+    const { platform, directory, frontend, budget } = this.#terms;
+    this.#watches.push(await platform.xenstore.watch(directory, this.#look));
+    this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, budget.paced(this.#look)));
+  }
+
+  /** Goes on where an earlier process ended, unseen by the guest. What cannot go on is closed in order. */
+  async resume({ keys, domain }: GuestRecord): Promise<void> {
+    const { xenstore } = this.#terms.platform;
+    await this.#queue.run(async () => {
+      this.#note({ work: this.#work.at });
+      this.#state = await readState(xenstore, this.directory);
+      this.#frontState = await readState(xenstore, this.#terms.frontend);
+      const owner = decimal(await xenstore.read(`${this.directory}/frontend-id`));
+      // The directory went, or is another one.
+      if (this.#state === unknown || this.#state === initialising || owner !== domain) return this.#retire();
+      await this.#watch();
+      try {
+        await this.#exports.resume((address) => this.#dispatcher.wasInterrupted(address));
+        // Before it is connected to the guest anew.
+        if (keys !== undefined && this.#state !== initWait && this.#state !== initialised) this.#connect(keys, true);
+        else this.#note({ keys: undefined });
+      } catch (error) {
+        await this.#fatal(error);
+      }
     });
   }
 
@@ -194,7 +206,8 @@ export class GuestBackend {
     this.#state = await readState(xenstore, directory);
     const seen = await readState(xenstore, frontend);
     if (seen === unknown || seen === closed) this.#frontClosed?.();
-    const isDue = (): boolean => seen === unknown || seen === expected[this.#state] || budget.takesState(this.#look);
+    const isDue = (): boolean =>
+      seen === unknown || seen === expectedNext[this.#state] || budget.takesState(this.#look);
     const wasHeld = this.#isHeld;
     if (wasHeld || seen !== this.#frontState) this.#isHeld = !isDue();
     if (seen !== this.#frontState && !this.#isHeld) {
@@ -260,7 +273,7 @@ export class GuestBackend {
    */
   async #reconcile(which: 'all' | 'marked'): Promise<void> {
     const errors = await this.#exports.reconcile(which);
-    for (const error of errors) await this.#writeError(describeError(error));
+    for (const error of errors) await this.#error.write(describeError(error));
     if (which === 'all' && errors.length > 0 && this.#exports.devices.length === 0) throw errors[0];
   }
 
@@ -268,16 +281,23 @@ export class GuestBackend {
     const { platform, frontend, guest, hooks, budget } = this.#terms;
     const keys = await readFrontendKeys(platform.xenstore, frontend);
     await this.#disconnect();
+    this.#note({ keys });
+    this.#connect(keys, false);
+    await this.#switch(connected);
+    budget.log.info({ devices: this.#exports.devices.length }, 'guest connected');
+    hooks.call('guestConnected', guest);
+  }
+
+  #connect(keys: FrontendKeys, resumed: boolean): void {
+    const { platform, guest, hooks } = this.#terms;
     this.#connection = new Connection(platform, keys, {
       domain: guest.domain,
       dispatcher: this.#dispatcher,
       leftWork: this.#catchUp,
+      resumed,
       patience: { milliseconds: hooks.deadline('later'), overdue: (request) => this.#exports.overdue(request) },
     });
     this.#showView();
-    await this.#switch(connected);
-    budget.log.info({ devices: this.#exports.devices.length }, 'guest connected');
-    hooks.call('guestConnected', guest);
   }
 
   async #disconnect(): Promise<void> {
@@ -286,6 +306,7 @@ export class GuestBackend {
     // Until it is closed it is the one that hears how a slow request ended: close waits for that.
     await connection.close();
     this.#connection = undefined;
+    this.#note({ keys: undefined });
     const { guest, hooks, budget } = this.#terms;
     budget.log.info({}, 'guest disconnected');
     hooks.call('guestDisconnected', guest);
@@ -301,26 +322,10 @@ export class GuestBackend {
   /** Nothing goes on for this guest: the error is in the store, the back end closes, its devices come back. */
   async #fatal(error: unknown): Promise<void> {
     this.#terms.budget.log.error({ error: describeError(error) }, 'guest failed');
-    await this.#writeError(describeError(error));
+    await this.#error.write(describeError(error));
     await this.#disconnect();
     await this.#switch(closing);
     await this.#exports.giveBackAll();
-  }
-
-  async #writeError(text: string): Promise<void> {
-    if (text === this.#error) return;
-    await this.#terms.platform.xenstore.write(`${this.#errorNode}/error`, `22 ${text}`.slice(0, 1024));
-    this.#error = text;
-  }
-
-  /** Domain ids are not used again soon: what stays in the store stays for ever. */
-  async #forgetError(): Promise<void> {
-    if (this.#error === undefined) return;
-    await this.#terms.platform.xenstore.transaction(async (view) => {
-      await view.remove(this.#errorNode);
-      const ofDomain = this.#errorNode.replace(/\/\d+$/, '');
-      if ((await view.list(ofDomain))?.length === 0) await view.remove(ofDomain);
-    });
   }
 
   /**
@@ -350,12 +355,14 @@ export class GuestBackend {
     await this.#disconnect();
     await this.#exports.giveBackAll();
     await this.#switch(closed);
-    const { budget } = this.#terms;
+    const { budget, stub } = this.#terms;
+    stub.journal.guests.delete(this.directory);
+    stub.journal.free(this.#work);
     budget.log.info({ ...this.#exports.returned }, 'released');
     budget.close();
     this.#terms.retired();
     for (const watch of this.#watches.splice(0)) await watch.close();
-    await this.#forgetError();
+    await this.#error.forget();
   }
 
   /**

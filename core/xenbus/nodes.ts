@@ -17,6 +17,13 @@ export const XenbusState = {
   reconfigured: 8,
 } as const;
 
+/** What a front end does next because of a state of the back end that the toolstack asked for: it need not wait. */
+export const expectedNext: Readonly<Record<number, number>> = {
+  [XenbusState.reconfiguring]: XenbusState.reconfiguring,
+  [XenbusState.reconfigured]: XenbusState.connected,
+  [XenbusState.closing]: XenbusState.closed,
+};
+
 const stateNames = [
   'Unknown',
   'Initialising',

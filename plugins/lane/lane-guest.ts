@@ -5,6 +5,7 @@ import { Command, Status } from '../../core/ring/layout.ts';
 import type { Request } from '../../core/ring/request.ts';
 import { Ring } from '../../core/ring/ring.ts';
 import { Outcome } from '../../core/space/outcome.ts';
+import type { DeviceView } from '../../core/space/views.ts';
 import type { Account } from './account.ts';
 import { Announcement } from './announcement.ts';
 import { type Hardware, LaneDevice } from './lane-device.ts';
@@ -13,8 +14,8 @@ import { type LaneView, Owner, SeatWord } from './thread-protocol.ts';
 
 /** What a lane reaches of devices, made by the platform in the lane's thread. */
 export interface LaneHardware extends Hardware {
-  /** The memory of a mapped page. */
-  page(reference: PageReference): ArrayBufferLike;
+  /** The memory of a mapped page, or of so many bytes. */
+  page(reference: PageReference, bytes?: number): ArrayBufferLike;
 }
 
 /** What a look at a guest's page found. */
@@ -33,6 +34,20 @@ export const Look = {
 const find = (addresses: Int32Array, address: number): number => {
   for (let i = 0; i < addresses.length; i++) if (addresses[i] === address) return i;
   return -1;
+};
+
+/** What the view of a device has in memory that no message can carry is a copy: here is the memory itself. */
+const reached = (view: DeviceView, hardware: LaneHardware): DeviceView => {
+  const { kept, words, own, shadow } = view;
+  if (kept === undefined) return view;
+  const at = words.byteLength;
+  const memory = hardware.page(kept, at + own.byteLength + shadow.byteLength);
+  return {
+    ...view,
+    words: new Uint32Array(memory, 0, words.length),
+    own: new Int32Array(memory, at, own.length),
+    shadow: new Int32Array(memory, at + own.byteLength, shadow.length),
+  };
 };
 
 /** The lane's side of one guest. It runs no code of a plugin; what it does to devices is what their tables say. */
@@ -74,8 +89,9 @@ export class LaneGuest {
     this.#statuses = view.statuses;
     this.#version = (this.#version + 1) | 0;
     this.#refusals = new Refusals(view.refusals);
-    this.#devices = view.devices.map((device) => {
-      if (device === null) return null;
+    this.#devices = view.devices.map((shown) => {
+      if (shown === null) return null;
+      const device = reached(shown, this.#hardware);
       const page = device.page === undefined ? undefined : this.#hardware.page(device.page);
       return new LaneDevice(device, this.#hardware, page);
     });

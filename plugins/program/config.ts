@@ -2,6 +2,7 @@
 
 import type { z } from 'zod';
 import type { controlSection } from '../control/section.ts';
+import type { journalSection } from '../journal/section.ts';
 import type { embeddedSection } from '../platforms/embedded/section.ts';
 import type { vfioUserSection } from '../platforms/vfio-user/section.ts';
 import type { xenSection } from '../platforms/xen/section.ts';
@@ -14,6 +15,7 @@ export interface BundledSections {
   readonly embedded?: z.input<typeof embeddedSection>;
   readonly errors?: z.input<typeof errorsSection>;
   readonly 'vfio-user'?: z.input<typeof vfioUserSection>;
+  readonly journal?: z.input<typeof journalSection>;
   readonly xen?: z.input<typeof xenSection>;
 }
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Behaviour } from '../../core/space/behaviour.ts';
-import { compileSpace } from '../../core/space/compile.ts';
+import { compileSpace, HOST_WORDS, stateOfTable } from '../../core/space/compile.ts';
 import { header, type Register, register } from '../../core/space/declaration.ts';
 import { clearOnly, lock, onlyValues, onlyWhile } from '../../quirks/blocks.ts';
 import { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from '../../quirks/conditions.ts';
@@ -103,7 +103,7 @@ describe('lock', () => {
         wall: silentWall(),
         unhandled: 'drop',
         skipped: () => {},
-        ...(previous === undefined ? {} : { previous }),
+        ...(previous === undefined ? {} : { previous: stateOfTable(previous) }),
       });
     const registerOf = (table: ReturnType<typeof compile>, offset: number) => {
       const found = table.registers[offset >> 2]?.[0];
@@ -139,9 +139,9 @@ describe('state words', () => {
     ]);
     const words = [0x40, 0x44, 0x48, 0x4c, 0x50].map((offset) => guest.table.registers[offset >> 2]?.[0]?.words);
     expect(words.map((some) => some?.length)).toEqual([2, 3, 1, 3, 1]);
-    expect(guest.table.words).toHaveLength(7);
+    expect(guest.table.words).toHaveLength(HOST_WORDS + 7);
     for (const [index, some] of words.entries()) some?.fill(index + 1);
-    expect([...guest.table.words]).toEqual([1, 1, 4, 4, 4, 3, 5]);
+    expect([...guest.table.words.subarray(HOST_WORDS)]).toEqual([1, 1, 4, 4, 4, 3, 5]);
   });
 });
 

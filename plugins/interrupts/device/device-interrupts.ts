@@ -42,6 +42,7 @@ class OneDevice implements DeviceInterrupts {
     this.#vectors = new Vectors({
       domain: guest.domain,
       operations,
+      ...(terms.memory === undefined ? {} : { memory: terms.memory }),
       mapper: platform.interrupts,
       refuses: (kind, vectors) =>
         terms.objection(kind) ?? this.#control.refusesRequest(kind, this.#currentType, vectors),

@@ -6,6 +6,8 @@ import {
   HostError,
   type HostOperations,
   type InterruptMapper,
+  type InterruptMemory,
+  type InterruptNotes,
   MAX_VECTORS,
   type MessageKind,
   type Request,
@@ -21,12 +23,24 @@ export interface VectorTerms {
   readonly domain: number;
   readonly operations: HostOperations;
   readonly mapper: InterruptMapper;
+  /** What outlives this process; missing: nothing does. */
+  readonly memory?: InterruptMemory;
   /** Why the guest may not switch this kind on; `undefined`: it may. */
   readonly refuses: (kind: MessageKind, vectors: number) => string | undefined;
   /** A request was refused, or an unmap failed; the receiver limits the rate. */
   readonly warn: (what: string, why: string) => void;
   /** Told when MSI or MSI-X has come on, and when it has gone off: the line is out of use, or in use again. */
   readonly switched?: (state: 'on' | 'off') => void;
+}
+
+/** What is noted: before the first PIRQ is mapped, after each, before they go, and when they are gone. */
+interface VectorNotes extends InterruptNotes {
+  /** What they are for; missing: there are none, or they only have to be unmapped. */
+  readonly kind?: MessageKind | undefined;
+  /** They are being switched off. */
+  readonly switchedOff?: true | undefined;
+  /** Indices in the MSI-X table, in the order of the PIRQs. */
+  readonly entries?: readonly number[];
 }
 
 /**
@@ -41,9 +55,37 @@ export class Vectors
   readonly #terms: VectorTerms;
   #on: MessageKind | undefined;
   #pirqs: number[] = [];
+  #entries: number[] = [];
+  /** PIRQs that an earlier process had mapped for the request that comes again, by their index in the table. */
+  #mapped = new Map<number, number>();
 
   constructor(terms: VectorTerms) {
     this.#terms = terms;
+    const { noted, interrupted } = terms.memory ?? {};
+    if (noted === undefined) return;
+    const { pirqs, kind, entries = [], switchedOff } = noted as VectorNotes;
+    this.#pirqs = [...pirqs];
+    this.#entries = [...entries];
+    // Switched on again, or off, as the request that comes again asks for.
+    if (interrupted === true && switchedOff !== true)
+      this.#mapped = new Map(pirqs.map((pirq, i) => [entries[i] ?? 0, pirq]));
+    else this.#on = kind;
+  }
+
+  #note(kind: MessageKind | undefined, switchedOff?: true): void {
+    const notes: VectorNotes = { pirqs: this.#pirqs, kind, entries: this.#entries, switchedOff };
+    this.#terms.memory?.note(notes);
+  }
+
+  /** Maps a PIRQ, or takes the one that an earlier process mapped for the same. */
+  #map(kind: MessageKind, entry: number, map: () => number): number {
+    const known = this.#mapped.get(entry);
+    if (known !== undefined) return known;
+    const pirq = map();
+    this.#pirqs.push(pirq);
+    this.#entries.push(entry);
+    this.#note(kind);
+    return pirq;
   }
 
   get mapped(): number {
@@ -66,11 +108,12 @@ export class Vectors
     const refused = this.#terms.refuses('msi', 1);
     if (refused !== undefined) return refused;
     try {
-      const pirq = mapper.mapMsi(domain, operations.hardware);
-      this.#pirqs.push(pirq);
+      this.#note('msi');
+      const pirq = this.#map('msi', 0, () => mapper.mapMsi(domain, operations.hardware));
       operations.silenceIntx();
       this.#change(operations.msi + Msi.control, 0, Msi.enable);
       this.#on = 'msi';
+      this.#mapped.clear();
       this.#terms.switched?.('on');
       request.value = pirq;
       return undefined;
@@ -128,15 +171,17 @@ export class Vectors
       if (operations.powerState !== 0) return refuse(Errno.EINVAL, 'the device is not in D0');
       const table = hardware.resources[hardware.readConfig(msix + Msix.table, 4) & Msix.barMask];
       if (table === undefined || table.size === 0n) return refuse(Errno.ENOMEM, 'the BAR of its table is not assigned');
+      this.#note('msix');
       for (let i = 0; i < count; i++) {
-        const pirq = mapper.mapMsix(domain, hardware, request.entry(i), table.start);
-        this.#pirqs.push(pirq);
+        const entry = request.entry(i);
+        const pirq = this.#map('msix', entry, () => mapper.mapMsix(domain, hardware, entry, table.start));
         if (pirq > HIGHEST_PIRQ) throw new HostError(`PIRQ ${pirq} does not fit the answer`, Errno.ENOSPC);
         request.setVector(i, pirq);
       }
       operations.silenceIntx();
       this.#change(msix + Msix.control, Msix.maskAll, Msix.enable);
       this.#on = 'msix';
+      this.#mapped.clear();
       this.#terms.switched?.('on');
       return 0;
     } catch (error) {
@@ -160,7 +205,7 @@ export class Vectors
   }
 
   #disable(request: Request): number {
-    if (this.#on !== undefined) {
+    if (this.#on !== undefined || this.#pirqs.length > 0) {
       this.#off();
       this.#terms.switched?.('off');
     }
@@ -185,6 +230,7 @@ export class Vectors
   /** Off in the device, then unmapped; a step that fails does not keep the others from being done. */
   #off(): void {
     const { operations, warn } = this.#terms;
+    if (this.#on !== undefined) this.#note(this.#on, true);
     const step = (name: string, work: () => void): void => {
       try {
         work();
@@ -208,14 +254,19 @@ export class Vectors
 
   #unmapAll(): void {
     const { mapper, domain, warn } = this.#terms;
-    for (const pirq of this.#pirqs.splice(0)) {
+    this.#mapped.clear();
+    for (let pirq = this.#pirqs[0]; pirq !== undefined; pirq = this.#pirqs[0]) {
       try {
         mapper.unmap(domain, pirq);
       } catch (error) {
         if (!(error instanceof HostError)) throw error;
         warn(`unmap PIRQ ${pirq}`, error.message);
       }
+      this.#pirqs.shift();
+      this.#entries.shift();
+      this.#note(this.#on, true);
     }
+    this.#note(undefined);
   }
 
   #change(offset: number, clear: number, set: number): void {

@@ -32,6 +32,8 @@ export interface EmbeddedBus extends PciBus {
   enableVirtual(physical: Bdf): void;
   /** Makes every call to the host last as long as this, as a slow sysfs does; `undefined`: no more. */
   delay: ((call: string) => Promise<void>) | undefined;
+  /** The process that held functions has died: another one may hold them. */
+  abandon(): void;
 }
 
 /** A seized function; after the release every access is refused, so that a stale reference shows. */
@@ -217,5 +219,6 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
     set delay(work) {
       delay = work;
     },
+    abandon: () => held.clear(),
   };
 };

@@ -10,6 +10,7 @@ import { Hypervisor, type PageSource } from './hypervisor.ts';
 import type { DeviceImage } from './image.ts';
 import type { Duties } from './journal.ts';
 import type { Lines } from './lines.ts';
+import { type Called, createSession, type Session } from './session.ts';
 import { createStore, type EmbeddedStore, type StoreConnection } from './store.ts';
 import { createToolstack, type Toolstack } from './toolstack.ts';
 
@@ -22,6 +23,7 @@ export type { Hypervisor, Ledger, PageSource } from './hypervisor.ts';
 export type { DeviceImage } from './image.ts';
 export type { Duties } from './journal.ts';
 export type { LineReport, Lines } from './lines.ts';
+export type { Called, Session } from './session.ts';
 export * from './sources.ts';
 export type { DomainOptions, Toolstack } from './toolstack.ts';
 
@@ -49,6 +51,10 @@ export interface EmbeddedPlatform extends Platform {
   readonly errors: Required<Omit<HostErrors, 'watch'>>;
   held(): readonly Holding[];
   census(): readonly Census[];
+  /**
+   * The same Xen, for a process of its own that can be killed.
+   */
+  session(called?: Called): Session;
   /** Boots the included guest in a domain that the toolstack has made. */
   startGuest(options: GuestOptions): Promise<IncludedGuest>;
 }
@@ -86,7 +92,7 @@ export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatfo
   const toolstack = createToolstack({ hypervisor, store, pci, clock });
   const xenstore = store.connect(0);
   const holdings = new Holdings();
-  return {
+  const platform: EmbeddedPlatform = {
     name: 'embedded',
     domain: 0,
     xenstore,
@@ -103,10 +109,12 @@ export const createEmbeddedPlatform = (options: EmbeddedOptions): EmbeddedPlatfo
     domains: { destroy: (domain) => toolstack.destroy(domain) },
     held: () => [...holdings.all, ...xenstore.watched().map((what) => ({ kind: 'watch' as const, what }))],
     census: () => censusOf(hypervisor),
+    session: (called) => createSession(platform, called),
     startGuest: (guest) => startGuest({ hypervisor, store, clock }, guest),
     close: async () => {
       host.release();
       xenstore.close();
     },
   };
+  return platform;
 };

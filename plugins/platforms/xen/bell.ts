@@ -115,9 +115,9 @@ const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStar
           throw new HostError('write of config space', native.errno());
         }
       },
-      page(reference) {
+      page(reference, bytes = PAGE_BYTES) {
         if (typeof reference !== 'bigint') return reference;
-        return native.view(native.pointer(reference), PAGE_BYTES);
+        return native.view(native.pointer(reference), bytes);
       },
     },
     ...(usualNice === undefined ? {} : { hurry: hurryFrom(usualNice) }),

@@ -4,7 +4,13 @@ import { expect } from 'vitest';
 import { ResourceFlag } from '../../../core/platform/index.ts';
 import { Page } from '../../../core/ring/layout.ts';
 import { Request } from '../../../core/ring/request.ts';
-import { type CompiledSpace, type Contribution, compileSpace, type Unhandled } from '../../../core/space/compile.ts';
+import {
+  type CompiledSpace,
+  type Contribution,
+  compileSpace,
+  stateOfTable,
+  type Unhandled,
+} from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import { LaneDevice } from '../../../plugins/lane/lane-device.ts';
@@ -90,7 +96,7 @@ export const side = ({
       wall: silentWall(),
       unhandled,
       skipped: () => undefined,
-      ...(previous === undefined ? {} : { previous }),
+      ...(previous === undefined ? {} : { previous: stateOfTable(previous) }),
     });
   const space = new ConfigSpace(hardware, compile('drop', undefined), {
     failed: (offset) => failed.push(offset),

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+
+import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import { describeError } from '../../core/errors/index.ts';
+import type { DeviceRecord } from '../../core/journal.ts';
+import type { Logger } from '../../core/log.ts';
+import { HostError, type Platform } from '../../core/platform/index.ts';
+import { type EarlierDevices, SavedConfig, SeizedDevice, type Stub, type Tenant } from '../../core/stub/index.ts';
+import type { FolderJournal } from './journal.ts';
+import { savedState } from './saved-state.ts';
+
+/** What devices are taken over with. */
+export interface EarlierTerms {
+  readonly platform: Platform;
+  readonly stub: Stub;
+  readonly journal: FolderJournal;
+  readonly log: Logger;
+}
+
+/** Takes devices over that an earlier process held, by what the journal says of them. */
+export class Earlier implements EarlierDevices {
+  readonly #terms: EarlierTerms;
+
+  constructor(terms: EarlierTerms) {
+    this.#terms = terms;
+  }
+
+  async recover(address: Bdf): Promise<SeizedDevice | undefined> {
+    const { journal, log } = this.#terms;
+    const bdf = formatBdf(address);
+    const record = journal.devices.get(bdf);
+    if (record === undefined) return undefined;
+    try {
+      const device = await this.#adopt(address, record);
+      if (record.cleaning === true || record.guest !== undefined) await this.#takeBack(device, record);
+      return device;
+    } catch (error) {
+      this.#forget(address, record);
+      log.error({ bdf, why: describeError(error) }, 'device of an earlier process is not there any more');
+      return undefined;
+    }
+  }
+
+  async resume(address: Bdf, tenant: Tenant, interrupted: boolean): Promise<SeizedDevice | undefined> {
+    const { journal, log } = this.#terms;
+    const facts = { bdf: formatBdf(address), guest: tenant.domain };
+    const record = journal.devices.get(facts.bdf);
+    if (record === undefined || record.guest !== tenant.domain || record.cleaning === true) return undefined;
+    let device: SeizedDevice;
+    try {
+      device = await this.#adopt(address, record);
+    } catch (error) {
+      this.#forget(address, record);
+      throw error;
+    }
+    try {
+      this.#goOn(device, record, tenant, interrupted);
+      log.info(facts, 'device taken over');
+      return device;
+    } catch (error) {
+      log.error({ ...facts, why: describeError(error) }, 'device not taken over');
+      await this.#takeBack(device, record);
+      throw error;
+    }
+  }
+
+  /** Holds the function again; nothing is done to it. */
+  async #adopt(address: Bdf, record: DeviceRecord): Promise<SeizedDevice> {
+    const { platform, stub } = this.#terms;
+    const hardware = await platform.pci.seize(address);
+    const bridges = await platform.pci.bridgesAbove(address);
+    const device = new SeizedDevice(hardware, bridges, platform.clock, record);
+    device.quarantine = record.quarantine;
+    stub.hold(device, record);
+    return device;
+  }
+
+  #goOn(device: SeizedDevice, record: DeviceRecord, tenant: Tenant, interrupted: boolean): void {
+    const { stub, journal, log } = this.#terms;
+    const bdf = formatBdf(device.bdf);
+    const state = record.table === undefined ? undefined : savedState(record.table, journal);
+    const { fenced, interrupts } = record;
+    const { space } = stub.resume(device, tenant, { fenced, interrupts, interrupted, state });
+    if (state !== undefined) journal.free(state.kept);
+    if (state === undefined) log.warn({ bdf, guest: tenant.domain }, 'registers start from hardware and the rules');
+    else {
+      const [before, now] = [record.table?.layout ?? [], space.table.layout].map((one) => one.map(([name]) => name));
+      const lost = before?.filter((name) => now?.includes(name) === false);
+      if (lost?.length)
+        log.warn({ bdf, guest: tenant.domain, registers: lost }, 'registers that no plugin has any more');
+    }
+    if (record.before !== undefined) {
+      // A reset that the guest asked for was under way. If it still waits for it, it comes again.
+      new SavedConfig(record.before).restore(device.operations.hardware);
+      journal.devices.merge(bdf, { before: undefined });
+    }
+    device.operations.endTransition();
+    device.assignment?.interrupts.follow();
+    space.refresh();
+  }
+
+  /** Its guest is gone, or cannot keep it: off, its PIRQs unmapped, clean. */
+  async #takeBack(device: SeizedDevice, record: DeviceRecord): Promise<void> {
+    const { stub, journal, log } = this.#terms;
+    const bdf = formatBdf(device.bdf);
+    device.assignment?.unwatch?.();
+    device.assignment = undefined;
+    device.operations.serve(undefined);
+    try {
+      device.operations.turnOff();
+      this.#unmap(record);
+      await stub.clean(device);
+    } catch (error) {
+      device.quarantine = describeError(error);
+      this.#unmap(record);
+      log.error({ bdf, why: device.quarantine }, 'device quarantined');
+    }
+    const table = journal.devices.get(bdf)?.table;
+    const kept = table === undefined ? undefined : savedState(table, journal)?.kept;
+    stub.noteFree(device);
+    if (kept !== undefined) journal.free(kept);
+    log.info({ bdf, guest: record.guest }, 'device of an earlier process made clean');
+  }
+
+  /** The function is gone; what the hypervisor knows of it is not. */
+  #forget(address: Bdf, record: DeviceRecord): void {
+    this.#unmap(record);
+    this.#terms.journal.devices.delete(formatBdf(address));
+  }
+
+  #unmap({ guest, interrupts }: DeviceRecord): void {
+    const { platform, log } = this.#terms;
+    for (const pirq of interrupts?.pirqs ?? []) {
+      try {
+        platform.interrupts.unmap(guest as number, pirq);
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error;
+        log.warn({ guest, pirq, error: error.message }, 'PIRQ of an earlier process not unmapped');
+      }
+    }
+  }
+}

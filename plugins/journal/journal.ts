@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+
+import { join } from 'node:path';
+import { WORK_BYTES } from '../../core/dispatcher/index.ts';
+import { describeError } from '../../core/errors/index.ts';
+import { type DeviceRecord, type GuestRecord, type Journal, PlainRecords } from '../../core/journal.ts';
+import type { Logger } from '../../core/log.ts';
+import type { KeptMemory, NativeLoader } from '../../core/platform/index.ts';
+import { KeptPages } from './kept-pages.ts';
+import { RecordFile } from './record-file.ts';
+import type { Entry } from './record-text.ts';
+import { bytesOfTable } from './saved-state.ts';
+
+/** Records whose changes are taken down before they count. */
+class KeptRecords<Of> extends PlainRecords<Of> {
+  readonly #kind: Entry['kind'];
+  readonly #append: (entry: Entry) => void;
+
+  constructor(kind: Entry['kind'], append: (entry: Entry) => void) {
+    super();
+    this.#kind = kind;
+    this.#append = append;
+  }
+
+  override merge(name: string, change: Partial<Of>): void {
+    this.#append({ kind: this.#kind, name, change: change as Entry['change'] });
+    super.merge(name, change);
+  }
+
+  override delete(name: string): boolean {
+    if (!this.has(name)) return false;
+    this.#append({ kind: this.#kind, name, change: null });
+    return super.delete(name);
+  }
+
+  /** Takes over what was taken down before. */
+  apply({ name, change }: Entry): void {
+    if (change === null) super.delete(name);
+    else {
+      const members = Object.entries(change).map(([key, one]) => [key, one ?? undefined] as const);
+      super.merge(name, Object.fromEntries(members) as Partial<Of>);
+    }
+  }
+
+  *noted(): Generator<Entry> {
+    for (const [name, record] of this) yield { kind: this.#kind, name, change: record as Entry['change'] };
+  }
+}
+
+/** What a journal is made with. */
+export interface FolderTerms {
+  /** Absolute; exists, and is nobody else's to change. */
+  readonly folder: string;
+  /** Names this start of the host: what an earlier one left is worth nothing. */
+  readonly boot: string;
+  /** Missing: state of registers ends with the process. */
+  readonly native: NativeLoader | undefined;
+  readonly log: Logger;
+}
+
+/** The journal in a folder: a file of records, and a file of memory. */
+export class FolderJournal implements Journal {
+  readonly devices: KeptRecords<DeviceRecord>;
+  readonly guests: KeptRecords<GuestRecord>;
+  /** Why nothing is kept any more. */
+  broken: string | undefined;
+  /** Changes taken down so far. */
+  written = 0;
+  readonly #file: RecordFile;
+  readonly #pages: KeptPages | undefined;
+  readonly #log: Logger;
+
+  /** @throws Error, HostError, PcibackError when the folder cannot be used */
+  constructor({ folder, boot, native, log }: FolderTerms) {
+    this.#log = log;
+    const append = (entry: Entry): void => this.#append(entry);
+    this.devices = new KeptRecords('device', append);
+    this.guests = new KeptRecords('guest', append);
+    const { devices, guests } = this;
+    this.#file = new RecordFile(join(folder, 'journal'), boot, function* () {
+      yield* devices.noted();
+      yield* guests.noted();
+    });
+    this.#read();
+    const left = [
+      ...[...devices].flatMap(([, { table }]) => (table ? [{ at: table.at, bytes: bytesOfTable(table) }] : [])),
+      ...[...guests].flatMap(([, { work }]) => (work < 0 ? [] : [{ at: work, bytes: WORK_BYTES }])),
+    ];
+    this.#pages = native === undefined ? undefined : new KeptPages(native, join(folder, 'words'), left);
+    this.#file.begin();
+  }
+
+  #read(): void {
+    const found = this.#file.read();
+    if (found === undefined) return;
+    if (found.what === 'unusable') {
+      const aside = this.#file.setAside();
+      this.#log.error({ aside, why: found.why }, 'journal of an earlier process not used: its guests are left alone');
+    } else if (found.what === 'other boot') this.#log.info({}, 'journal of before the host was started: not used');
+    else {
+      if (found.torn > 0) this.#log.warn({ bytes: found.torn }, 'last record of the journal was not finished');
+      for (const entry of found.entries) (entry.kind === 'device' ? this.devices : this.guests).apply(entry);
+    }
+  }
+
+  /** Serving goes on without a journal; one that is not kept up would only mislead the next process. */
+  #append(entry: Entry): void {
+    if (this.broken !== undefined) return;
+    try {
+      this.#file.append(entry);
+      this.written++;
+    } catch (error) {
+      this.broken = describeError(error);
+      this.#log.error({ why: this.broken }, 'journal not kept any more: a next process will not continue these guests');
+      this.#file.remove();
+    }
+  }
+
+  allocate(bytes: number): KeptMemory {
+    const unkept = { memory: new SharedArrayBuffer(bytes), at: -1 };
+    if (this.#pages === undefined || this.broken !== undefined) return unkept;
+    try {
+      return this.#pages.allocate(bytes);
+    } catch (error) {
+      this.#log.warn({ bytes, why: describeError(error) }, 'state of registers ends with this process');
+      return unkept;
+    }
+  }
+
+  find(at: number, bytes: number): KeptMemory | undefined {
+    return this.#pages?.find(at, bytes);
+  }
+
+  free(memory: KeptMemory): void {
+    this.#pages?.free(memory);
+  }
+
+  /** Pages of memory that are given out; `undefined`: there is no such memory. */
+  get pages(): number | undefined {
+    return this.#pages?.pages;
+  }
+
+  /** Ends it. When nothing is left to be continued, nothing is left of it. */
+  close(): void {
+    const isIdle = [...this.devices].every(([, { guest, cleaning }]) => guest === undefined && cleaning === undefined);
+    if (this.guests.size === 0 && isIdle) this.#file.remove();
+    else this.#file.close();
+    this.#pages?.close();
+  }
+}

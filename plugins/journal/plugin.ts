@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describeError } from '../../core/errors/index.ts';
+import type { NativeLoader } from '../../core/platform/index.ts';
+import { definePlugin, fail, type PartContext, type RunningPart } from '../../core/plugin/index.ts';
+import { assertTrusted } from '../trust.ts';
+import { journalSection } from './section.ts';
+
+const DEFAULT_FOLDER = '/run/pciback';
+const OPEN_TO_OTHERS = 0o022;
+
+/** Makes sure that nobody else can change what is in the folder. @throws PcibackError `JOURNAL_FOLDER` */
+const prepareFolder = async (folder: string): Promise<void> => {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    await assertTrusted(folder);
+    const status = lstatSync(folder);
+    const isOurs = status.isDirectory() && status.uid === process.geteuid?.() && (status.mode & OPEN_TO_OTHERS) === 0;
+    if (!isOurs) throw new Error('it is no folder of this user, or others may change it');
+  } catch (error) {
+    fail('JOURNAL_FOLDER', { folder, why: describeError(error) }, error);
+  }
+};
+
+/** The first loader that loads; without one, state of registers ends with the process. */
+const nativeOf = async ({ engine, log }: PartContext<unknown>): Promise<NativeLoader | undefined> => {
+  const { natives } = engine.plugins.registries;
+  const reasons: string[] = [];
+  for (const name of natives.names) {
+    try {
+      return await natives.get(name)();
+    } catch (error) {
+      reasons.push(describeError(error));
+    }
+  }
+  log.warn({ why: reasons.join('; ') }, 'state of registers ends with this process');
+  return undefined;
+};
+
+const start = async (context: PartContext<string | false | undefined>): Promise<RunningPart> => {
+  const { options, directory, engine, log } = context;
+  const chosen = options ?? (engine.platform.name === 'xen' ? DEFAULT_FOLDER : false);
+  if (chosen === false) return { health: () => 'none is kept' };
+  const folder = resolve(directory, chosen);
+  await prepareFolder(folder);
+  const [{ FolderJournal }, { Earlier }] = await Promise.all([import('./journal.ts'), import('./earlier.ts')]);
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  const journal = new FolderJournal({ folder, boot, native: await nativeOf(context), log });
+  const { stub, platform } = engine;
+  stub.journal = journal;
+  stub.earlier = new Earlier({ platform, stub, journal, log });
+  return {
+    health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept any more: ${journal.broken}`),
+    counters: () => ({ changes: journal.written, pages: journal.pages ?? 0 }),
+    stop: () => journal.close(),
+  };
+};
+
+/** Notes what a next process needs to go on with the guests of this one. */
+export default definePlugin({
+  name: 'journal',
+  api: '^1.0',
+  apply: (host) => {
+    host.parts.add('journal', {
+      about:
+        'Notes what a next process needs to go on with the guests of this one, and goes on with those of an earlier one.',
+      options: journalSection,
+      start,
+    });
+  },
+});
