@@ -25,6 +25,8 @@ export interface InterruptMapper {
    * @param tableBase start of the BAR that holds the table
    */
   mapMsix(domain: number, device: PciFunction, entry: number, tableBase: bigint): number;
+  /** Takes note of a PIRQ that an earlier process mapped for `domain`; it is unmapped as any. Missing: nobody counts. */
+  adopt?(domain: number, device: PciFunction, pirq: number): void;
   /** Unmaps. A domain that is gone already is not an error. */
   unmap(domain: number, pirq: number): void;
   /** PIRQ of the function's legacy line, 0 if it has none. */

@@ -65,8 +65,7 @@ export class Stub {
 
   async #seize(address: Bdf): Promise<SeizedDevice> {
     const { pci, clock } = this.#platform;
-    const directory = this.foreign(address);
-    const bdf = formatBdf(address);
+    const [bdf, directory] = [formatBdf(address), this.foreign(address)];
     if (directory !== undefined) fail('DEVICE_FOREIGN', { bdf, directory });
     const earlier = await this.earlier.recover(address);
     if (earlier !== undefined) return earlier;
@@ -166,8 +165,10 @@ export class Stub {
     const { pci, interrupts } = this.#platform;
     const { hardware, msix } = device.operations;
     if (device.assignment !== undefined || (await pci.stillHolds?.(hardware)) !== false) return true;
+    const bdf = formatBdf(device.bdf);
     this.#devices.delete(device.bdf);
-    this.#log.warn({ bdf: formatBdf(device.bdf) }, 'the host took the device away: what was known of it is forgotten');
+    this.journal.devices.delete(bdf);
+    this.#log.warn({ bdf }, 'the host took the device away: what was known of it is forgotten');
     if (msix !== undefined) interrupts.releaseMsix(hardware);
     await this.#hooks.call('deviceReleased', device);
     return false;

@@ -56,6 +56,7 @@ export class Holdings {
         const pirq = inner.mapMsix(domain, device, entry, tableBase);
         return mapped(domain, pirq, `${formatBdf(device.identity.bdf)} entry ${entry}`);
       },
+      adopt: (domain, device, pirq) => void mapped(domain, pirq, formatBdf(device.identity.bdf)),
       unmap: (domain, pirq) => {
         inner.unmap(domain, pirq);
         const key = `${domain} ${pirq}`;

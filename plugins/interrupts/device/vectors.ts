@@ -65,6 +65,7 @@ export class Vectors
     if (noted === undefined) return;
     const { pirqs, kind, entries = [], switchedOff } = noted as VectorNotes;
     this.#pirqs = [...pirqs];
+    for (const pirq of pirqs) terms.mapper.adopt?.(terms.domain, terms.operations.hardware, pirq);
     this.#entries = [...entries];
     // Switched on again, or off, as the request that comes again asks for.
     if (interrupted === true && switchedOff !== true)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { LineClaim, PciFunction, Platform } from '../../../core/platform/index.ts';
+import { Holdings } from '../holdings.ts';
 import type { EmbeddedPlatform } from './index.ts';
 
 /** A process on an embedded Xen. */
@@ -28,6 +29,9 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
   const host = hypervisor.domain(0);
   const xenstore = store.connect(0);
   const claims = new Set<LineClaim>();
+  const holdings = new Holdings();
+  const grants = holdings.grants(host.grants);
+  const events = holdings.events(host.events);
   let isAlive = true;
 
   /**
@@ -70,14 +74,14 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
     grants: {
       map: (domain, reference) => {
         called('grants.map', 'before');
-        const page = host.grants.map(domain, reference);
+        const page = grants.map(domain, reference);
         return mortal('page', page, () => undefined);
       },
     },
     events: {
       bindInterdomain: (domain, port, listener) => {
         called('events.bind', 'before');
-        const channel = host.events.bindInterdomain(domain, port, whileAlive(listener));
+        const channel = events.bindInterdomain(domain, port, whileAlive(listener));
         return mortal('channel', channel, () => undefined);
       },
     },
@@ -89,9 +93,10 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
         held.set(outer, inner);
         return outer;
       },
+      stillHolds: async (device) => (await pci.stillHolds?.(held.get(device) ?? device)) ?? true,
       release: async (device) => pci.release(held.get(device) ?? device),
     }),
-    interrupts: mortal('interrupts', world.interrupts, () => 0),
+    interrupts: mortal('interrupts', holdings.interrupts(hypervisor.interrupts), () => 0),
     lines: mortal('lines', world.lines, () => undefined, {
       claim: (device, name, handler) => {
         const claim = world.lines.claim(device, name, handler);
@@ -104,6 +109,8 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
       after: (milliseconds, callback) => world.clock.after(milliseconds, whileAlive(callback)),
     },
     errors: world.errors,
+    held: () => [...holdings.all, ...xenstore.watched().map((what) => ({ kind: 'watch' as const, what }))],
+    census: () => world.census(),
     ...(world.domains === undefined ? {} : { domains: world.domains }),
     close: async () => {
       host.release();
