@@ -62,15 +62,15 @@ export const devices = [
   {
     name: 'a failed reset at return is not judged',
     file: 'core/stub/stub.ts',
-    find: 'device.quarantine = this.#judge(reset);\n      const stubborn',
-    replace: 'const stubborn',
+    find: 'device.quarantine = quarantineAfter(reset, this.#policy);',
+    replace: '',
     tests: ['test/core/stub/stub.test.ts'],
     why: 'the next guest gets what the one before left (S-16)',
   },
   {
     name: 'not woken before it is cleaned',
     file: 'core/stub/stub.ts',
-    find: 'await operations.wake();',
+    find: 'await device.operations.wake();',
     replace: '',
     tests: ['test/core/stub/seizing.test.ts'],
     why: 'in D3hot the registers are not there to be restored',

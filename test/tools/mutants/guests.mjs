@@ -157,8 +157,8 @@ export const guests = [
   {
     name: 'a back end of somebody else is taken over',
     file: 'core/xenbus/discovery.ts',
-    find: 'if (state !== XenbusState.initialising) {',
-    replace: 'if (state === XenbusState.closed) {',
+    find: 'if (state === XenbusState.initialising) return false;',
+    replace: 'if (state !== XenbusState.closed) return false;',
     tests: ['test/core/xenbus/guest-backend.test.ts'],
     why: 'two back ends would serve one guest',
   },

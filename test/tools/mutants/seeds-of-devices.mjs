@@ -64,8 +64,8 @@ export const seedsOfDevices = [
     'not reset at seizing',
     {
       file: 'core/stub/stub.ts',
-      find: 'const reset = await this.reset(device);\n      device.quarantine',
-      replace: "const reset = { ok: true, method: 'none' } as ResetOutcome;\n      device.quarantine",
+      find: 'const reset = await this.clean(device);\n      if (!reset.ok && device',
+      replace: "const reset = { ok: true, method: 'none' } as ResetOutcome;\n      if (!reset.ok && device",
     },
     [[stub, 'holds, prepares MSI-X while the host owns the device, resets, switches off']],
   ),
@@ -74,9 +74,8 @@ export const seedsOfDevices = [
     'not reset at return',
     {
       file: 'core/stub/stub.ts',
-      find: ' reset = await this.reset(device);\n      device.quarantine = this.#judge(reset);\n      const stubborn',
-      replace:
-        " reset = { ok: true, method: 'none' };\n      device.quarantine = this.#judge(reset);\n      const stubborn",
+      find: '      reset = await this.clean(device);',
+      replace: "      reset = { ok: true, method: 'none' };",
     },
     [[stub, 'goes in the order that leaves the guest nothing']],
   ),
@@ -85,8 +84,8 @@ export const seedsOfDevices = [
     'what the guest left is restored',
     {
       file: 'core/stub/stub.ts',
-      find: 'device.pristine.restore(operations.hardware)',
-      replace: 'SavedConfig.of(operations.hardware).restore(operations.hardware)',
+      find: 'device.pristine.restore(device.operations.hardware)',
+      replace: 'SavedConfig.of(device.operations.hardware).restore(device.operations.hardware)',
     },
     [[seizing, 'at return is what was saved at seizing, not what the guest left']],
   ),
@@ -102,7 +101,7 @@ export const seedsOfDevices = [
   seed(
     'cd9db80e52',
     'not restored at seizing',
-    { file: 'core/stub/stub.ts', find: 'device.pristine.restore(hardware);', replace: '' },
+    { file: 'core/stub/stub.ts', find: 'device.pristine.restore(device.operations.hardware)', replace: '[]' },
     [[seizing, 'at seizing is what was saved before it']],
   ),
   seed(

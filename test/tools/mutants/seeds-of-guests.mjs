@@ -49,8 +49,8 @@ export const seedsOfGuests = [
     'a line for each request',
     {
       file: 'core/xenbus/guest-backend.ts',
-      find: 'new Dispatcher(slots, (error) => {',
-      replace: "new Dispatcher({ lookup: (...at) => (log.info({ at }, 'request'), slots.lookup(...at)) }, (error) => {",
+      find: 'new Dispatcher(slots, failed,',
+      replace: "new Dispatcher({ lookup: (...at) => (log.info({ at }, 'request'), slots.lookup(...at)) }, failed,",
     },
     [['test/core/log-levels.test.ts', 'says nothing per request at level info (seed 4969a3a2cd)']],
   ),
