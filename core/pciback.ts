@@ -132,11 +132,20 @@ export class Pciback implements Engine {
   }
 
   async #stop(): Promise<Ledger> {
+    await this.#end(() => this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000));
+    return this.ledger();
+  }
+
+  /** Lets go of all guests without a word to them, so that a next process goes on with them. */
+  leave(): Promise<void> {
+    return this.#end(() => this.#discovery.leave());
+  }
+
+  async #end(guests: () => Promise<void>): Promise<void> {
     await this.#parts?.stop('with guests');
-    await this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
+    await guests();
     await this.#parts?.stop('around guests');
     this.#deaf?.();
-    return this.ledger();
   }
 
   ledger(): Ledger {

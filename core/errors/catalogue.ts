@@ -207,6 +207,10 @@ export const catalogue = {
     (f: { path: string; owner: string }) => `another pciback serves this host, by the lock on ${f.path}: ${f.owner}`,
     () => 'Nothing was touched. There can be one only: stop the other one first, with SIGTERM to its process.',
   ),
+  UPGRADE_REFUSED: entry(
+    (f: { why: string }) => `not upgraded: ${f.why}`,
+    () => 'The running pciback serves on; nothing has changed for its guests. Its log has the new one’s words too.',
+  ),
   CONTROL_UNREACHABLE: entry(
     (f: { path: string; why: string }) => `no pciback answers at ${f.path}: ${f.why}`,
     () =>

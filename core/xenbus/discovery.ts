@@ -166,10 +166,19 @@ export class Discovery {
   }
 
   /** Stops looking for guests and ends the ones there are, all at the same time. */
-  async stop(patience: number): Promise<void> {
+  stop(patience: number): Promise<void> {
+    return this.#end((guest) => guest.shutdown(patience));
+  }
+
+  /** As {@link stop}, but guests are told nothing: a next process is to go on with them. */
+  leave(): Promise<void> {
+    return this.#end((guest) => guest.leave());
+  }
+
+  async #end(each: (guest: GuestBackend) => Promise<void>): Promise<void> {
     this.#lookAgain = undefined;
     await this.#watch?.close();
     await this.#queue.idle();
-    await Promise.all(this.guests.map((guest) => guest.shutdown(patience)));
+    await Promise.all(this.guests.map(each));
   }
 }

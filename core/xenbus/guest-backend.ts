@@ -365,6 +365,15 @@ export class GuestBackend {
     await this.#error.forget();
   }
 
+  /** Lets go when the request at work is done, without a word to the guest: a next process is to go on with it. */
+  async leave(): Promise<void> {
+    await this.#queue.run(async () => {
+      this.#retired = true;
+      await this.#connection?.close();
+      for (const watch of this.#watches.splice(0)) await watch.close();
+    });
+  }
+
   /**
    * Ends this back end from our side: tells the guest (Closing), gives it time to close its end, then lets go.
    *

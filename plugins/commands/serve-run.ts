@@ -7,7 +7,9 @@ import type { Logger } from '../../core/log.ts';
 import type { CommandContext } from '../../core/plugin/index.ts';
 import { crashOf, onCrash, tellCrash } from '../crash.ts';
 import { bothLogs, LogTail } from '../log-tail.ts';
+import { HandOver, LEAVING, offerHandOver } from '../program/hand-over.ts';
 import { offerReloading, Reloader, type Reloading } from '../program/reload.ts';
+import { type Standby, standBy } from '../program/standby.ts';
 import { type RunningPciback, startLoaded } from '../program/start.ts';
 import { whatIsLeft } from '../program/stopping.ts';
 import { jsonLog, jsonLoss, type LevelledLog, type LogLevel, readableLog, readableLoss } from './logger.ts';
@@ -58,8 +60,68 @@ const sayWhatIsLeft = ({ engine }: RunningPciback): (() => void) => {
   return () => process.off('exit', say);
 };
 
+/** What one life of the service needs. */
+interface ServeTerms {
+  readonly stop: Promise<string>;
+  readonly loaded: LoadedConfig;
+  readonly log: Logger;
+  readonly setLevel: (level: LogLevel) => void;
+  readonly read: () => Promise<LoadedConfig>;
+  /** Whoever wants a reload calls what is put in here. */
+  readonly reload: { ask: () => void; isAsked: boolean };
+  readonly standby: Standby | undefined;
+}
+
+/** Serves until it has to end. @returns the status, or that this process has to serve again */
+const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
+  const { stop, loaded, log, setLevel, read, standby } = terms;
+  const { config } = loaded;
+  let reloading: Reloading | undefined;
+  const handOver = new HandOver({ platform: config.platform, log });
+  const plugins = [offerReloading(() => reloading), offerHandOver(() => handOver)];
+  const running = await startLoaded(loaded, { log, plugins, ...(standby === undefined ? {} : { wait: standby.wait }) });
+  const { engine, platform } = running;
+  const takeBack = sayWhatIsLeft(running);
+  let end: string | Error;
+  try {
+    const inForce = { plugins: running.plugins, inForce: running.config };
+    const own = logged(new Reloader({ ...inForce, loaded, read, setLevel }), log);
+    reloading = own;
+    // Refused: the log says why, and nothing has changed.
+    terms.reload.ask = () => void own.reload().catch(() => undefined);
+    if (terms.reload.isAsked) terms.reload.ask();
+    const { slots, interrupts } = config;
+    const facts = { platform: platform.name, slots, interrupts, config: loaded.file ?? 'none', pid: process.pid };
+    log.info(facts, 'ready');
+    standby?.serving();
+    if (platform.name === 'embedded') {
+      const { runIncludedGuest } = await import('./included-guest.ts');
+      await runIncludedGuest(engine, log);
+    }
+    end = await Promise.race([stop, engine.failed, handOver.leaving]);
+    if (typeof end !== 'string') throw end;
+  } catch (error) {
+    tellCrash(crashOf(error));
+    handOver.cancel();
+    await running.abandon();
+    takeBack();
+    throw error;
+  }
+  if (end === LEAVING) {
+    log.info({ ...handOver.state }, 'upgrade: letting go');
+    await running.abandon();
+    takeBack();
+    return (await handOver.isTaken()) ? 0 : 'again';
+  }
+  handOver.cancel();
+  log.info({ signal: end }, 'stopping');
+  const ledger = await running.stop().finally(takeBack);
+  log.info({ ...ledger }, 'stopped');
+  return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
+};
+
 /**
- * Serves until a signal comes or the store is lost.
+ * Serves until a signal comes or the store is lost; with `--standby`, when it is its turn.
  *
  * @returns 0 after an orderly end, 1 when something was still held then
  * @throws PcibackError what keeps it from starting (`DEVICE_NOT_FOUND` for an address in `hide`), `STORE_LOST`,
@@ -68,55 +130,38 @@ const sayWhatIsLeft = ({ engine }: RunningPciback): (() => void) => {
 export const runServe = async (context: CommandContext): Promise<number> => {
   // From now on a signal is kept for later: nothing is to be left half-done.
   const { stop, options } = context;
-  let reload = (): void => undefined;
-  let isAsked = false;
+  const reload = { ask: (): void => undefined, isAsked: false };
   process.on('SIGHUP', () => {
-    isAsked = true;
-    reload();
+    reload.isAsked = true;
+    reload.ask();
   });
   const read = async (): Promise<LoadedConfig> => recording(await configure(overridesOf(options)), options.record);
   const loaded = await read();
-  const { config } = loaded;
-  const written = await openLog(context, config.log.level);
+  const { level } = loaded.config.log;
+  const written = await openLog(context, level);
   const tail = new LogTail(CRASH_LINES);
-  const kept = readableLog(config.log.level, { write: (line) => tail.add(line), colour: false });
+  const kept = readableLog(level, { write: (line) => tail.add(line), colour: false });
   const log = bothLogs(written, kept);
   onCrash((crash) => {
     crash.log = tail.lines;
   });
-  let reloading: Reloading | undefined;
-  const offered = offerReloading(() => reloading);
-  const running = await startLoaded(loaded, { log, plugins: [offered] });
-  const { engine, platform, plugins } = running;
-  const takeBack = sayWhatIsLeft(running);
-  let end: string | Error;
+  const setLevel = (next: LogLevel): void => {
+    written.level = next;
+    kept.level = next;
+  };
+  const standby = options.standby === true ? standBy(stop, log) : undefined;
   try {
-    const setLevel = (level: LogLevel): void => {
-      written.level = level;
-      kept.level = level;
-    };
-    const own = logged(new Reloader({ plugins, inForce: running.config, loaded, read, setLevel }), log);
-    reloading = own;
-    // Refused: the log says why, and nothing has changed.
-    reload = () => void own.reload().catch(() => undefined);
-    if (isAsked) reload();
-    const { slots, interrupts } = config;
-    const facts = { platform: platform.name, slots, interrupts, config: loaded.file ?? 'none', pid: process.pid };
-    log.info(facts, 'ready');
-    if (platform.name === 'embedded') {
-      const { runIncludedGuest } = await import('./included-guest.ts');
-      await runIncludedGuest(engine, log);
+    for (let now = standby; ; now = undefined) {
+      const status = await serveOnce({ stop, loaded, log, setLevel, read, reload, standby: now });
+      if (status !== 'again') return status;
+      log.warn({ pid: process.pid }, 'serving again');
     }
-    end = await Promise.race([stop, engine.failed]);
-    if (typeof end !== 'string') throw end;
   } catch (error) {
-    tellCrash(crashOf(error));
-    await running.abandon();
-    takeBack();
+    if (standby?.isOver === true && isPcibackError(error, 'HOST_LOCKED')) {
+      log.info({ pid: process.pid }, 'standby: ended');
+      return 0;
+    }
+    standby?.refused(error);
     throw error;
   }
-  log.info({ signal: end }, 'stopping');
-  const ledger = await running.stop().finally(takeBack);
-  log.info({ ...ledger }, 'stopped');
-  return Object.values(ledger).every((held) => held === 0) ? 0 : 1;
 };

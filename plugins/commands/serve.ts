@@ -8,6 +8,9 @@ export const serve: CommandDefinition = {
   details: `SIGTERM or SIGINT: every guest is told and given time to let go, then everything is given back and the status
 is 0. A second signal ends the process at once.
 
+With --standby a second process has read and opened everything that it needs, and goes on with the guests of the first
+as soon as that is gone; it needs the first one's journal.
+
 With platform embedded everything happens inside of this process: an included guest gets all devices, so that one can
 look at the log and try rc files, plugins and quirks without Xen.`,
   options: [
@@ -22,6 +25,10 @@ look at the log and try rc files, plugins and quirks without Xen.`,
     { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
     { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
     { flags: '--control <path>', description: 'socket for `pciback explain` and `pciback quirk`' },
+    {
+      flags: '--standby',
+      description: 'be ready, and take over when the pciback that serves this host ends, however it ends',
+    },
     {
       flags: '--record <directory>',
       description: 'record the config accesses of every session, for `pciback quirk learn`',

@@ -28,6 +28,8 @@ export interface LockWait {
   readonly signal?: AbortSignal;
   /** Called once, when there is something to wait for. */
   waiting?(): void;
+  /** Called when it was waited for and is this process's now. */
+  taken?(): void;
 }
 
 /**
@@ -61,7 +63,9 @@ export const takeLock = async (path: string, native: NativeLoader, wait?: LockWa
     wait?.waiting?.();
     while (wait !== undefined && wait.signal?.aborted !== true) {
       await pause(wait.everyMs);
-      if (attempt()) return { path, fd, release };
+      if (!attempt()) continue;
+      wait.taken?.();
+      return { path, fd, release };
     }
     return undefined;
   } finally {

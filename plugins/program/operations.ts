@@ -3,6 +3,7 @@
 import type { IrqOperations } from '../commands/irq-operations.ts';
 import type { PluginOperations } from '../commands/plugins-operations.ts';
 import type { ReloadOperations } from '../commands/reload-operations.ts';
+import type { UpgradeOperations } from '../commands/upgrade-operations.ts';
 import type { ControlOperations } from '../control/operations.ts';
 import type { HealthOperations } from '../health/operations.ts';
 import type { LedgerOperations } from '../ledger/operations.ts';
@@ -21,4 +22,5 @@ export type BundledOperations = ControlOperations &
   QuirkOperations &
   RecoveryOperations &
   ReloadOperations &
+  UpgradeOperations &
   VfioUserOperations;

@@ -45,7 +45,7 @@ export const openPlatform = async (host: PluginHost, config: Config, log: Logger
  * @param wait missing: a lock that somebody has is not waited for
  * @returns `undefined` for a platform without a lock
  * @throws PcibackError `HOST_LOCKED` with its owner, `CHOICE_UNKNOWN`, `CONFIG_INVALID`, `NATIVE_UNAVAILABLE` and what the
- * platform throws; HostError
+ * platform throws, `USAGE` when a lock that there is not is to be waited for; HostError
  */
 export const lockHost = async (
   host: PluginHost,
@@ -54,7 +54,10 @@ export const lockHost = async (
   wait?: LockWait,
 ): Promise<Pick<HostLock, 'release'> | undefined> => {
   const { definition, ...settings } = chosen(host, config);
-  if (definition.lock === undefined) return undefined;
+  if (definition.lock === undefined) {
+    const what = `platform ${config.platform} has no lock that a second process could wait for`;
+    return wait === undefined ? undefined : fail('USAGE', { what, nearest: undefined });
+  }
   const [path, native, { takeLock }, { announceOwner, describeOwner }] = await Promise.all([
     definition.lock(settings),
     openNative(host.registries, config.native),

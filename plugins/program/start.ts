@@ -10,6 +10,7 @@ import type { Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
+import { systemClock, within } from '../../core/wall/wall.ts';
 import { bundled } from '../bundled.ts';
 import { guestBudgets } from '../guest-budgets.ts';
 import { explainIssue } from '../schema-issue.ts';
@@ -149,8 +150,10 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
   };
   try {
     if (settings.platform === undefined) {
-      lock = await lockHost(plugins, config, log, settings.wait);
-      opened = await openPlatform(plugins, config, log);
+      // Who waits has its handles before: nothing of a guest or a device is touched by that.
+      if (settings.wait !== undefined) opened = await openPlatform(plugins, config, log);
+      lock = await lockHost(plugins, config, log, settings.wait && whileOpen(settings.wait, opened));
+      opened ??= await openPlatform(plugins, config, log);
     }
     const given = settings.platform ?? (opened as Platform);
     const patience = patientStore(given.xenstore, () => config.deadlines.store, log);
@@ -186,6 +189,16 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
   }
 };
 
+/** A lock is of no use any more when the store is lost, or guests cannot be heard. */
+const whileOpen = (wait: LockWait, platform: Platform | undefined): LockWait => {
+  const lost = new AbortController();
+  for (const cause of [platform?.xenstore.lost, platform?.failed]) void cause?.then((error) => lost.abort(error));
+  return { ...wait, signal: AbortSignal.any([lost.signal, ...(wait.signal === undefined ? [] : [wait.signal])]) };
+};
+
+/** Milliseconds for the requests that are being worked on when guests are let go. */
+const LEAVING = 5000;
+
 /** Ends what was begun; `close` comes last. */
 type Stop = (close: () => Promise<void>) => Promise<unknown>;
 
@@ -208,9 +221,11 @@ const running = (
       return stopping;
     },
     abandon: async () => {
-      await parts.stop('with guests');
-      await parts.stop('around guests');
-      await close();
+      try {
+        await within(systemClock, LEAVING, engine.leave());
+      } finally {
+        await close();
+      }
     },
   };
 };

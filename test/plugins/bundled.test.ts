@@ -50,6 +50,7 @@ describe('the bundled plugins', () => {
       'inject-error',
       'plugins',
       'reload',
+      'upgrade',
       'irq',
       'health',
       'unit',

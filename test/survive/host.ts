@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bdf } from '../../core/bdf.ts';
-import type { NativeLoader, PciFunction } from '../../core/platform/index.ts';
+import type { Clock, NativeLoader, PciFunction } from '../../core/platform/index.ts';
 import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
 import { type CallGuard, type HostServiceTerms, serveHost } from './host-service.ts';
 import { createNativeMemory } from './native-memory.ts';
-import { HOST_SOCKET, STORE_SOCKET } from './remote-platform.ts';
+import { HOST_SOCKET, LOCK_FILE, STORE_SOCKET } from './remote-platform.ts';
 import { type StoreGuard, serveStore } from './store-service.ts';
 
 const PAGE_BYTES = 4096;
@@ -23,6 +23,8 @@ export interface HostTerms {
   readonly storeGuard?: StoreGuard;
   /** Milliseconds that each half of a reset takes. */
   readonly resetMs?: number;
+  /** How many times slower the clock of guests and toolstack goes, on a machine that is. */
+  readonly stretch?: number;
   readonly more?: (platform: EmbeddedPlatform, fileOf: HostServiceTerms['fileOf']) => HostServiceTerms['more'];
 }
 
@@ -46,9 +48,18 @@ const holdAll = async (platform: EmbeddedPlatform): Promise<ReadonlyMap<Bdf, Pci
   return held;
 };
 
+const stretched = (times: number): Clock => ({
+  now: () => performance.now() / times,
+  after: (milliseconds, callback) => {
+    const timer = setTimeout(callback, milliseconds * times);
+    return () => clearTimeout(timer);
+  },
+});
+
 export const createHost = async (terms: HostTerms): Promise<Host> => {
-  const { native, devices, guard = () => 'go on', storeGuard = () => 'go on', resetMs = 1 } = terms;
+  const { native, devices, guard = () => 'go on', storeGuard = () => 'go on', resetMs = 1, stretch = 1 } = terms;
   const folder = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'pciback-survive-'));
+  writeFileSync(join(folder, LOCK_FILE), '', { mode: 0o600 });
   const memory = createNativeMemory(native);
   const files = new Map<ArrayBufferLike, string>();
   const pages = (): ArrayBufferLike => {
@@ -59,7 +70,7 @@ export const createHost = async (terms: HostTerms): Promise<Host> => {
     return page.memory;
   };
   const fileOf = (page: ArrayBufferLike): string => files.get(page) ?? '';
-  const platform = createEmbeddedPlatform({ devices, duties: 'enforced', pages });
+  const platform = createEmbeddedPlatform({ devices, pages, clock: stretched(stretch) });
   const held = await holdAll(platform);
   const more = terms.more?.(platform, fileOf);
   const service = { platform, held, fileOf, guard, resetMs, ...(more === undefined ? {} : { more }) };

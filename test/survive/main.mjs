@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// npm run survive -- [--kills 1000] [--seed N] [--mode cold|standby] [--requests 2000] [--dist FOLDER]
-// Guests ask without pause while the process that serves them is killed with -9, and another one takes over. Status 0:
-// none of them noticed.
+// npm run survive -- [--kills 1000] [--seed N] [--mode cold|standby|upgrade] [--requests 2000] [--stretch 1] [--dist FOLDER]
+// Guests ask without pause while the process that serves them is killed with -9, and another one takes over; with mode
+// upgrade it is not killed but told to hand its guests over. Status 0:
+// none of them noticed. A machine that is busy with other things needs --stretch: guests wait that many times longer.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
     mode: { type: 'string', default: 'cold' },
     requests: { type: 'string', default: '2000' },
+    stretch: { type: 'string', default: '1' },
     dist: { type: 'string', default: resolve(import.meta.dirname, '../../dist') },
   },
 });
@@ -24,7 +26,7 @@ const wrong = (what) => {
   process.exit(2);
 };
 const number = (name) => (/^\d{1,9}$/.test(values[name]) ? Number(values[name]) : wrong(`--${name} is a number`));
-if (!['cold', 'standby'].includes(values.mode)) wrong('--mode is cold or standby');
+if (!['cold', 'standby', 'upgrade'].includes(values.mode)) wrong('--mode is cold, standby or upgrade');
 
 const folder = mkdtempSync(join(tmpdir(), 'pciback-survive-'));
 const dist = resolve(values.dist);
@@ -37,6 +39,7 @@ try {
     seed: number('seed'),
     mode: values.mode,
     requests: number('requests'),
+    stretch: number('stretch'),
     command: join(dist, 'plugins/commands/main.js'),
     plugin: join(folder, 'remote-plugin.mjs'),
     say: (line) => console.error(line),

@@ -29,6 +29,8 @@ import { createNativeMemory, type NativeMemory } from './native-memory.ts';
 /** Names of the sockets in the folder of a host. */
 export const HOST_SOCKET = 'host';
 export const STORE_SOCKET = 'xenstored';
+/** What every process that serves this host has to open. */
+export const LOCK_FILE = 'evtchn';
 
 const clock: Clock = {
   now: () => performance.now(),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+import { join } from 'node:path';
 import { z } from 'zod';
 import { definePlugin } from '../../core/plugin/index.ts';
-import { createRemotePlatform } from './remote-platform.ts';
+import { createRemotePlatform, LOCK_FILE } from './remote-platform.ts';
 
 const section = z.strictObject({ folder: z.string() });
 
@@ -14,6 +15,7 @@ export default definePlugin({
     host.platforms.add('remote', {
       about: 'A host in another process.',
       options: section,
+      lock: ({ options }) => join(options.folder, LOCK_FILE),
       create: async ({ options, native }) => createRemotePlatform(options.folder, await native()),
     });
   },

@@ -39,7 +39,8 @@ export interface Outcome {
   readonly ok: boolean;
 }
 
-const MOST_EXAMPLES = 10;
+/** What is told of each guest. */
+const MOST_EXAMPLES = 3;
 const ms = (value: number): string => `${value.toFixed(1)} ms`;
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
 
@@ -68,11 +69,11 @@ export const outcomeOf = (seen: Observed): Outcome => {
       .join(', ')})`,
     `requests ${sum(counts.map((one) => one.asked))}, lost ${lost}, executed twice ${twice.length}, wrong answers ${wrong.length}, guests that noticed ${noticed} of ${guests.length}`,
     `plain registers written once more with the same value ${again}`,
-    `longest answer ${ms(Math.max(0, ...counts.map((one) => one.longest)))}`,
+    `longest answer ${ms(Math.max(0, ...counts.map((one) => one.longest)))}, longer than 2 s ${sum(counts.map((one) => one.late))}`,
     `time to the next answer after a kill: p50 ${ms(waits.p50)}, p99 ${ms(waits.p99)}, max ${ms(waits.max)} (${waits.count} times)`,
     `held after the end ${left}, status ${status}`,
     ...twice.slice(0, MOST_EXAMPLES).map((one) => `twice: ${one}`),
-    ...wrong.slice(0, MOST_EXAMPLES).map((one) => `wrong: ${one}`),
+    ...counts.flatMap((one) => one.wrong.slice(0, MOST_EXAMPLES)).map((one) => `wrong: ${one}`),
     ...(failure === undefined ? [] : [`failed: ${failure}`]),
   ];
   const ok =

@@ -14,6 +14,8 @@ export interface RunTerms {
   readonly kills: number;
   readonly seed: number;
   readonly mode: Mode;
+  /** How many times longer guests wait than they would. */
+  readonly stretch: number;
   /** Requests that are answered before the first kill, and after the last. */
   readonly requests: number;
   /** What node is started with, before the words of the command: the file of the command. */
@@ -53,11 +55,15 @@ class Run {
   }
 
   async run(): Promise<Outcome> {
-    const { seed, mode, plugin, command, kills, say } = this.#terms;
+    const { seed, mode, stretch, plugin, command, kills, say } = this.#terms;
     const native = await createLoader();
     const answered = (guest: AskingGuest): void => this.#answered(guest);
-    const world = await createWorld({ native, killer: this.#killer, seed, plugin, answered });
-    const service = await Service.start({ mode, words: [command, 'serve', '--config', world.rcFile] });
+    const world = await createWorld({ native, killer: this.#killer, seed, stretch, plugin, answered });
+    const service = await Service.start({
+      mode,
+      socket: world.socket,
+      words: [command, 'serve', '--config', world.rcFile],
+    });
     let guests: readonly AskingGuest[] = [];
     let status: number | null = null;
     try {
@@ -105,7 +111,7 @@ class Run {
   }
 
   async #until(what: string, test: () => boolean): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
+    const end = performance.now() + PATIENCE_MS * this.#terms.stretch;
     while (!test()) {
       if (performance.now() > end) throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s`);
       await pause(TURN_MS);
@@ -123,6 +129,12 @@ class Run {
   }
 
   async #killOnce(world: World, service: Service, guests: readonly AskingGuest[]): Promise<void> {
+    if (this.#terms.mode === 'upgrade') {
+      await service.upgrade();
+      await this.#answersMore(this.#random.below(500));
+      this.#done.answering += 1;
+      return;
+    }
     const act = this.#choose();
     await this.#answersMore(this.#random.below(200));
     const moment: KillMoment = {

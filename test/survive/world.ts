@@ -32,6 +32,7 @@ export interface WorldTerms {
   readonly native: NativeLoader;
   readonly killer: Killer;
   readonly seed: number;
+  readonly stretch: number;
   /** The file of platform `remote`. */
   readonly plugin: string;
   readonly answered: (guest: AskingGuest) => void;
@@ -53,13 +54,14 @@ export interface World {
 }
 
 export const createWorld = async (terms: WorldTerms): Promise<World> => {
-  const { native, killer, seed, plugin, answered } = terms;
+  const { native, killer, seed, stretch, plugin, answered } = terms;
   const guests: AskingGuest[] = [];
   const windows = new Map<number, number>();
   const host = await createHost({
     native,
     devices: [...devices, spare],
     resetMs: 3,
+    stretch,
     storeGuard: (_type, stage) => killer.guard(stage),
     guard: ({ call, args }, stage) => {
       if (stage === 'after' && call === 'write') {

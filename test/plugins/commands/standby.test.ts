@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { build, dist, type Running, run, start } from './built.ts';
+import { makePlaces, plugin, rc } from './places.ts';
+
+const place = makePlaces();
+
+vi.setConfig({ testTimeout: 90_000 });
+
+beforeAll(build, 180_000);
+
+/** A host with a lock of its own. */
+const shelf = plugin(
+  'acme/shelf',
+  `host.platforms.add('shelf', {
+     about: 'The embedded platform, as a host that has one lock.',
+     lock: ({ directory }) => directory + '/node',
+     create: async () => ({ ...createEmbeddedPlatform({ devices: samples() }), name: 'shelf' }),
+   });`,
+  `import { createEmbeddedPlatform } from '${dist}/plugins/platforms/embedded/index.js';
+   import { samples } from '${dist}/plugins/platforms/embedded/sources.js';`,
+);
+
+const files = {
+  ...rc({ plugins: ['./shelf.mjs'], platform: 'shelf', control: 'control.sock' }),
+  'shelf.mjs': shelf,
+  node: '',
+};
+
+const SERVES = 'ready platform=shelf';
+const WAITS = 'standby: waiting for the end of the one that serves';
+
+const both = async (): Promise<{ directory: string; first: Running; second: Running }> => {
+  const directory = place(files);
+  const first = start(['serve'], directory);
+  await first.printed(SERVES);
+  const second = start(['serve', '--standby'], directory);
+  await second.printed(WAITS);
+  return { directory, first, second };
+};
+
+const ended = async (serving: Running): Promise<string> => {
+  serving.signal('SIGTERM');
+  const { status, out, err } = await serving.end;
+  expect({ status, err }).toEqual({ status: 0, err: '' });
+  return out;
+};
+
+describe('a second process that stands by', () => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)('serves when the first has ended by %s', async (signal) => {
+    const { directory, first, second } = await both();
+    first.signal(signal);
+    await second.printed(SERVES);
+    expect((await run(['status', '--control', 'control.sock'], directory)).status).toBe(0);
+    const out = await ended(second);
+    expect(out).toMatch(/standby: waiting[^\n]*\n[^\n]*standby: taking over/);
+  });
+
+  it('ends when it is told to, and the first serves on', async () => {
+    const { directory, first, second } = await both();
+    const out = await ended(second);
+    expect(out).toContain('standby: ended');
+    expect(out).not.toContain(SERVES);
+    expect((await run(['status', '--control', 'control.sock'], directory)).status).toBe(0);
+    await ended(first);
+  });
+
+  it('serves at once when nobody does', async () => {
+    const only = start(['serve', '--standby'], place(files));
+    await only.printed(SERVES);
+    expect(await ended(only)).not.toContain(WAITS);
+  });
+
+  it('is refused where there is no lock to wait for', async () => {
+    const directory = place(rc({ embedded: { devices: ['samples'] }, control: false }));
+    const { status, out, err } = await run(['serve', '--standby'], directory);
+    expect(err).toMatch(/^error USAGE: platform embedded has no lock that a second process could wait for\.\n/);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+  });
+});
+
+describe('upgrade', () => {
+  it('is refused without a journal, and the running pciback serves on', async () => {
+    const directory = place(files);
+    const serving = start(['serve'], directory);
+    await serving.printed(SERVES);
+    const { status, out, err } = await run(['upgrade', '--control', 'control.sock'], directory);
+    expect(err).toMatch(
+      /^error UPGRADE_REFUSED: not upgraded: no journal is kept\n {2}next: The running pciback serves on/,
+    );
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+    expect((await run(['status', '--control', 'control.sock'], directory)).status).toBe(0);
+    await ended(serving);
+  });
+
+  it('has nobody to ask where none runs', async () => {
+    const { status, err } = await run(['upgrade', '--control', 'control.sock'], place(files));
+    expect(err).toMatch(/^error CONTROL_UNREACHABLE/);
+    expect(status).toBe(1);
+  });
+});
