@@ -14,7 +14,7 @@ const survive = (...words: readonly string[]) => {
 };
 
 describe('guests served by another process', () => {
-  beforeAll(build, 200_000);
+  beforeAll(build, 600_000);
 
   it('get every answer right, and nothing is held when it has ended', () => {
     const { status, stdout, stderr } = survive('--kills', '0', '--seed', '11', '--requests', '2000');

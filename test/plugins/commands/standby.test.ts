@@ -8,7 +8,7 @@ const place = makePlaces();
 
 vi.setConfig({ testTimeout: 90_000 });
 
-beforeAll(build, 180_000);
+beforeAll(build, 600_000);
 
 /** A host with a lock of its own. */
 const shelf = plugin(
