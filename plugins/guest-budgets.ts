@@ -93,56 +93,94 @@ class LimitedLog implements GuestLog {
   }
 }
 
-/** What is free at once, before the first wait. */
-const FREE = 32;
-/** Milliseconds of quiet that make one more free. */
-const QUIET = 1000;
+/** How much is free at once, milliseconds of quiet that make one more free, and the longest wait in milliseconds. */
+interface Pace {
+  readonly free: number;
+  readonly quiet: number;
+  readonly longest: number;
+}
+
+/** Of one guest: one a second in the long run. The front end gives a request for a reset up after two seconds. */
+const ofOne = {
+  state: { free: 32, quiet: 1000, longest: 4000 },
+  reset: { free: 32, quiet: 1000, longest: 1000 },
+} as const;
+/** Of all guests that are not calm together: ten a second. */
+const ofMany = {
+  state: { free: 64, quiet: 100, longest: 4000 },
+  reset: { free: 64, quiet: 100, longest: 1000 },
+} as const;
+/** As much as the start and the end of a guest force; who has not forced more lately is calm. */
+const CALM = 6;
 /** Milliseconds of the first wait; each further one is twice as long. */
 const FIRST = 2;
 /** Milliseconds between two looks at a state of which a change waits. */
 const LOOK_PAUSE = 50;
-/** Longest waits in milliseconds. The front end gives a request for a reset up after two seconds. */
-const longest = { state: 4000, reset: 1000 } as const;
 
 /**
- * How long something that a guest forces has to wait: the first ones not at all, then longer and longer. Quiet makes up
- * for it, so in the long run there is one a second.
+ * How long something that guests force has to wait: the first ones not at all, then longer and longer. Quiet makes up for
+ * it.
  */
 class Backoff {
   readonly #now: () => number;
-  readonly #longest: number;
+  readonly #pace: Pace;
   #level = 0;
   #last: number;
 
-  constructor(now: () => number, longest: number) {
+  constructor(now: () => number, pace: Pace) {
     this.#now = now;
-    this.#longest = longest;
+    this.#pace = pace;
     this.#last = now();
   }
 
+  get isCalm(): boolean {
+    return this.#level <= CALM;
+  }
+
+  /** Counts one more. @returns milliseconds to wait before it is done */
   next(): number {
+    const { free, quiet, longest } = this.#pace;
     const now = this.#now();
-    this.#level = Math.max(0, this.#level - (now - this.#last) / QUIET) + 1;
+    this.#level = Math.max(0, this.#level - (now - this.#last) / quiet) + 1;
     this.#last = now;
-    return this.#level <= FREE ? 0 : Math.min(this.#longest, FIRST * 2 ** (this.#level - FREE));
+    // More than that changes nothing but the time until it is calm again.
+    this.#level = Math.min(this.#level, free + 16);
+    return this.#level <= free ? 0 : Math.min(longest, FIRST * 2 ** (this.#level - free));
+  }
+}
+
+/** The waits of one guest: its own, and while it is not calm those of all that are not. */
+class Waits {
+  readonly #own: Backoff;
+  readonly #many: Backoff;
+
+  constructor(own: Backoff, many: Backoff) {
+    this.#own = own;
+    this.#many = many;
+  }
+
+  next(): number {
+    const wait = this.#own.next();
+    return this.#own.isCalm ? wait : Math.max(wait, this.#many.next());
   }
 }
 
 class Budget implements GuestBudget {
   readonly log: LimitedLog;
   readonly #clock: Clock;
-  readonly #states: Backoff;
-  readonly #resets: Backoff;
+  readonly #states: Waits;
+  readonly #resets: Waits;
   /** The next change of state waits, or has waited. */
   #turn: 'free' | 'waits' | 'due' = 'free';
   #cancel: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
 
-  constructor(log: LimitedLog, clock: Clock) {
+  constructor(log: LimitedLog, clock: Clock, many: Record<'state' | 'reset', Backoff>) {
     this.log = log;
     this.#clock = clock;
-    this.#states = new Backoff(() => clock.now(), longest.state);
-    this.#resets = new Backoff(() => clock.now(), longest.reset);
+    const now = (): number => clock.now();
+    this.#states = new Waits(new Backoff(now, ofOne.state), many.state);
+    this.#resets = new Waits(new Backoff(now, ofOne.reset), many.reset);
   }
 
   takesState(again: () => void): boolean {
@@ -187,5 +225,7 @@ class Budget implements GuestBudget {
 /** Budgets over this log. */
 export const guestBudgets = (log: Logger, clock: Clock): GuestBudgets => {
   const all = bucketsOf(ofAllGuests, clock);
-  return { of: (domain) => new Budget(new LimitedLog(log, clock, all, domain), clock) };
+  const now = (): number => clock.now();
+  const many = { state: new Backoff(now, ofMany.state), reset: new Backoff(now, ofMany.reset) };
+  return { of: (domain) => new Budget(new LimitedLog(log, clock, all, domain), clock, many) };
 };

@@ -106,6 +106,21 @@ describe('what a guest forces', () => {
     expect(clock.pending()).toBe(0);
   });
 
+  it('waits longer while many guests force it, but not for a guest that is calm', async () => {
+    const clock = createManualClock();
+    const budgets = guestBudgets(recordingLog().log, clock);
+    const noisy = Array.from({ length: 256 }, (_, domain) => budgets.of(domain));
+    let taken = 0;
+    for (let i = 0; i < 20; i++) for (const one of noisy) if (one.takesState(() => undefined)) taken++;
+    // Six each are free, and some more for all of them.
+    expect(taken).toBeGreaterThanOrEqual(256 * 6);
+    expect(taken).toBeLessThan(256 * 6 + 100);
+    const calm = budgets.of(1000);
+    for (let i = 0; i < 6; i++) expect(calm.takesState(() => undefined)).toBe(true);
+    for (const one of [...noisy, calm]) one.close();
+    expect(clock.pending()).toBe(0);
+  });
+
   it('is looked at twenty times a second at most while a change waits, and at once otherwise', () => {
     const clock = createManualClock();
     const budget = guestBudgets(recordingLog().log, clock).of(7);
