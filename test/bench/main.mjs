@@ -13,7 +13,19 @@ import { plotAll } from './plots.mjs';
 import { printBench } from './report.mjs';
 import { UsageError } from './usage.mjs';
 
-const NAMES = ['dispatcher', 'fields', 'ring', 'attach', 'hot-load', 'start', 'many', 'storm', 'provoke', 'churn', 'threads'];
+const NAMES = [
+  'dispatcher',
+  'fields',
+  'ring',
+  'attach',
+  'hot-load',
+  'start',
+  'many',
+  'storm',
+  'provoke',
+  'churn',
+  'threads',
+];
 /** Rounds of each bench that count. */
 const ROUNDS = { quick: 5, full: 7 };
 
