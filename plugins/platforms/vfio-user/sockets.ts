@@ -9,11 +9,12 @@ import {
   type NativeLoader,
   type NativePointer,
 } from '../../../core/platform/index.ts';
+import { libcNames } from '../../libc.ts';
 import { MAX_DESCRIPTORS, MAX_MESSAGE } from './messages.ts';
 
 /** What is called in the C library: Node's own sockets drop the descriptors that come beside a message. */
 const libc = library({
-  names: ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'],
+  names: libcNames,
   package: 'libc6',
   functions: {
     socket: ['int', ['int', 'int', 'int']],
