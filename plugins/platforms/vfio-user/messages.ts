@@ -39,8 +39,11 @@ export const commandNames: readonly string[] = Array.from({ length: 16 }, (_, nu
   return found?.[0] ?? `command${number}`;
 });
 
-/** Most bytes of one read or write of a region: what the client is told as `max_data_xfer_size`. */
-export const MAX_TRANSFER = 0x10000;
+/**
+ * Most bytes of one read or write of a region: what the client is told as `max_data_xfer_size`, and the protocol's own default.
+ * QEMU reads a ROM in one piece.
+ */
+export const MAX_TRANSFER = 0x100000;
 /**
  * Most descriptors beside one message: what the client is told as `max_msg_fds`. QEMU refuses a server that takes more than it
  * would send.
