@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describeError } from '../../core/errors/index.ts';
@@ -33,11 +34,24 @@ const missesDoor = (error: unknown, doors: Doors): boolean => {
   return Object.keys(doors).some((name) => name === missing || name.startsWith(`${missing}/`));
 };
 
-/** Imports a file: `.ts` transpiled in memory, others as Node does. @returns the module. */
+/** As each file was when it was imported first: the engine keeps what it has read under its name for good. */
+const firstMarks = new Map<string, string>();
+
+/** The name to import a file under: that of its own, and another one when it was written since. */
+const importName = (path: string): string => {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  const mark = facts === undefined ? '' : `${facts.mtimeMs}-${facts.size}`;
+  const first = firstMarks.get(path) ?? mark;
+  firstMarks.set(path, first);
+  const { href } = pathToFileURL(path);
+  return first === mark ? href : `${href}?${mark}`;
+};
+
+/** Imports a file: `.ts` transpiled in memory, others as Node does; anew when it was written since. @returns the module. */
 export const importFile = async (path: string, doors: Doors): Promise<unknown> => {
   if (isTypeScript(path)) return withTranspiler(path, doors);
   try {
-    return await import(pathToFileURL(path).href);
+    return await import(importName(path));
   } catch (error) {
     if (missesDoor(error, doors)) return withTranspiler(path, doors);
     throw error;

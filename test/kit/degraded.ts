@@ -76,4 +76,19 @@ export const degraded: readonly DegradedRow[] = [
       ],
     ],
   },
+  {
+    fault: 'xenstore does not answer',
+    behaviour:
+      'While guests are served it is waited for as long as it takes: they need none. The log says which request waits, and when the answer comes. At a start it is given up after `deadlines.store`; at the end too, and guests count as gone: what they have is given back.',
+    tests: [
+      [
+        'test/plugins/program/patient-store.test.ts',
+        'while guests are served, is waited for, and the log says so and when it answers again',
+      ],
+      [
+        'test/plugins/program/patient-store.test.ts',
+        'at the end, is given up: nothing is in it any more, and nothing more is asked',
+      ],
+    ],
+  },
 ];

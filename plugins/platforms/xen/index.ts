@@ -2,7 +2,7 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { fail } from '../../../core/errors/index.ts';
+import { describeError, fail, isPcibackError } from '../../../core/errors/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type {
   Answerer,
@@ -13,6 +13,7 @@ import type {
   Platform,
   WatchPolicy,
 } from '../../../core/platform/index.ts';
+import { systemClock, within } from '../../../core/wall/wall.ts';
 import { Holdings } from '../holdings.ts';
 import { startAnsweringReader } from './answering-reader.ts';
 import { takeCensus } from './census.ts';
@@ -104,6 +105,9 @@ const checkDevices = async (folder: string): Promise<void> => {
   }
 };
 
+/** Milliseconds that the store gets to say who asks. */
+const STORE_PATIENCE = 10_000;
+
 /** Own domain id: only the device knows who asks, so its relative path is the only way to be told. */
 const askDomain = async (device: string): Promise<number> => {
   try {
@@ -113,12 +117,16 @@ const askDomain = async (device: string): Promise<number> => {
     return 0;
   }
   const client = createXenstoreClient(await openDevice(device));
+  let text: string | undefined;
   try {
-    const text = await client.read('domid');
-    return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  } finally {
-    await client.close();
+    text = await within(systemClock, STORE_PATIENCE, client.read('domid'));
+  } catch (error) {
+    if (isPcibackError(error)) throw error;
+    // Nor would it answer what ends the reader, so the connection stays.
+    return fail('STORE_UNREACHABLE', { tried: [device], why: describeError(error) });
   }
+  await client.close();
+  return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : 0;
 };
 
 /** Every answer is followed by sleep. */

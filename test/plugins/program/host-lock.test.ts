@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -107,6 +107,18 @@ describe('the lock of the host', () => {
     const reused = openSync(path, 'r');
     lock?.release();
     expect(() => closeSync(reused)).not.toThrow();
+  });
+
+  it.runIf(process.geteuid?.() === 0)('is one device node’s, too, whatever is done with the device', async () => {
+    const node = join(home, 'node');
+    execFileSync('mknod', [node, 'c', '1', '3']);
+    const first = await takeLock(node, native);
+    expect(first).toBeDefined();
+    expect(await takeLock(node, native)).toBeUndefined();
+    first?.release();
+    const second = await takeLock(node, native);
+    expect(second).toBeDefined();
+    second?.release();
   });
 
   it('says what cannot be locked', async () => {

@@ -36,8 +36,9 @@ const quirk = (name: string, offset: string, writable = '0x00ff'): void => {
   writeFileSync(join(home, `${name.replace('/', '-')}.json`), JSON.stringify(text));
 };
 
-const begin = async (config: RcFile): Promise<Reloader> => {
-  write(config);
+const begin = async (config: RcFile, files?: Readonly<Record<string, string>>): Promise<Reloader> => {
+  if (files === undefined) write(config);
+  for (const [name, text] of Object.entries(files ?? {})) writeFileSync(join(home, name), text);
   const read = () => loadConfig({ cwd: home });
   const loaded = await read();
   platform = createEmbeddedPlatform({ devices: [nic] });
@@ -72,6 +73,15 @@ describe('a reload', () => {
     const domain = await platform.toolstack.create({ devices: [nic.bdf], name: 'work' });
     await (await platform.startGuest({ domain })).reached(4);
     expect(device.assignment?.rules).toMatchObject({ unhandled: 'permissive', policy: { name: 'intx-only' } });
+  });
+
+  it.each(['pciback.config.mjs', 'pciback.config.ts'])('reads %s again, which is code', async (name) => {
+    const file = join(home, name);
+    const reloader = await begin({}, { [name]: 'export default { control: false };' });
+    writeFileSync(file, "export default { control: false, slots: 'passthrough' };");
+    expect(await reloader.reload()).toEqual({ keys: ['slots'], file });
+    writeFileSync(file, 'export default { control: false };');
+    expect((await reloader.reload()).keys).toEqual(['slots']);
   });
 
   it.each([
