@@ -54,6 +54,7 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
   return {
     health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept any more: ${journal.broken}`),
     counters: () => ({ changes: journal.written, pages: journal.pages ?? 0 }),
+    offers: { folder },
     stop: () => journal.close(),
   };
 };

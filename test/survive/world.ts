@@ -83,6 +83,7 @@ export const createWorld = async (terms: WorldTerms): Promise<World> => {
     plugins: [plugin],
     remote: { folder: host.folder },
     control: socket,
+    journal: join(host.folder, 'journal'),
     fields: 'full',
   });
   return {
