@@ -141,6 +141,11 @@ export const catalogue = {
       `plugin ${f.name} registers ${f.kind} "${f.entry}", which ${f.owner} already registered`,
     () => 'Unload one of the two plugins.',
   ),
+  PLUGIN_TOO_MUCH: entry(
+    (f: { name: string; sets: number; registers: number }) =>
+      `with ${f.name} there would be more than ${f.sets} field sets, or more than ${f.registers} registers in one`,
+    () => 'Bring fewer: a set can have many registers, and a quirk can match many devices.',
+  ),
   PLUGIN_UNLOADED: entry(
     (f: { name: string }) => `plugin ${f.name} registers something after it was unloaded`,
     () => 'Register inside of apply only; report it to the plugin’s author.',

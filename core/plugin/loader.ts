@@ -64,8 +64,14 @@ const refusals: readonly ErrorCode[] = [
   'PLUGIN_LOAD',
   'PLUGIN_OPTIONS',
   'PLUGIN_REGISTRATION',
+  'PLUGIN_TOO_MUCH',
   'PLUGIN_UNLOADED',
 ];
+
+/** Of all plugins and quirks together; each is compared with each. */
+const MOST_SETS = 2000;
+/** Of one set. */
+const MOST_REGISTERS = 4096;
 
 const ownedSets = (quirk: Quirk): OwnedSet[] =>
   quirk.sets.map((set) => ({ owner: quirk.name, set, match: quirk.match }));
@@ -305,7 +311,13 @@ export class PluginHost {
   }
 
   #refuseOverlap(added: readonly OwnedSet[], only: readonly Bdf[] | undefined): void {
-    const overlap = findOverlap(added, this.#present(only));
+    const present = this.#present(only);
+    const tooLong = added.find(({ set }) => set.registers.length > MOST_REGISTERS);
+    if (present.length + added.length > MOST_SETS || tooLong !== undefined) {
+      const { owner = '' } = tooLong ?? added[0] ?? {};
+      fail('PLUGIN_TOO_MUCH', { name: owner, sets: MOST_SETS, registers: MOST_REGISTERS });
+    }
+    const overlap = findOverlap(added, present);
     if (overlap) fail('FIELD_OVERLAP', { ...overlap });
   }
 }

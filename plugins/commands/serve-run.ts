@@ -12,6 +12,7 @@ import { offerReloading, Reloader, type Reloading } from '../program/reload.ts';
 import { type Standby, standBy } from '../program/standby.ts';
 import { type RunningPciback, startLoaded } from '../program/start.ts';
 import { whatIsLeft } from '../program/stopping.ts';
+import type { SupervisorOffers } from '../supervisor-offers.ts';
 import { jsonLog, jsonLoss, type LevelledLog, type LogLevel, readableLog, readableLoss } from './logger.ts';
 import { configure, overridesOf } from './setup.ts';
 import { MOST_PENDING, standardError, standardOutput } from './standard-stream.ts';
@@ -85,7 +86,10 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
   let end: string | Error;
   try {
     const inForce = { plugins: running.plugins, inForce: running.config };
-    const own = logged(new Reloader({ ...inForce, loaded, read, setLevel }), log);
+    const reloader = new Reloader({ ...inForce, loaded, read, setLevel });
+    const supervisor = running.parts.offers('supervisor') as SupervisorOffers | undefined;
+    const told: Reloading = { reload: () => supervisor?.reloading(() => reloader.reload()) ?? reloader.reload() };
+    const own = logged(told, log);
     reloading = own;
     // Refused: the log says why, and nothing has changed.
     terms.reload.ask = () => void own.reload().catch(() => undefined);

@@ -11,8 +11,6 @@ import type { Culprit, LoopThreadStart } from './loop-thread.ts';
 
 /** Milliseconds between two beats of the control loop. */
 const BEAT_MS = 500;
-/** Milliseconds after which the thread is started: the first requests do not wait for it. */
-const START_DELAY_MS = 1000;
 /** Status of a process that ends because of a defect (EX_SOFTWARE of sysexits.h). */
 const EX_SOFTWARE = 70;
 
@@ -53,24 +51,20 @@ export const startWatching = (context: PartContext<LoopOptions>): RunningPart =>
     Atomics.add(beats, 0, 1);
   }, BEAT_MS).unref();
 
-  let thread: Worker | undefined;
-  const listen = (): void => {
-    const start: LoopThreadStart = {
-      beats: beats.buffer as SharedArrayBuffer,
-      seconds: options.seconds,
-      bytes: options.megabytes * 2 ** 20,
-      status: action === 'end' ? EX_SOFTWARE : undefined,
-      home,
-      culprits: culpritsOf(context),
-      event: CRASH_EVENT,
-    };
-    thread = new Worker(threadModule, { workerData: start, name: 'loop' });
-    thread.on('error', (error) => log.error({ error }, 'nobody watches the control loop any more'));
-    thread.unref();
+  const start: LoopThreadStart = {
+    beats: beats.buffer as SharedArrayBuffer,
+    seconds: options.seconds,
+    bytes: options.megabytes * 2 ** 20,
+    status: action === 'end' ? EX_SOFTWARE : undefined,
+    home,
+    culprits: culpritsOf(context),
+    event: CRASH_EVENT,
   };
-  const starting = setTimeout(listen, START_DELAY_MS).unref();
+  const thread = new Worker(threadModule, { workerData: start, name: 'loop' });
+  thread.on('error', (error) => log.error({ error }, 'nobody watches the control loop any more'));
+  thread.unref();
   const deaf = engine.plugins.onChange(() => {
-    thread?.postMessage(culpritsOf(context));
+    thread.postMessage(culpritsOf(context));
     return { commit: () => nothing };
   });
   const offers: LoopOffers = {
@@ -87,9 +81,8 @@ export const startWatching = (context: PartContext<LoopOptions>): RunningPart =>
     offers,
     stop: async () => {
       clearInterval(beating);
-      clearTimeout(starting);
       deaf();
-      await thread?.terminate();
+      await thread.terminate();
     },
   };
 };

@@ -40,6 +40,8 @@ const RELEASE_MS = 200;
 /** Milliseconds that a process may take to end. */
 const END_MS = 2000;
 const STDERR = 2;
+/** How often it is stopped to find a plugin's frame. */
+const MOST_TRIES = 20;
 /** Frames that are shown. */
 const MOST_FRAMES = 30;
 
@@ -100,16 +102,12 @@ const judge = (frames: readonly Frame[]): Found => {
 /** The control thread, held by a debugger. */
 class Held {
   readonly #session = new Session();
-  readonly #paused: Promise<readonly Debugger.CallFrame[]>;
   /** URLs of scripts; frames have only their numbers. */
   readonly #urls = new Map<string, string>();
 
   constructor() {
     this.#session.connectToMainThread();
     this.#session.on('Debugger.scriptParsed', ({ params }) => this.#urls.set(params.scriptId, params.url));
-    this.#paused = new Promise((resolve) => {
-      this.#session.once('Debugger.paused', ({ params }) => resolve(params.callFrames));
-    });
   }
 
   #post(method: string, params: object = {}): Promise<unknown> {
@@ -118,21 +116,39 @@ class Held {
     });
   }
 
-  /** @returns its frames, the innermost first; `undefined`: it is inside of a call that no debugger ends */
-  async frames(): Promise<readonly Frame[] | undefined> {
-    const stop = async (): Promise<readonly Frame[]> => {
-      await this.#post('Debugger.enable');
-      await this.#post('Debugger.pause');
-      return (await this.#paused).map(
-        ({ functionName: name, location: { scriptId, lineNumber, columnNumber = 0 } }) => ({
-          name,
-          url: this.#urls.get(scriptId) ?? '',
-          line: lineNumber + 1,
-          column: columnNumber + 1,
-        }),
-      );
-    };
-    return Promise.race([stop(), pause(PATIENCE_MS, undefined)]);
+  async #stop(): Promise<Found> {
+    const paused = new Promise<readonly Debugger.CallFrame[]>((resolve) => {
+      this.#session.once('Debugger.paused', ({ params }) => resolve(params.callFrames));
+    });
+    await this.#post('Debugger.enable');
+    await this.#post('Debugger.pause');
+    return judge(
+      (await paused).map(({ functionName: name, location: { scriptId, lineNumber, columnNumber = 0 } }) => ({
+        name,
+        url: this.#urls.get(scriptId) ?? '',
+        line: lineNumber + 1,
+        column: columnNumber + 1,
+      })),
+    );
+  }
+
+  /**
+   * Stops it. Between two steps of a plugin no frame is the plugin's: then it goes on for a moment and is stopped again. Single
+   * steps would come there sooner, but the engine was seen to end the process over them.
+   *
+   * @returns whose code it is in; `undefined`: inside of a call that no debugger ends
+   */
+  async find(): Promise<Found | undefined> {
+    let found: Found | undefined;
+    for (let tries = 1; tries <= MOST_TRIES; tries++) {
+      const stopped = await Promise.race([this.#stop(), pause(PATIENCE_MS, undefined)]);
+      if (stopped === undefined) return found;
+      found = stopped;
+      if (found.place !== undefined || tries === MOST_TRIES) break;
+      await this.#post('Debugger.resume');
+      await pause(tries);
+    }
+    return found;
   }
 
   /** Runs an expression on the control thread, outside of the code that it is held in. @returns its text */
@@ -183,17 +199,16 @@ const end = async (held: Held | undefined, status: number): Promise<void> => {
 /** Says whose code runs, on standard error and in a report, and ends the process if it is to. */
 const report = async (kind: 'loop' | 'memory', what: string): Promise<void> => {
   const held = new Held();
-  const frames = await held.frames();
-  const found = frames === undefined ? { stack: '' } : judge(frames);
-  const why = `${what}, ${frames === undefined ? 'inside of a call into the host' : blame(found)}`;
+  const found = await held.find();
+  const why = `${what}, ${found === undefined ? 'inside of a call into the host' : blame(found)}`;
   say(`pciback: ${why}`);
-  if (found.stack !== '') say(found.stack);
-  if (frames !== undefined) {
+  if (found !== undefined) {
+    say(found.stack);
     const file = await Promise.race([held.evaluate(tell(kind, why, found)), pause(PATIENCE_MS, '')]);
     if (file !== '') say(`pciback: report in ${file}`);
   }
   if (start.status === undefined) held.release();
-  else await end(frames === undefined ? undefined : held, start.status);
+  else await end(found === undefined ? undefined : held, start.status);
 };
 
 const still = { beat: -1, looks: 0, isTold: false };

@@ -16,6 +16,8 @@ export default definePlugin({
   apply: (host) => {
     host.parts.add('loop', {
       about: 'Sees when the control loop stands still or memory runs out, and names the plugin.',
+      // The thread starts beside the first guest, not before it.
+      needs: ['guests'],
       options: loopSection,
       start,
     });

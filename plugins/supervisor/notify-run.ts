@@ -4,6 +4,7 @@ import { problem } from '../../core/errors/index.ts';
 import type { PartContext, RunningPart } from '../../core/plugin/index.ts';
 import { canHear } from '../hearing.ts';
 import { openNative } from '../open-native.ts';
+import type { SupervisorOffers } from '../supervisor-offers.ts';
 import { type Notifier, openNotifier } from './notify-socket.ts';
 
 /** What a service manager gives to a program that it starts; see sd_notify(3) and sd_watchdog_enabled(3). */
@@ -24,12 +25,6 @@ export const intervalOf = ({ WATCHDOG_USEC, WATCHDOG_PID }: SupervisorEnvironmen
   const microseconds = Number(WATCHDOG_USEC);
   return Number.isFinite(microseconds) && microseconds > 0 ? microseconds / 1000 / SIGNS_IN_TIME : undefined;
 };
-
-/** What other parts can have the supervisor told. */
-export interface SupervisorOffers {
-  /** While `work` runs the supervisor knows that the configuration is read again. */
-  reloading<Result>(work: () => Promise<Result>): Promise<Result>;
-}
 
 /** Says signs of life as long as the control loop turns and guests can be heard. */
 class Supervised {

@@ -18,8 +18,8 @@ export interface Hang {
 const later = 'host.hooks.guestConnected.tap(() => void setTimeout(() => misbehave(), 500));';
 const forEver = 'for (;;);';
 const named = { kind: 'loop', isNamed: true, end: 'status 70' } as const;
-/** A quirk of every sample network card, with a register that runs the code when it is read. */
-const whenRead = `host.quirks.add(quirk(() => misbehave()));`;
+/** A quirk of a sample network card, with a register that runs the code when a guest gets the card. */
+const whenGiven = `host.quirks.add(quirk(() => misbehave()));`;
 
 /** The kinds of code that hold the control loop or take all memory, each executed in a process of its own. */
 export const hangs: readonly Hang[] = [
@@ -30,7 +30,7 @@ export const hangs: readonly Hang[] = [
     code: forEver,
     ...named,
   },
-  { what: '`read` of a behaviour loops for ever', apply: whenRead, code: forEver, ...named },
+  { what: '`attach` of a behaviour loops for ever', apply: whenGiven, code: forEver, ...named },
   {
     what: 'promises that never leave the loop a turn',
     apply: later,
@@ -65,9 +65,9 @@ export const hangs: readonly Hang[] = [
 export const hangingPlugin = ({ apply, code }: Hang): string => `
 import { execFileSync } from 'node:child_process';
 import { defineQuirk, register } from 'pciback/quirk';
-const quirk = (read) => defineQuirk({
+const quirk = (attach) => defineQuirk({
   name: 'acme/register', source: 'a test', match: [{ vendor: 0x8086, device: 0x10d3 }],
-  fields: [register(0x40, 16, 'loops').calls({ read, write: () => 0 })],
+  fields: [register(0x40, 16, 'loops').calls({ attach, read: () => 0, write: () => 0 })],
 });
 function misbehave() { ${code} }
 export default { kind: 'plugin', name: 'acme/bad', version: '1.0.0', api: '^1.0', apply(host) { ${apply} } };
