@@ -18,8 +18,6 @@ export interface Hang {
 const later = 'host.hooks.guestConnected.tap(() => void setTimeout(() => misbehave(), 500));';
 const forEver = 'for (;;);';
 const named = { kind: 'loop', isNamed: true, end: 'status 70' } as const;
-/** A quirk of a sample network card, with a register that runs the code when a guest gets the card. */
-const whenGiven = `host.quirks.add(quirk(() => misbehave()));`;
 
 /** The kinds of code that hold the control loop or take all memory, each executed in a process of its own. */
 export const hangs: readonly Hang[] = [
@@ -30,7 +28,6 @@ export const hangs: readonly Hang[] = [
     code: forEver,
     ...named,
   },
-  { what: '`attach` of a behaviour loops for ever', apply: whenGiven, code: forEver, ...named },
   {
     what: 'promises that never leave the loop a turn',
     apply: later,
@@ -64,11 +61,6 @@ export const hangs: readonly Hang[] = [
 /** The module of the plugin. */
 export const hangingPlugin = ({ apply, code }: Hang): string => `
 import { execFileSync } from 'node:child_process';
-import { defineQuirk, register } from 'pciback/quirk';
-const quirk = (attach) => defineQuirk({
-  name: 'acme/register', source: 'a test', match: [{ vendor: 0x8086, device: 0x10d3 }],
-  fields: [register(0x40, 16, 'loops').calls({ attach, read: () => 0, write: () => 0 })],
-});
 function misbehave() { ${code} }
 export default { kind: 'plugin', name: 'acme/bad', version: '1.0.0', api: '^1.0', apply(host) { ${apply} } };
 `;
