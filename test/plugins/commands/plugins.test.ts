@@ -45,6 +45,7 @@ describe('pciback plugins, without a running pciback', () => {
     expect(lines.filter((line) => line.startsWith('fields/pcie '))).toEqual([]);
     expect(lines.join('\n')).toMatch(/^\d+ bundled quirks: amd\/gpu [\s\S]*\bintel\/hda\b/m);
     expect(lines.slice(lines.indexOf('taps, in the order of the calls:') + 1)).toEqual([
+      '  deviceFenced: platforms/vfio-user',
       '  guestDisconnected: ledger',
       '  deviceReturned: ledger',
     ]);
@@ -63,7 +64,11 @@ describe('pciback plugins, without a running pciback', () => {
       ms: expect.any(Number),
       faults: 0,
     });
-    expect(hooks).toEqual({ guestDisconnected: ['ledger'], deviceReturned: ['ledger'] });
+    expect(hooks).toEqual({
+      deviceFenced: ['platforms/vfio-user'],
+      guestDisconnected: ['ledger'],
+      deviceReturned: ['ledger'],
+    });
   });
 });
 
