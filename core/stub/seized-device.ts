@@ -29,6 +29,8 @@ export class SeizedDevice implements Placeable, DeviceFacts {
   assignment: Assignment | undefined;
   /** Why no guest gets it any more. */
   quarantine: string | undefined;
+  /** Where the host had it when it was saved. */
+  #addresses: string;
 
   /** @param saved what an earlier process recorded of it; missing: it is recorded now */
   constructor(hardware: PciFunction, bridges: readonly Bdf[], clock: Clock, saved?: SavedDevice) {
@@ -37,6 +39,7 @@ export class SeizedDevice implements Placeable, DeviceFacts {
     this.bridges = bridges;
     this.pristine = saved === undefined ? SavedConfig.of(hardware) : new SavedConfig(saved.pristine);
     this.operations = new HostOperations(hardware, clock, saved?.lists);
+    this.#addresses = addressesOf(hardware);
   }
 
   /** Brings it to D0 and saves what it has now. @throws HostError; PcibackError `DEVICE_SILENT` */
@@ -45,8 +48,24 @@ export class SeizedDevice implements Placeable, DeviceFacts {
     await this.operations.wake();
     if (isSilent(hardware)) fail('DEVICE_SILENT', { bdf: formatBdf(this.bdf) });
     this.pristine = SavedConfig.of(hardware);
+    this.#addresses = addressesOf(hardware);
+  }
+
+  /**
+   * Before a guest gets it: saves it anew if the host has moved its addresses; else puts back what was lost while nobody had it,
+   * in a reset of its link, say. Throws as {@link save}.
+   */
+  async refresh(): Promise<void> {
+    const { hardware } = this.operations;
+    if (addressesOf(hardware) !== this.#addresses) return this.save();
+    await this.operations.wake();
+    if (isSilent(hardware)) fail('DEVICE_SILENT', { bdf: formatBdf(this.bdf) });
+    this.pristine.restore(hardware);
+    this.operations.turnOff();
   }
 }
+
+const addressesOf = ({ resources }: PciFunction): string => resources.map(({ start }) => start).join();
 
 /** For the log. */
 export const describeReset = (outcome: ResetOutcome): string =>

@@ -181,8 +181,7 @@ export class Stub {
       fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
     }
     if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
-    // The host may have moved its addresses since.
-    await device.save();
+    await device.refresh();
     this.#note(device, { guest: tenant.domain, pristine: device.pristine.registers });
     try {
       device.assignment = this.#assigner.assign(device, tenant);

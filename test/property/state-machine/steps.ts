@@ -171,11 +171,14 @@ const hotLoad = (world: World): void => {
   );
 };
 
-/** A function meets an error; its guest is asked, and may not answer. */
+/**
+ * A function meets an error; its guest is asked, and may not answer. While the host has it, its registers are the host's
+ * drivers' to put back.
+ */
 const failing = (world: World): void => {
   const { host, pciback, random, devices } = world;
   const [address, severity] = [random.pick(devices), random.pick(['correctable', 'nonfatal', 'fatal'] as const)];
-  if (pciback !== undefined)
+  if (pciback?.stub.devices.some(({ bdf }) => bdf === address))
     world.beside(`error of ${formatBdf(address)}`, () => host.platform.errors.inject(address, severity));
 };
 
