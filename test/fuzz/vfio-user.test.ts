@@ -59,8 +59,11 @@ it(`the door takes ${MESSAGES} messages of rubbish and stays as it was`, { timeo
   let nextFd = 1;
   try {
     let settledStatus: number | undefined;
+    const tenant = tenantOf(77);
     const device = await host.pciback.stub.assign(NIC, {
-      ...tenantOf(77),
+      ...tenant,
+      // Resets are counted by a clock that stands still here: as many as are asked for may be done.
+      budget: Object.create(tenant.budget, { takesReset: { value: async () => {} } }),
       settled: (status) => {
         settledStatus = status;
       },
