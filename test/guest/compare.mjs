@@ -41,6 +41,7 @@ const ABOUT_THE_MODEL = [
   /disabling VPD access \(can't determine size of non-standard VPD format\)/,
   // A register behind a BAR, where there is memory that remembers and no controller that halts.
   /[xX]HCI HW did not halt/,
+  /HCRESET not completed yet/,
   /[EO]HCI: BIOS handoff failed/,
 ];
 
