@@ -2,7 +2,7 @@
 
 import type { DeviceFacts, FenceReason, GuestFacts } from '../facts.ts';
 import type { InterruptLimits } from '../interrupts.ts';
-import type { ResetOutcome } from '../platform/pci.ts';
+import type { PciFunction, ResetOutcome } from '../platform/pci.ts';
 import type { Denial } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
 import type { Shape } from '../wall/wall.ts';
@@ -25,7 +25,7 @@ export interface HookArguments {
   /** A function goes back to the host. */
   deviceReleased: [device: DeviceFacts];
   /** A function has to be reset. */
-  resetDevice: [device: DeviceFacts];
+  resetDevice: [device: DeviceFacts, hardware: PciFunction];
   /** What becomes of a guest’s writes to bits without a field, and who takes its accesses down. */
   unhandledWrite: [device: DeviceFacts, guest: GuestFacts];
   /** What is special about the line interrupt of a device. */
@@ -171,8 +171,8 @@ const table = {
   },
   resetDevice: {
     kind: 'asyncBail',
-    arguments: ['device'],
-    doc: 'A function has to be reset. That is so at seizing, when a guest asks for a function-level reset, in the recovery of an error, when a device comes back from a guest, and before it is released to the host. A tap that resets it answers with the outcome; no answer: the host’s own methods. A fault at seizing or at release makes that fail; when a device comes back it is quarantined; a guest that asked gets `op_failed`.',
+    arguments: ['device', 'hardware'],
+    doc: 'A function has to be reset. That is so at seizing, when a guest asks for a function-level reset, in the recovery of an error, when a device comes back from a guest, and before it is released to the host. A tap that resets it answers with the outcome; it has config space (`hardware`), and the host’s own methods, of which it can have some left out: `hardware.reset(["pm"])`. No answer: the host’s own methods, all of them. A fault at seizing or at release makes that fail; when a device comes back it is quarantined; a guest that asked gets `op_failed`.',
     next: ['deviceSeized', 'interruptControl', 'deviceReturned'],
     answer: orNothing(resetShape),
     deadlines: { resetDevice: 70 },

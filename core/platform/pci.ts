@@ -75,8 +75,14 @@ export interface PciFunction {
   writeConfig(offset: number, size: 1 | 2 | 4, value: number): void;
   /** For a virtual function: config reads of its physical function, whose MEMORY decode governs both. */
   readonly physical?: Pick<PciFunction, 'readConfig'>;
-  /** Resets this function only. Config space is lost afterwards: the caller restores it. Never throws for "cannot". */
-  reset(): Promise<ResetOutcome>;
+  /** Names of the host's methods to reset it, in the order in which they are tried. Missing: the host does not tell. */
+  resetMethods?(): Promise<readonly string[]>;
+  /**
+   * Resets this function only. Config space is lost afterwards: the caller restores it. Never throws for "cannot".
+   *
+   * @param without methods that are not to be tried
+   */
+  reset(without?: readonly string[]): Promise<ResetOutcome>;
 }
 
 /** What {@link PciBus.list} tells about a function without touching it. */

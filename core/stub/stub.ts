@@ -322,7 +322,7 @@ export class Stub {
   async reset(device: SeizedDevice): Promise<ResetOutcome> {
     const { wall } = this.#hooks;
     const { name } = this.#platform;
-    const done = await this.#hooks.call('resetDevice', device);
+    const done = await this.#hooks.call('resetDevice', device, device.operations.hardware);
     if (done !== undefined) return done;
     const plugin = this.#hooks.bringerOf('platforms', name);
     const place = { plugin, what: `reset of platform ${name}`, device: device.bdf, refusals: ['HOST'] } as const;

@@ -11,6 +11,7 @@ import type { ExplainOperations } from '../observe/explain-operations.ts';
 import type { QuirkOperations } from '../observe/quirk-operations.ts';
 import type { VfioUserOperations } from '../platforms/vfio-user/operations.ts';
 import type { RecoveryOperations } from '../recovery/operations.ts';
+import type { ResetOperations } from '../resets/reset-operations.ts';
 
 /** What a running pciback with its bundled plugins can be asked: `context.control<BundledOperations>()` in a command. */
 export type BundledOperations = ControlOperations &
@@ -23,4 +24,5 @@ export type BundledOperations = ControlOperations &
   RecoveryOperations &
   ReloadOperations &
   UpgradeOperations &
+  ResetOperations &
   VfioUserOperations;

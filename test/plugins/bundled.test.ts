@@ -51,6 +51,7 @@ describe('the bundled plugins', () => {
       'plugins',
       'reload',
       'upgrade',
+      'reset',
       'irq',
       'health',
       'unit',

@@ -301,7 +301,7 @@ export class AskingGuest {
   /** @param begun called when the request is on its way */
   async #reset(begun: () => void): Promise<void> {
     const at = this.#device.capabilities.find(({ id }) => id === CapabilityId.express)?.offset;
-    if (at === undefined || this.model.resetMethod() !== 'flr') return begun();
+    if (at === undefined || this.model.resetMethods()[0] !== 'flr') return begun();
     const hasInterrupts = this.#isMsix || this.#device.driver?.interrupts === 'msi';
     if (hasInterrupts) await this.#interruptsOff();
     const command = await this.#known('command', COMMAND, 2);

@@ -76,9 +76,13 @@ class HeldFunction implements PciFunction {
     this.#model.writeConfig(offset, size, value);
   }
 
-  async reset(): Promise<ResetOutcome> {
+  async resetMethods(): Promise<readonly string[]> {
+    return this.#model.resetMethods();
+  }
+
+  async reset(without: readonly string[] = []): Promise<ResetOutcome> {
     if (!this.#held) this.#stale('reset');
-    return this.#model.reset();
+    return this.#model.reset(without);
   }
 
   #stale(call: string): never {

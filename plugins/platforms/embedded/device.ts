@@ -153,11 +153,13 @@ export class PciModel implements HostFunction, LineSource {
     }
   }
 
-  async reset(): Promise<ResetOutcome> {
+  async reset(without: readonly string[] = []): Promise<ResetOutcome> {
     this.counters.resets += 1;
-    const method = this.resetMethod();
+    const method = this.resetMethods().find((name) => !without.includes(name));
     if (method === undefined) {
-      return { ok: false, reason: 'unsupported', detail: `${formatBdf(this.bdf)} has neither FLR nor a PM reset` };
+      const left =
+        this.resetMethods().length > 0 ? `has none but ${without.join(', ')}` : 'has neither FLR nor a PM reset';
+      return { ok: false, reason: 'unsupported', detail: `${formatBdf(this.bdf)} ${left}` };
     }
     if (this.#takeFault('reset') !== undefined) {
       this.#events.note(`reset ${formatBdf(this.bdf)}: failed`);
@@ -191,17 +193,18 @@ export class PciModel implements HostFunction, LineSource {
     return this.#behaviour.extended.find((one) => one.id === id)?.offset;
   }
 
-  /** `flr`, `af_flr` or `pm`, as the host's `reset_method` file names them; `undefined` when there is none. */
-  resetMethod(): string | undefined {
+  /** Of `flr`, `af_flr` and `pm` those that it has, in the order in which a host tries them. */
+  resetMethods(): string[] {
     const { capabilities } = this.#behaviour;
     const config = this.image.config;
     const at = (id: number) => capabilities.find((one) => one.id === id)?.offset;
     const express = at(CapabilityId.express);
-    if (express !== undefined && u32(config, express + 4) & 0x10000000) return 'flr';
     const features = at(CapabilityId.advancedFeatures);
-    if (features !== undefined && ((config[features + 3] ?? 0) & 0x2) !== 0) return 'af_flr';
-    if (this.#power !== 0 && (u16(config, this.#power + 4) & 0x8) === 0) return 'pm';
-    return undefined;
+    return [
+      ...(express !== undefined && u32(config, express + 4) & 0x10000000 ? ['flr'] : []),
+      ...(features !== undefined && ((config[features + 3] ?? 0) & 0x2) !== 0 ? ['af_flr'] : []),
+      ...(this.#power !== 0 && (u16(config, this.#power + 4) & 0x8) === 0 ? ['pm'] : []),
+    ];
   }
 
   /** Reads without an access: no counter, no fault, no effect. */

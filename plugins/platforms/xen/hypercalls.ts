@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { busOf, devfnOf, formatBdf, segmentOf } from '../../../core/bdf.ts';
+import { type Bdf, busOf, devfnOf, formatBdf, segmentOf } from '../../../core/bdf.ts';
+import type { Logger } from '../../../core/log.ts';
 import {
   Errno,
   HostError,
@@ -11,6 +12,7 @@ import {
 import { CapabilityId, capabilities } from '../../../core/space/capabilities.ts';
 import { libxencall, libxenctrl } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
+import type { TellReset } from './sysfs-function.ts';
 
 /** Interrupt hypercalls that can be given up as a whole. */
 export interface XenInterrupts extends InterruptMapper {
@@ -20,6 +22,12 @@ export interface XenInterrupts extends InterruptMapper {
    * @throws HostError with the errno of the hypervisor
    */
   isShared(pirq: number): boolean;
+  /**
+   * Tells the hypervisor that a function was reset, so that what it keeps of it is made anew (PHYSDEVOP_pci_device_reset).
+   *
+   * @throws HostError with the errno of the hypervisor: ENOSYS before Xen 4.20, EOPNOTSUPP without pass-through
+   */
+  tellReset(address: Bdf, kind: ResetKind): void;
   close(): void;
 }
 
@@ -38,6 +46,32 @@ const PHYSDEV_OP = 33;
 const IRQ_STATUS_QUERY = 5n;
 const PREPARE_MSIX = 30n;
 const RELEASE_MSIX = 31n;
+
+const PCI_DEVICE_RESET = 32n;
+
+/** `flags` of pci_device_reset. */
+const resetKinds = { warm: 1, hot: 2, function: 3 } as const;
+type ResetKind = keyof typeof resetKinds;
+
+/** What the hypervisor calls a reset by one of the host's methods. */
+const kindOf = (method: string): ResetKind =>
+  method === 'bus' || method === 'cxl_bus' ? 'hot' : method === 'pm' ? 'warm' : 'function';
+
+/** Tells the hypervisor of each reset, as long as it has a use for that. */
+export const resetTeller = (interrupts: Pick<XenInterrupts, 'tellReset'>, log: Logger): TellReset => {
+  let isOfUse = true;
+  return (address, method) => {
+    if (!isOfUse) return;
+    try {
+      interrupts.tellReset(address, kindOf(method));
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      isOfUse = error.errno !== Errno.ENOSYS && error.errno !== Errno.EOPNOTSUPP;
+      if (isOfUse)
+        log.warn({ bdf: formatBdf(address), error: error.message }, 'the hypervisor was not told of a reset');
+    }
+  };
+};
 
 /** `flags` of irq_status_query: bound by several domains (1: needs an EOI). */
 const SHARED = 2;
@@ -142,6 +176,15 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
       memory.setUint32(4, 0, true);
       checked(native, call, calls.xencall2(handle, PHYSDEV_OP, IRQ_STATUS_QUERY, argument), `PIRQ ${asked}`);
       return (memory.getUint32(4, true) & SHARED) !== 0;
+    },
+    tellReset(address, kind) {
+      const call = 'PHYSDEVOP_pci_device_reset';
+      checkOpen(call);
+      memory.setUint16(0, segmentOf(address), true);
+      memory.setUint8(2, busOf(address));
+      memory.setUint8(3, devfnOf(address));
+      memory.setUint32(4, resetKinds[kind], true);
+      checked(native, call, calls.xencall2(handle, PHYSDEV_OP, PCI_DEVICE_RESET, argument), formatBdf(address));
     },
     close() {
       if (closed) return;

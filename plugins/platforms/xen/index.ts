@@ -24,7 +24,7 @@ import { poolReader } from './event-reader.ts';
 import { createEvents } from './events.ts';
 import { createGrants } from './grants.ts';
 import { kernelStubHolder, pciStubHolder } from './holders.ts';
-import { createInterrupts } from './hypercalls.ts';
+import { createInterrupts, resetTeller } from './hypercalls.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
@@ -200,7 +200,7 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     const pageOptions = { sysfsRoot, log, ...(options.iomem === undefined ? {} : { iomem: options.iomem }) };
     const pages = options.configPages === true ? keep(createConfigPages(native, pageOptions)) : undefined;
     // Before the events, so that it is closed after them: the answering thread reads files and pages until it has ended.
-    const pci = keep(createSysfsBus(sysfsRoot, holder, write, pages, log));
+    const pci = keep(createSysfsBus(sysfsRoot, holder, write, pages, { log, tell: resetTeller(interrupts, log) }));
     let deaf: (error: Error) => void = () => undefined;
     const failed = new Promise<Error>((resolve) => {
       deaf = resolve;

@@ -17,7 +17,7 @@ import {
   readNumber,
   type WriteAttribute,
 } from './sysfs-files.ts';
-import { openFunction, type SysfsFunction } from './sysfs-function.ts';
+import { openFunction, type SysfsFunction, type TellReset } from './sysfs-function.ts';
 
 /** A bus whose functions can be given up as a whole. */
 export interface SysfsBus extends PciBus {
@@ -37,14 +37,14 @@ interface Held {
  * @param holder how functions are kept from the host
  * @param write what writes attributes
  * @param pages where pages of config space come from; config space is read through files only if not given
- * @param log told of functions that are left out
+ * @param settings `log` is told of functions that are left out, `tell` of resets that were done
  */
 export const createSysfsBus = (
   sysfs: string,
   holder: Holder,
   write: WriteAttribute,
   pages?: Pick<ConfigPages, 'map'>,
-  log: Logger = silent,
+  { log = silent, tell }: { readonly log?: Logger; readonly tell?: TellReset } = {},
 ): SysfsBus => {
   /** Functions that were told to be left out: the bus is listed often. */
   const told = new Set<string>();
@@ -83,7 +83,7 @@ export const createSysfsBus = (
     await location(address);
     const undo = await holder.take(address);
     try {
-      const device = await openFunction(sysfs, address, write, pages);
+      const device = await openFunction(sysfs, address, write, pages, tell);
       held.set(address, { device, undo });
       return device;
     } catch (error) {

@@ -131,13 +131,30 @@ const configOver = (file: number): Config => {
   };
 };
 
-const resetThrough = async (folder: string, write: WriteAttribute): Promise<ResetOutcome> => {
-  const methods = await readText(`${folder}/reset_method`);
+const methodsOf = async (folder: string): Promise<readonly string[]> =>
+  (await readText(`${folder}/reset_method`))?.split(' ').filter((name) => name !== '') ?? [];
+
+const resetThrough = async (
+  folder: string,
+  write: WriteAttribute,
+  without: readonly string[],
+): Promise<ResetOutcome> => {
+  const methods = await methodsOf(folder);
+  const left = methods.filter((name) => !without.includes(name));
+  const isNarrowed = left.length < methods.length;
+  if (isNarrowed && left.length === 0) {
+    return { ok: false, reason: 'unsupported', detail: `every method of the host is left out: ${methods.join(', ')}` };
+  }
   // The kernel tries them in this order and does not tell which one worked.
-  const method = methods?.split(' ')[0] || 'chosen by the kernel';
+  const method = left[0] ?? 'chosen by the kernel';
   try {
     await stat(`${folder}/reset`);
-    await write(`${folder}/reset`, '1');
+    if (isNarrowed) await write(`${folder}/reset_method`, left.join(' '));
+    try {
+      await write(`${folder}/reset`, '1');
+    } finally {
+      if (isNarrowed) await write(`${folder}/reset_method`, methods.join(' '));
+    }
     return { ok: true, method };
   } catch (error) {
     const failure = hostError('reset', error);
@@ -176,6 +193,9 @@ const readIdentity = async (folder: string, address: Bdf, headerType: number): P
   };
 };
 
+/** Told of a reset that was done, and by which of the host's methods. Never throws. */
+export type TellReset = (address: Bdf, method: string) => void;
+
 /** What the host may change while it holds the function. @throws HostError */
 const readPlaces = async (folder: string): Promise<Pick<PciFunction, 'resources' | 'line'>> => ({
   resources: parseResources((await readText(`${folder}/resource`)) ?? ''),
@@ -209,6 +229,7 @@ const physicalOver = (sysfs: string, address: Bdf): Pick<Config, 'readConfig' | 
  * @param sysfs root of sysfs
  * @param write what writes its attributes
  * @param pages where its page comes from; reads go through the file if not given
+ * @param tell called after each reset that was done
  * @throws PcibackError `DEVICE_HEADER`, `NO_PRIVILEGE`; HostError
  */
 export const openFunction = async (
@@ -216,6 +237,7 @@ export const openFunction = async (
   address: Bdf,
   write: WriteAttribute,
   pages?: Pick<ConfigPages, 'map'>,
+  tell: TellReset = () => {},
 ): Promise<SysfsFunction> => {
   const folder = functionFolder(sysfs, address);
   const config = configOver(openFile(`${folder}/config`));
@@ -254,7 +276,12 @@ export const openFunction = async (
           throw error;
         }
       },
-      reset: () => withoutPage(() => resetThrough(folder, write)),
+      resetMethods: () => methodsOf(folder),
+      async reset(without = []) {
+        const outcome = await withoutPage(() => resetThrough(folder, write, without));
+        if (outcome.ok) tell(address, outcome.method);
+        return outcome;
+      },
       close() {
         access.close();
         physical?.close();

@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Hooks, type TapOptions } from '../../../core/hooks/index.ts';
 import { silent } from '../../../core/log.ts';
+import type { PciFunction } from '../../../core/platform/index.ts';
 import { Wall } from '../../../core/wall/wall.ts';
 
 let reported: unknown[];
@@ -67,7 +68,7 @@ describe('what a tap answers', () => {
     point.tap('silent', {}, () => void trace.push('silent'));
     point.tap('vendor', {}, async () => done);
     point.tap('late', {}, () => void trace.push('late'));
-    expect(await hooks.call('resetDevice', device)).toEqual(done);
+    expect(await hooks.call('resetDevice', device, {} as PciFunction)).toEqual(done);
     expect(trace).toEqual(['silent']);
   });
 });

@@ -47,6 +47,7 @@ describe('pciback plugins, without a running pciback', () => {
     expect(lines.slice(lines.indexOf('taps, in the order of the calls:') + 1)).toEqual([
       '  deviceFenced: platforms/vfio-user',
       '  guestDisconnected: ledger',
+      '  resetDevice: resets',
       '  deviceReturned: ledger',
     ]);
   });
@@ -67,6 +68,7 @@ describe('pciback plugins, without a running pciback', () => {
     expect(hooks).toEqual({
       deviceFenced: ['platforms/vfio-user'],
       guestDisconnected: ['ledger'],
+      resetDevice: ['resets'],
       deviceReturned: ['ledger'],
     });
   });

@@ -93,7 +93,7 @@ const checkPristine = (world: World, pciback: Pciback): void => {
     if (assignment !== undefined || quarantine !== undefined || before === undefined) continue;
     const model = world.host.platform.pci.model(bdf);
     // Without a reset a device carries state over, and the operator was told.
-    if (model.resetMethod() === undefined || world.frail.includes(bdf)) continue;
+    if (model.resetMethods().length === 0 || world.frail.includes(bdf)) continue;
     const now = model.snapshot();
     const notes = errorNotes(model);
     const changed = [...now.keys()].filter((at) => now[at] !== before[at] && !notes.has(at));

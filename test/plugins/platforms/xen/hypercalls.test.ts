@@ -2,8 +2,15 @@
 
 import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../../core/bdf.ts';
+import { silent } from '../../../../core/log.ts';
 import { HostError, type PciFunction } from '../../../../core/platform/index.ts';
-import { createInterrupts, hasMsix, type XenInterrupts } from '../../../../plugins/platforms/xen/hypercalls.ts';
+import {
+  createInterrupts,
+  hasMsix,
+  resetTeller,
+  type XenInterrupts,
+} from '../../../../plugins/platforms/xen/hypercalls.ts';
+import { recordingLog } from '../../../kit/embedded-host.ts';
 import { createFakeNative, type FakeNative, fakePointer } from './fake-native.ts';
 
 const device = (bytes: Record<number, number>, line = 11): PciFunction => {
@@ -186,6 +193,46 @@ describe('interrupts of platform xen', () => {
     expect(() => interrupts.mapMsi(7, withMsix)).toThrow(HostError);
     expect(() => interrupts.unmap(7, 5)).toThrow(HostError);
     expect(() => interrupts.prepareMsix(withMsix)).toThrow(HostError);
+  });
+});
+
+describe('a reset', () => {
+  it('is told to the hypervisor, with its kind', () => {
+    const { interrupts, native, argument } = create('kernel');
+    const tell = resetTeller(interrupts, silent);
+    for (const [method, flags] of [
+      ['flr', 3],
+      ['pm', 1],
+      ['bus', 2],
+    ] as const) {
+      tell(bdf(2, 0x3a, (4 << 3) | 1), method);
+      expect(native.calls.at(-1)).toBe('xencall2 handle 33 32 handle');
+      expect([...argument]).toEqual([2, 0, 0x3a, 0x21, flags, 0, 0, 0]);
+    }
+  });
+
+  it.each([38, 95])('is told no more, without a word, to one that knows no such call: errno %i', (errno) => {
+    const fixture = create();
+    Object.assign(fixture, { result: -1, errno });
+    const { log, lines } = recordingLog();
+    const tell = resetTeller(fixture.interrupts, log);
+    tell(bdf(0, 3, 0), 'flr');
+    const calls = fixture.native.calls.length;
+    tell(bdf(0, 3, 0), 'flr');
+    expect([fixture.native.calls.length - calls, lines]).toEqual([0, []]);
+  });
+
+  it('that the hypervisor refuses for one function is said, and the next one is told', () => {
+    const fixture = create();
+    Object.assign(fixture, { result: -1, errno: 19 });
+    const { log, lines } = recordingLog();
+    const tell = resetTeller(fixture.interrupts, log);
+    tell(bdf(0, 3, 0), 'flr');
+    tell(bdf(0, 4, 0), 'flr');
+    expect(lines.map(({ level, facts }) => `${level} ${facts.bdf}`)).toEqual([
+      'warn 0000:03:00.0',
+      'warn 0000:04:00.0',
+    ]);
   });
 });
 

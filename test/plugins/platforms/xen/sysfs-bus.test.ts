@@ -186,6 +186,25 @@ describe('a reset', () => {
     expect(readFileSync(fileOf('reset'), 'utf8')).toBe('1');
   });
 
+  it('leaves methods out, and gives the host its list back', async () => {
+    const written: string[] = [];
+    tree = await makeSysfs([{ place: nicPlace, driver: 'pciback', reset: 'flr pm bus\n' }]);
+    const told: string[] = [];
+    bus = createSysfsBus(
+      tree.root,
+      kernelStubHolder(tree.root),
+      async (path, value) => void written.push(`${path.split('/').at(-1)} ${value}`),
+      undefined,
+      { tell: (address, method) => void told.push(`${formatBdf(address)} ${method}`) },
+    );
+    const device = await bus.seize(nic);
+    expect(await device.resetMethods?.()).toEqual(['flr', 'pm', 'bus']);
+    expect(await device.reset(['flr', 'af_flr'])).toEqual({ ok: true, method: 'pm' });
+    expect(written).toEqual(['reset_method pm bus', 'reset 1', 'reset_method flr pm bus']);
+    expect(await device.reset(['flr', 'pm', 'bus'])).toMatchObject({ ok: false, reason: 'unsupported' });
+    expect([written.length, told]).toEqual([3, ['0000:03:00.0 pm']]);
+  });
+
   it('without the file is unsupported', async () => {
     const device = await (await dropIn()).seize(nic);
     expect(await device.reset()).toMatchObject({ ok: false, reason: 'unsupported' });

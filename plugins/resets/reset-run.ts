@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+
+import { formatBdf, parseBdf } from '../../core/bdf.ts';
+import { fail } from '../../core/errors/index.ts';
+import type { CommandContext } from '../../core/plugin/index.ts';
+import { columns } from '../columns.ts';
+import type { PlannedMethod } from './plan.ts';
+import type { ResetOperations } from './reset-operations.ts';
+
+const verdicts: Readonly<Record<PlannedMethod['verdict'], string>> = {
+  first: 'tried first',
+  next: 'tried if those before it cannot be',
+  refused: 'refused',
+  'not offered': 'not offered by the host',
+};
+
+const rowOf = ({ name, about, verdict, why, shares }: PlannedMethod): string[] => [
+  name,
+  about,
+  `${verdicts[verdict]}${why === undefined ? '' : `: ${why}`}`,
+  shares.length === 0 ? '' : `shared with ${shares.join(', ')}`,
+];
+
+/**
+ * Prints what a reset of a device would try. Nothing is reset.
+ *
+ * @returns 0
+ * @throws PcibackError `USAGE`, `BDF_SYNTAX`, `CONTROL_UNREACHABLE`, `DEVICE_NOT_SEIZED`
+ */
+export const runReset = async (context: CommandContext): Promise<number> => {
+  const { options, print } = context;
+  if (typeof options.plan !== 'string') {
+    return fail('USAGE', {
+      what: 'reset needs --plan BDF; a device is reset when it changes hands',
+      nearest: undefined,
+    });
+  }
+  const bdf = formatBdf(parseBdf(options.plan));
+  const plan = await (await context.control<ResetOperations>()).require('reset-plan', { bdf });
+  if (options.json === true) {
+    print(JSON.stringify(plan, undefined, 2));
+    return 0;
+  }
+  print(`${plan.bdf}: what a reset would try${plan.tellsMethods ? '' : '; the host does not tell its methods'}`);
+  for (const line of columns([['method', 'what it is', 'verdict', ''], ...plan.methods.map(rowOf)]))
+    print(`  ${line.trimEnd()}`);
+  if (plan.delay > 0) print(`  afterwards the device is left alone for ${plan.delay} ms`);
+  return 0;
+};
