@@ -78,7 +78,7 @@ export const devices = [
   {
     name: 'what was saved at seizing is given back',
     file: 'core/stub/stub.ts',
-    find: '// The host may have moved its addresses since.\n    await device.save();',
+    find: 'await device.refresh();',
     replace: '',
     tests: ['test/core/stub/odd-devices.test.ts'],
     why: 'the next guest would see an address that is another device’s by now',
