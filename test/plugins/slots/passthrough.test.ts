@@ -103,7 +103,7 @@ describe('slot mapper passthrough', () => {
     });
 
     it('not the bus of a device below another one of the guest', () => {
-      const upper = placeable('00:1c.0', { class: 0x120000, headerType: 1 });
+      const upper = placeable('00:1c.0', { class: 0x120000 });
       const near = placeable('05:00.0', {}, ['00:1c.0']);
       const far = placeable('06:00.0', {}, ['05:02.0', '00:1c.0']);
       expect(rootsOf(upper, near, far)).toEqual(['0000:00']);
