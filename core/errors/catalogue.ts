@@ -267,7 +267,7 @@ export const catalogue = {
     () => 'Rehearse on platform embedded, with a PCI Express function (`pciback serve --platform embedded`).',
   ),
   GUESTS_UNHEARD: entry(
-    (_: object) => 'the thread that answers guests does not run',
+    (f: { ms: number }) => `the thread that answers guests gave no sign for ${f.ms} ms`,
     () => 'A call into the host holds it, or it waits for a processor. A supervisor starts pciback anew.',
   ),
   LEAK: entry(

@@ -69,8 +69,8 @@ class Supervised {
       this.#tell('STATUS=the thread that answers guests does not run');
       this.#status = '';
       this.#complain(() => {
-        const { code, solve } = problem('GUESTS_UNHEARD', {});
-        log.error({ code, solve }, 'no sign of life: the thread that answers guests does not run');
+        const { code, message, solve } = problem('GUESTS_UNHEARD', { ms: interval });
+        log.error({ code, why: message, solve }, 'no sign of life for the supervisor');
       });
     }
     this.#next();

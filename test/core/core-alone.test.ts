@@ -11,10 +11,11 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const ALLOWED = [
   /^core\//,
   /^plugins\/platforms\/embedded\//,
-  /^plugins\/platforms\/recovery-sequence\.ts$/,
+  /^plugins\/platforms\/(recovery-sequence|holdings)\.ts$/,
+  /^plugins\/(bridges|host-facts)\.ts$/,
   /^plugins\/initial-verdicts\.ts$/,
   /^plugins\/guest-budgets\.ts$/,
-  /^plugins\/fields\/(field-plugin|header|bars|command|control-word)\.ts$/,
+  /^plugins\/fields\/(field-plugin|header|self-test|bars|command|control-word)\.ts$/,
   /^plugins\/interrupts\/(policy-plugin|strict|rules)\.ts$/,
   /^plugins\/interrupts\/device\//,
   /^plugins\/slots\/vpci\.ts$/,

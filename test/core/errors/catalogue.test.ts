@@ -19,7 +19,9 @@ const facts = new Proxy(
   {},
   {
     get: (_target, key) =>
-      ['tried', 'known', 'names', 'keys', 'left'].includes(String(key)) ? [`<${String(key)}>`] : `<${String(key)}>`,
+      ['tried', 'known', 'names', 'keys', 'left', 'held'].includes(String(key))
+        ? [`<${String(key)}>`]
+        : `<${String(key)}>`,
   },
 );
 

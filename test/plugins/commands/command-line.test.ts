@@ -170,7 +170,11 @@ describe.concurrent('what plugins of the rc file bring', () => {
     const settings = rc({ plugins: ['./look.mjs'], slots: 'passthrough', rocket: { fuel: 3 } });
     const directory = place({ ...settings, 'look.mjs': look });
     const { status, out, err } = await run(['look', '--control', 'no.sock'], directory);
-    expect({ status, out, err }).toEqual({ status: 0, out: 'passthrough\nembedded xen vfio-user\nundefined\n', err: '' });
+    expect({ status, out, err }).toEqual({
+      status: 0,
+      out: 'passthrough\nembedded xen vfio-user\nundefined\n',
+      err: '',
+    });
     expect((await run(['--help'], directory)).out).toMatch(/serve.*look \[options\] +looks around/s);
     const broken = place({ ...rc({ plugins: ['./look.mjs'], rocket: { fule: 3 } }), 'look.mjs': look });
     const help = await run(['--help'], broken);

@@ -79,6 +79,7 @@ describe('the reference', () => {
       'loop.seconds',
       'loop.megabytes',
       'loop.action',
+      'journal',
       'control',
       'errors',
       'errors.deadlineSeconds',
