@@ -10,15 +10,15 @@ import { interruptLimitsOf } from '../../../core/quirk/interrupt-limits.ts';
 import { defineQuirk, matches, type QuirkDefinition } from '../../../core/quirk/quirk.ts';
 import { bundled } from '../../../plugins/bundled.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
-import { loadByName } from '../../../plugins/program/resolve.ts';
+import { type BundledPlugin, loadByName } from '../../../plugins/program/resolve.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
 import { policyFacts } from '../../plugins/interrupts/policies.ts';
 
 const { identity } = policyFacts().device;
 
 const plugins = new PluginHost({ log: silent });
-for (const name of Object.keys(bundled))
-  await loadByName(plugins, name, undefined, { asked: 'test', directory: '/', bundled });
+for (const [name, { only }] of Object.entries<BundledPlugin>(bundled))
+  if (only === undefined) await loadByName(plugins, name, undefined, { asked: 'test', directory: '/', bundled });
 plugins.seal();
 const quirks = plugins.registries.quirks.things;
 
