@@ -201,6 +201,9 @@ logged() { # as logged_lines: is there one? When not, says what there is under t
   echo "the log has: $(grep -E "\"msg\":\"$1\"" "$DAEMON_LOG" || echo 'no line with this msg')"
   return 1
 }
+released_whole() { # domain id: what was held for the guest was counted when it was let go, and nothing of it was left
+  logged released "guest=$1" && ! grep '"code":"LEAK"' "$DAEMON_LOG"
+}
 stop_daemon() { # SIGTERM; DAEMON_STATUS is its exit status, or "still running"
   DAEMON_STATUS='still running'
   kill -TERM "$DAEMON"
