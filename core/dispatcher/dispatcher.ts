@@ -28,9 +28,9 @@ export interface TargetLookup {
 /** Index of the counter for commands that do not exist. */
 const UNKNOWN = commandNames.length;
 /** Bytes in which a guest's request at work is noted: {@link Work}, then the request. */
-export const WORK_BYTES = 4 * 3 + OP_BYTES;
-/** Words of it: how far the request is; its command, or when it is done its status; the address of its device. */
-const Work = { phase: 0, what: 1, address: 2, request: 3 } as const;
+export const WORK_BYTES = 4 * 7 + OP_BYTES;
+/** Words of it: how far the request is, by what it is known again, its status when it is done, and its answer then. */
+const Work = { phase: 0, command: 1, address: 2, offset: 3, size: 4, value: 5, status: 6, request: 7 } as const;
 const NOTHING = 0;
 const BEGUN = 1;
 const DONE = 2;
@@ -50,6 +50,8 @@ export class Dispatcher {
   readonly #statuses = new Float64Array(new SharedArrayBuffer(8 * (OTHER + 1)));
 
   readonly #work: Int32Array;
+  /** The part of it that has the answer. */
+  readonly #answer: Int32Array;
 
   /**
    * @param failed told about anything thrown while a request was worked on
@@ -59,24 +61,44 @@ export class Dispatcher {
     this.#targets = targets;
     this.#failed = failed;
     this.#work = new Int32Array(work ?? new ArrayBuffer(WORK_BYTES), 0, WORK_BYTES >> 2);
+    this.#answer = this.#work.subarray(Work.request);
   }
 
   /** Whether an earlier process died while it carried out an interrupt request for the device at this address. */
   wasInterrupted(address: number): boolean {
     const work = this.#work;
-    return work[Work.phase] === BEGUN && work[Work.what] !== Command.confWrite && work[Work.address] === (address | 0);
+    return (
+      work[Work.phase] === BEGUN && work[Work.command] !== Command.confWrite && work[Work.address] === (address | 0)
+    );
   }
 
-  /** Answers what an earlier process has done and not answered; what it had only begun comes again. */
+  /**
+   * Answers what an earlier process has done and not answered; what it had only begun comes again, and so does another request
+   * that the guest has sent since it was answered.
+   */
   resume(ring: Ring): void {
     const work = this.#work;
     if (work[Work.phase] === DONE && ring.pending) {
       const request = ring.snapshot();
-      if (request.cmd !== Command.confWrite) request.restore(work.subarray(Work.request));
-      request.err = work[Work.what] as number;
-      ring.answer();
+      if (this.#isNoted(request)) {
+        if (request.cmd !== Command.confWrite) request.restore(this.#answer);
+        request.err = work[Work.status] as number;
+        ring.answer();
+      }
     }
     work[Work.phase] = NOTHING;
+  }
+
+  /** Whether it is the request that is noted. The value of an interrupt request may be its answer already. */
+  #isNoted(request: Request): boolean {
+    const work = this.#work;
+    return (
+      work[Work.command] === (request.cmd | 0) &&
+      work[Work.address] === addressOf(request) &&
+      work[Work.offset] === (request.offset | 0) &&
+      work[Work.size] === (request.size | 0) &&
+      (request.cmd !== Command.confWrite || work[Work.value] === request.bits)
+    );
   }
 
   /** The answer is with the guest. */
@@ -111,8 +133,8 @@ export class Dispatcher {
     request.err = status;
     const work = this.#work;
     if (work[Work.phase] === BEGUN) {
-      if (work[Work.what] !== Command.confWrite) request.save(work.subarray(Work.request));
-      work[Work.what] = status;
+      if (work[Work.command] !== Command.confWrite) request.save(this.#answer);
+      work[Work.status] = status;
       work[Work.phase] = DONE;
     }
     const counter = status <= 0 && status >= Status.opFailed ? -status : OTHER;
@@ -121,8 +143,11 @@ export class Dispatcher {
 
   #begin(request: Request, command: number): void {
     const work = this.#work;
-    work[Work.what] = command;
-    work[Work.address] = (request.segment << 16) | (request.bus << 8) | request.devfn;
+    work[Work.command] = command;
+    work[Work.address] = addressOf(request);
+    work[Work.offset] = request.offset;
+    work[Work.size] = request.size;
+    work[Work.value] = request.bits;
     work[Work.phase] = BEGUN;
   }
 
@@ -154,6 +179,8 @@ export class Dispatcher {
     return named(this.#statuses, (index) => (index === OTHER ? 'other errno' : statusName(-index)));
   }
 }
+
+const addressOf = ({ segment, bus, devfn }: Request): number => (segment << 16) | (bus << 8) | devfn;
 
 /** Apart from the rest, which the compiler then keeps in one piece for reads. */
 const other = (target: NonNullable<Target['assignment']>, request: Request, command: number): Outcome => {

@@ -45,8 +45,7 @@ export class SeizedDevice implements Placeable, DeviceFacts {
   /** Brings it to D0 and saves what it has now. @throws HostError; PcibackError `DEVICE_SILENT` */
   async save(): Promise<void> {
     const { hardware } = this.operations;
-    await this.operations.wake();
-    if (isSilent(hardware)) fail('DEVICE_SILENT', { bdf: formatBdf(this.bdf) });
+    await this.#wake();
     this.pristine = SavedConfig.of(hardware);
     this.#addresses = addressesOf(hardware);
   }
@@ -58,10 +57,14 @@ export class SeizedDevice implements Placeable, DeviceFacts {
   async refresh(): Promise<void> {
     const { hardware } = this.operations;
     if (addressesOf(hardware) !== this.#addresses) return this.save();
-    await this.operations.wake();
-    if (isSilent(hardware)) fail('DEVICE_SILENT', { bdf: formatBdf(this.bdf) });
+    await this.#wake();
     this.pristine.restore(hardware);
     this.operations.turnOff();
+  }
+
+  async #wake(): Promise<void> {
+    await this.operations.wake();
+    if (isSilent(this.operations.hardware)) fail('DEVICE_SILENT', { bdf: formatBdf(this.bdf) });
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Dispatcher, type Target } from '../../../core/dispatcher/dispatcher.ts';
-import { Command, Page, Status } from '../../../core/ring/layout.ts';
+import { Dispatcher, type Target, WORK_BYTES } from '../../../core/dispatcher/dispatcher.ts';
+import { Command, Flag, Page, Status } from '../../../core/ring/layout.ts';
 import { Ring } from '../../../core/ring/ring.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 
@@ -124,4 +124,40 @@ it('counts requests by command and answers by status, what has no name together'
   send(Command.enableMsix);
   expect(dispatcher.requests()).toEqual({ conf_read: 2, conf_write: 1, enable_msix: 1, aer_slotreset: 1, unknown: 2 });
   expect(dispatcher.statuses()).toEqual({ success: 3, not_implemented: 3, 'other errno': 1 });
+});
+
+describe('a request that an earlier process has done', () => {
+  const pending = (): boolean => (Atomics.load(words, Page.flags >> 2) & Flag.frontActive) !== 0;
+  /** Done, and its process died then; the next process looks at the page. */
+  const doneThen = (change: () => void): void => {
+    const work = new ArrayBuffer(WORK_BYTES);
+    const targets = { lookup: () => undefined };
+    words[Page.offset >> 2] = 0x40;
+    words[Page.size >> 2] = 2;
+    const made = (): Dispatcher => new Dispatcher(targets, (error) => failures.push(error), work);
+    dispatcher = made();
+    expect(send(Command.confWrite)).toBe(Status.devNotFound);
+    words[Page.err >> 2] = 77;
+    Atomics.or(words, Page.flags >> 2, Flag.frontActive);
+    change();
+    made().resume(ring);
+  };
+
+  it('is answered as it was done', () => {
+    doneThen(() => undefined);
+    expect([pending(), words[Page.err >> 2]]).toEqual([false, Status.devNotFound]);
+  });
+
+  it.each([
+    ['cmd', Command.confRead],
+    ['devfn', 16],
+    ['offset', 0x44],
+    ['size', 4],
+    ['value', 1],
+  ] as const)('but not the next one, which differs in %s: it comes again', (member, value) => {
+    doneThen(() => {
+      words[Page[member] >> 2] = value;
+    });
+    expect([pending(), words[Page.err >> 2]]).toEqual([true, 77]);
+  });
 });

@@ -142,6 +142,18 @@ describe('what the host does to a device that no guest has', () => {
     expect(host.platform.pci.model(address).peek(BAR0, 4)).toBe(0xd0000000);
   });
 
+  it('a BAR that a reset of the link lost is put back for the next guest, and stays the host’s', async () => {
+    await start(card(address, express));
+    const seized = await host.pciback.stub.seize(address);
+    const { hardware } = seized.operations;
+    const before = hardware.readConfig(BAR0, 4);
+    hardware.writeConfig(BAR0, 4, 0);
+    const next = await booted(address);
+    expect([before, hardware.readConfig(BAR0, 4)]).toEqual([before, before]);
+    await end(next);
+    expect(hardware.readConfig(BAR0, 4)).toBe(before);
+  });
+
   it('one that it took for a driver of its own is not given away any more', async () => {
     await start(card(address, express));
     await host.pciback.stub.seize(address);
