@@ -50,15 +50,17 @@ describe('late EOI, over the channels of platform embedded', () => {
           const owed = run.count('delivery') - run.count('unmask');
           expect(owed === 0 || owed === 1).toBe(true);
         }
-        if (run.isBusy) await run.do('device settles');
-        await run.do('deadline');
-        await run.do('deadline');
+        // The time that passes may end a back-off, and what comes then may be a slow request.
+        for (let round = 0; round < 3; round++) {
+          if (run.isBusy) await run.do('device settles');
+          await run.do('deadline');
+        }
         expect(run.count('unmask')).toBe(run.count('delivery'));
         expect(run.counts.answers).toBe(run.counts.requests);
         expect(run.counts.outcomes).toBe(run.counts.asked);
         expect(run.isAsked).toBe(false);
       }),
-      { numRuns: 150 },
+      { numRuns: 150, examples: [[['event', 'event', 'event', 'slow request']]] },
     );
   });
 
