@@ -2,13 +2,12 @@
 
 import { formatBdf, parseBdf } from './bdf.ts';
 import type { GuestBudgets } from './budget.ts';
-import type { Config } from './config.ts';
+import type { EngineConfig } from './config.ts';
 import { describeError } from './errors/index.ts';
 import type { Logger } from './log.ts';
 import type { Holding, Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
 import type { PluginHost } from './plugin/loader.ts';
-import type { Engine, Ledger, RunningParts } from './plugin/part.ts';
 import { interruptLimitsOf } from './quirk/interrupt-limits.ts';
 import { isFor } from './quirk/limited-quirk.ts';
 import type { Quirk } from './quirk/quirk.ts';
@@ -16,14 +15,30 @@ import type { Contribution } from './space/compile.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
 import { Discovery, type GuestBackend, type GuestReport } from './xenbus/index.ts';
 
-export type { Engine, Ledger } from './plugin/part.ts';
 export type { GuestReport } from './xenbus/index.ts';
+
+/** Granted pages mapped, event channels bound, PIRQs mapped, devices given to guests; zero when all was given back. */
+export type Ledger = Readonly<Record<'mapped' | 'bound' | 'pirqs' | 'assigned', number>>;
+
+/** What serves the guests, as parts see it. */
+export type Engine = Pick<Pciback, 'platform' | 'stub' | 'plugins' | 'guests' | 'ledger' | 'guestOf'>;
+
+/** Of the time before and after guests are served, or of the time in which they are. */
+export type PartPhase = 'around guests' | 'with guests';
+
+/** What runs beside the engine, as the engine sees it. */
+export interface RunningParts {
+  /** @throws PcibackError what a part that is required fails with */
+  start(phase: PartPhase): Promise<void>;
+  /** Never throws. */
+  stop(phase: PartPhase): Promise<void>;
+}
 
 /** What a running pciback is made of. */
 export interface PcibackSettings {
   readonly platform: Platform;
   readonly plugins: PluginHost;
-  readonly config: Config;
+  readonly config: EngineConfig;
   readonly log: Logger;
   readonly budgets: GuestBudgets;
   /** What runs beside it. Missing: nothing does. */
@@ -31,11 +46,14 @@ export interface PcibackSettings {
 }
 
 /** The host side of PCI pass-through for every guest of one host. */
-export class Pciback implements Engine {
+export class Pciback {
   /** Resolves when it cannot go on: the store is lost, or guests cannot be heard any more. */
   readonly failed: Promise<Error>;
+  /** Where this pciback runs. */
   readonly platform: Platform;
+  /** What is loaded. */
   readonly plugins: PluginHost;
+  /** The devices that are seized. */
   readonly stub: Stub;
   readonly #parts: RunningParts | undefined;
   readonly #settings: PcibackSettings;
@@ -112,10 +130,12 @@ export class Pciback implements Engine {
     await this.#parts?.start('with guests');
   }
 
+  /** The guests that are known now. */
   guests(): GuestReport[] {
     return this.#discovery.guests.map((guest) => guest.report());
   }
 
+  /** The guest that has the device; `undefined`: none, or its back end is gone. */
   guestOf(device: SeizedDevice): GuestBackend | undefined {
     const domain = device.assignment?.tenant.domain;
     const guests = this.#discovery.guests.filter((one) => one.guest.domain === domain);
@@ -148,6 +168,7 @@ export class Pciback implements Engine {
     this.#deaf?.();
   }
 
+  /** What is held for guests now. */
   ledger(): Ledger {
     const held = this.platform.held?.() ?? [];
     const count = (kind: Holding['kind']): number => held.filter((one) => one.kind === kind).length;

@@ -2,7 +2,7 @@
 
 import { formatBdf, parseBdf } from '../core/bdf.ts';
 import { fail } from '../core/errors/index.ts';
-import type { Engine } from '../core/plugin/index.ts';
+import type { Engine } from '../core/pciback.ts';
 import type { Assignment, SeizedDevice } from '../core/stub/index.ts';
 
 /** The seized device at an address. @throws PcibackError `BDF_SYNTAX`, `BDF_RANGE`, `DEVICE_NOT_SEIZED` */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { type HookName, hookNames, type KindName, kindNames } from '../core/hooks/index.ts';
+import { type HookName, hookNames } from '../core/hooks/index.ts';
 import type { PluginHost } from '../core/plugin/loader.ts';
 
 /** A plugin or quirk that is loaded, with what came of it. */
@@ -11,7 +11,7 @@ export interface PluginStatus {
   readonly origin: string;
   readonly version?: string;
   /** Names of the things it brought, by kind. */
-  readonly brings: Readonly<Partial<Record<KindName, readonly string[]>>>;
+  readonly brings: Readonly<Record<string, readonly string[]>>;
   /** Hooks that it taps. */
   readonly taps: readonly HookName[];
   /** Milliseconds spent in its code, `apply` included, without behaviours and what was waited for. */
@@ -28,10 +28,10 @@ export interface PluginInventory {
 
 /** Entries whose value is not empty. */
 const filled = <Name extends string>(entries: readonly (readonly [Name, readonly string[]])[]) =>
-  Object.fromEntries(entries.filter(([, names]) => names.length > 0)) as Partial<Record<Name, readonly string[]>>;
+  Object.fromEntries(entries.filter(([, names]) => names.length > 0)) as Record<Name, readonly string[]>;
 
 /** What a host has loaded. */
-export const inventoryOf = ({ loaded, registries, hooks }: PluginHost): PluginInventory => ({
+export const inventoryOf = ({ loaded, hooks }: PluginHost): PluginInventory => ({
   plugins: loaded.map(({ name, kind, origin, version }) => {
     return {
       name,
@@ -39,9 +39,9 @@ export const inventoryOf = ({ loaded, registries, hooks }: PluginHost): PluginIn
       origin,
       ...(version === undefined ? {} : { version }),
       brings: filled(
-        kindNames.map((one) => {
-          const own = registries[one].owned.filter(({ plugin }) => plugin === name);
-          return [one, own.map((thing) => thing.name)] as const;
+        Object.entries(hooks.things).map(([kind, things]) => {
+          const own = things.owned.filter(({ plugin }) => plugin === name);
+          return [kind, own.map((thing) => thing.name)] as const;
         }),
       ),
       taps: hookNames.filter((hook) => hooks.point(hook).entries.some(({ plugin }) => plugin === name)),

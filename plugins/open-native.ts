@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { describeError, fail } from '../core/errors/index.ts';
-import type { NativeLoader } from '../core/platform/index.ts';
 import type { Registries } from '../core/plugin/index.ts';
+import type { NativeLoader } from './kinds/native.ts';
 
 /**
  * The foreign-function loader of that name; without a name the first that loads.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import type { Config, Sections } from '../core/config.ts';
 import { fail } from '../core/errors/index.ts';
+import type { Config, Sections } from './kinds/config.ts';
 import { explainIssue } from './schema-issue.ts';
 
 /** The sections of an rc file; without one there are none, and paths count from the working directory. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path/posix';
 import { describe, expect, it } from 'vitest';
 import { type Import, importsOf, isCompositionRoot, sourceFiles } from './tools/imports.ts';
 
-/** What the package offers to plugins: `pciback/plugin`. */
+/** The core's half of what the package offers to plugins, `pciback/plugin`; the other is plugins/kinds. */
 const PLUGIN_DOOR = 'core/plugin/index.ts';
 /** `pciback`: what any plugin can import, a stranger's too. */
 const MAIN_DOOR = 'plugins/program/index.ts';
@@ -41,8 +41,8 @@ const reasonAgainst = (files: ReadonlyMap<string, string>, from: string, to: Imp
   if (group === 'program') {
     return family === 'commands' || target === MAIN_DOOR ? undefined : 'the program stands above the plugins';
   }
-  // A small module beside the folders, which several plugins share.
-  if (rest.length === 0) return undefined;
+  // A small module beside the folders, which several plugins share, and what the kinds of things are.
+  if (rest.length === 0 || group === 'kinds') return undefined;
   if (group !== family) return 'a plugin of another kind';
   // A plugin is what its module exports as default; a helper that several of a family share exports none.
   if (rest.length > 1 || /^export default /m.test(files.get(target) ?? '')) return 'another plugin';

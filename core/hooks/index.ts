@@ -3,6 +3,7 @@
 import type { Wall } from '../wall/wall.ts';
 import { Things } from './point.ts';
 import {
+  coreKinds,
   type DeadlineName,
   type Deadlines,
   defaultDeadlines,
@@ -10,8 +11,7 @@ import {
   type HookName,
   type HookResults,
   hookNames,
-  type KindName,
-  kindNames,
+  type KindTable,
 } from './table.ts';
 import { TapPoint } from './tap-point.ts';
 
@@ -38,16 +38,21 @@ export class Hooks {
   readonly wall: Wall;
   readonly #deadlines: Deadlines;
   readonly #points: { readonly [Name in HookName]: TapPoint<Name> };
-  readonly #things: Readonly<Record<KindName, Things<unknown>>>;
+  /** What plugins brought, by kind. Whoever knows the kinds knows their types too: see `Registries` of core/plugin. */
+  readonly things: Readonly<Record<string, Things<unknown>>>;
 
-  /** @param deadlines seconds; those that are missing are as the table has them */
-  constructor(wall: Wall, deadlines: Partial<Deadlines> = {}) {
+  /**
+   * @param deadlines seconds; those that are missing are as the table has them
+   * @param kinds beside those of the core
+   */
+  constructor(wall: Wall, deadlines: Partial<Deadlines> = {}, kinds: KindTable = {}) {
     this.wall = wall;
     this.#deadlines = { ...defaultDeadlines, ...deadlines };
     const pointOf = (name: HookName) =>
       new TapPoint(name, wall, isDeadline(name) ? this.deadline(name) : Number.POSITIVE_INFINITY);
     this.#points = Object.fromEntries(hookNames.map((name) => [name, pointOf(name)])) as never;
-    this.#things = Object.fromEntries(kindNames.map((name) => [name, new Things(name)])) as never;
+    const all = Object.entries({ ...coreKinds, ...kinds });
+    this.things = Object.fromEntries(all.map(([name, kind]) => [name, new Things(name, kind)]));
   }
 
   /** Milliseconds. */
@@ -59,14 +64,9 @@ export class Hooks {
     return this.#points[name] as TapPoint<Name>;
   }
 
-  /** What plugins brought of a kind. Whoever knows the kinds knows their types too: see `Registries` of core/plugin. */
-  things(kind: KindName): Things<unknown> {
-    return this.#things[kind];
-  }
-
   /** The plugin that brought a thing; the thing's own name when it was not brought by one. */
-  bringerOf(kind: KindName, name: string): string {
-    return this.things(kind).entries.find((one) => one.name === name)?.plugin ?? name;
+  bringerOf(kind: string, name: string): string {
+    return this.things[kind]?.entries.find((one) => one.name === name)?.plugin ?? name;
   }
 
   call<Name extends HookName>(name: Name, ...args: HookArguments[Name]): CallResult<Name> {
@@ -76,6 +76,6 @@ export class Hooks {
   /** @throws PcibackError `HOOK_ORDER`, `HOOK_CYCLE` for the first place whose order cannot be kept. */
   check(): void {
     for (const name of hookNames) this.point(name).check();
-    for (const name of kindNames) this.things(name).check();
+    for (const things of Object.values(this.things)) things.check();
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { SyncHook } from 'tapable';
-import { fail } from '../errors/index.ts';
+import { describeError, fail } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
-import { hookTable, type KindName } from './table.ts';
+import type { KindDescription } from './table.ts';
 
 /** Place among others, by their names. */
 export interface Order {
@@ -116,20 +116,26 @@ export class Point<Thing> {
 
 /** The things of one kind. Tapable keeps their order; whoever wants them calls its hook, and each tap hands its thing over. */
 export class Things<Thing> extends Point<Thing> {
-  readonly #one: string;
+  readonly description: KindDescription;
   #owned: readonly Owned<Thing>[] | undefined;
 
-  constructor(name: KindName) {
-    const { one } = hookTable[name];
-    super(name, (entry, taken) =>
-      fail('PLUGIN_REGISTRATION', { name: entry.plugin, kind: one, entry: entry.name, owner: taken.plugin }),
+  constructor(name: string, description: KindDescription) {
+    super(name, (entry, { plugin: owner }) =>
+      fail('PLUGIN_REGISTRATION', { name: entry.plugin, kind: description.one, entry: entry.name, owner }),
     );
-    this.#one = one;
+    this.description = description;
   }
 
-  /** @throws PcibackError `PLUGIN_REGISTRATION` when the name is taken. */
-  add(thing: Owned<Thing>, order: Order = {}): () => void {
-    return this.enter(thing, order);
+  /** @throws PcibackError `PLUGIN_REGISTRATION` when the name is taken, `PLUGIN_APPLY` when it is not of this kind. */
+  add({ plugin, name, thing }: Owned<Thing>, order: Order = {}): () => void {
+    const { one, accept } = this.description;
+    let accepted = thing;
+    try {
+      if (accept !== undefined) accepted = accept(thing as never) as Thing;
+    } catch (error) {
+      fail('PLUGIN_APPLY', { name: plugin, why: `its ${one} ${name} ${describeError(error)}` }, error);
+    }
+    return this.enter({ plugin, name, thing: accepted }, order);
   }
 
   protected override changed(): void {
@@ -159,7 +165,12 @@ export class Things<Thing> extends Point<Thing> {
   find(name: string): Owned<Thing> {
     const found = this.entries.find((entry) => entry.name === name);
     if (found !== undefined) return found;
-    return fail('CHOICE_UNKNOWN', { kind: this.#one, name, nearest: nearest(name, this.names), known: this.names });
+    return fail('CHOICE_UNKNOWN', {
+      kind: this.description.one,
+      name,
+      nearest: nearest(name, this.names),
+      known: this.names,
+    });
   }
 
   /** @throws PcibackError `CHOICE_UNKNOWN` with the nearest known name. */

@@ -3,6 +3,7 @@
 import type { DeviceFacts, FenceReason, GuestFacts } from '../facts.ts';
 import type { InterruptLimits } from '../interrupts.ts';
 import type { PciFunction, ResetOutcome } from '../platform/pci.ts';
+import type { SlotMapper } from '../slots.ts';
 import type { Denial } from '../space/denials.ts';
 import type { AccessRecorder } from '../space/recorder.ts';
 import type { Shape } from '../wall/wall.ts';
@@ -62,21 +63,6 @@ export interface HookResults {
 
 export type HookName = keyof HookArguments;
 
-/** Kinds of things that plugins bring. */
-export type KindName =
-  | 'fields'
-  | 'surgery'
-  | 'quirks'
-  | 'slots'
-  | 'interrupts'
-  | 'interruptDrivers'
-  | 'watches'
-  | 'answerers'
-  | 'platforms'
-  | 'natives'
-  | 'commands'
-  | 'parts';
-
 /**
  * `series`: one after the other, awaited. `bail`: until one answers. `observe`: all are told; what they answer does not
  * matter, and a failing one is reported and stops nobody.
@@ -96,20 +82,21 @@ export interface HookDescription {
   readonly deadlines?: Readonly<Record<string, number>>;
 }
 
-/** A kind of things, each of which has a name. */
+/** A kind of things that plugins bring, each of which has a name. */
 export interface KindDescription {
-  readonly kind: 'named';
   /** One of them, for messages: `slot mapper`. */
   readonly one: string;
   /** What they are for, when their code is called, and what their order means. */
   readonly doc: string;
   readonly deadlines?: Readonly<Record<string, number>>;
+  /** They bring their names with them, so that several can be added at once. */
+  readonly isNamed?: true;
+  /** What becomes of a thing that is added; plugins may be plain JavaScript. @throws Error what is wrong with it: `has no …` */
+  accept?(thing: never): unknown;
 }
 
-type HookTable = Readonly<Record<HookName, HookDescription> & Record<KindName, KindDescription>>;
-
-/** Every hook and every kind of thing that plugins bring, declared once: types, checks and the reference page come from here. */
-const table = {
+/** Every hook, declared once: types, checks and the reference page come from here. */
+const hooks = {
   deviceSeized: {
     kind: 'asyncSeries',
     arguments: ['device'],
@@ -172,10 +159,10 @@ const table = {
   resetDevice: {
     kind: 'asyncBail',
     arguments: ['device', 'hardware'],
-    doc: 'A function has to be reset. That is so at seizing, when a guest asks for a function-level reset, in the recovery of an error, when a device comes back from a guest, and before it is released to the host. A tap that resets it answers with the outcome; it has config space (`hardware`), and the host’s own methods, of which it can have some left out: `hardware.reset(["pm"])`. No answer: the host’s own methods, all of them. A fault at seizing or at release makes that fail; when a device comes back it is quarantined; a guest that asked gets `op_failed`.',
+    doc: 'A function has to be reset. That is so at seizing, when a guest asks for a function-level reset, in the recovery of an error, when a device comes back from a guest, and before it is released to the host. A tap that resets it answers with the outcome; it has config space (`hardware`), and the host’s own methods, of which it can have some left out: `hardware.reset(["pm"])`. No answer: the host’s own methods, all of them, which have the deadline `reset`, and whose failing counts as a fault does. A fault at seizing or at release makes that fail; when a device comes back it is quarantined; a guest that asked gets `op_failed`.',
     next: ['deviceSeized', 'interruptControl', 'deviceReturned'],
     answer: orNothing(resetShape),
-    deadlines: { resetDevice: 70 },
+    deadlines: { resetDevice: 70, reset: 70 },
   },
   deviceReturned: {
     kind: 'asyncSeries',
@@ -191,82 +178,56 @@ const table = {
     next: ['resetDevice'],
     deadlines: { deviceReleased: 30 },
   },
+} as const satisfies Readonly<Record<HookName, HookDescription>>;
+
+export const hookTable: Readonly<Record<HookName, HookDescription>> = hooks;
+export const hookNames = Object.keys(hooks) as readonly HookName[];
+
+/** The kinds that the core asks for. Whoever composes it has others beside them. */
+const kinds = {
   fields: {
-    kind: 'named',
     one: 'field set',
+    isNamed: true,
     doc: 'Registers of every device: which bits guests may write, what reads show. The `later` deadline is for a behaviour that answered "later" and whose device is not busy: the request ends with `op_failed` then.',
     deadlines: { later: 10 },
   },
   surgery: {
-    kind: 'named',
     one: 'surgery',
     doc: 'Changes of the shape of every device’s config space, applied in order, before those of quirks.',
   },
   quirks: {
-    kind: 'named',
     one: 'quirk',
+    isNamed: true,
     doc: 'Registers and surgery of the devices that a quirk matches. Where a field set has a bit too, the field set keeps it.',
   },
   slots: {
-    kind: 'named',
     one: 'slot mapper',
     doc: 'Which virtual address each device of a guest has. Chosen with `slots`. `create` is called once for each guest; a map without one of its five methods is refused, and with it the guest. A fault in `add` or `roots` refuses the device; in `lookup` the request is answered `op_failed`; `remove` and `find` cannot keep a device with a guest.',
+    accept: (mapper: SlotMapper) => {
+      if (typeof mapper?.create !== 'function') throw new Error('has no function create');
+      return mapper;
+    },
   },
   interrupts: {
-    kind: 'named',
     one: 'interrupt policy',
     doc: 'Who may switch MSI, MSI-X and INTx. Chosen with `interrupts`. A policy, or a factory that is called once for each device in the hands of each guest. A fault of a factory keeps the device from the guest; a fault of a policy refuses what was asked.',
   },
   interruptDrivers: {
-    kind: 'named',
     one: 'interrupt driver',
     doc: 'Carries out what guests ask of a device’s interrupts: requests 2 to 5 of the protocol, changes by config writes, the handler on its line. It is the one who asks the policy. The first is used, and called once for each device in the hands of each guest; without one no guest has interrupts. A fault in making keeps the device from the guest, a fault of a request answers `op_failed`, one in `teardown` or `releaseLine` quarantines the device, which is made clean all the same.',
   },
-  watches: {
-    kind: 'named',
-    one: 'watch policy',
-    doc: 'How long the answering thread looks at guests’ pages for the next request. Chosen with `watch`; data, no code.',
-  },
-  answerers: {
-    kind: 'named',
-    one: 'answerer',
-    doc: 'A thread beside the control thread that answers what needs no code.',
-  },
-  platforms: {
-    kind: 'named',
-    one: 'platform',
-    doc: 'Where pciback runs. Chosen with `platform`. A reset by the platform’s own methods that fails or takes too long counts as a fault of `resetDevice` does.',
-    deadlines: { reset: 70 },
-  },
-  natives: {
-    kind: 'named',
-    one: 'foreign-function loader',
-    doc: 'How libraries of the host are called. Chosen with `native`; without a choice the first that loads, in order.',
-  },
-  commands: { kind: 'named', one: 'command', doc: 'Commands of the command line.' },
-  parts: {
-    kind: 'named',
-    one: 'part',
-    doc: 'Pieces of a plugin that run as long as the daemon. Started in order of their needs, stopped in reverse. One that cannot start, or does not in time, costs what it does and nothing else.',
-    deadlines: { partStart: 30, partStop: 10, operation: 300 },
-  },
-} as const satisfies HookTable;
+} as const satisfies Readonly<Record<string, KindDescription>>;
 
-export const hookTable: HookTable = table;
-
-const isHook = (name: HookName | KindName): name is HookName => hookTable[name].kind !== 'named';
-const pointNames = Object.keys(hookTable) as readonly (HookName | KindName)[];
-
-export const hookNames: readonly HookName[] = pointNames.filter(isHook);
-export const kindNames: readonly KindName[] = pointNames.filter((name): name is KindName => !isHook(name));
+export type KindTable = Readonly<Record<string, KindDescription>>;
+export const coreKinds: KindTable = kinds;
 
 type NamesIn<Entry> = Entry extends { readonly deadlines: infer Deadlines } ? keyof Deadlines : never;
-/** What has a deadline, by its name in the rc file. `apply`: a plugin that is loaded; `store`: xenstore; `stop`: the whole end. */
-export type DeadlineName = NamesIn<(typeof table)[keyof typeof table]> | 'apply' | 'store' | 'stop';
+/** What has a deadline, by its name in the rc file. `apply`: a plugin that is loaded. */
+export type DeadlineName = NamesIn<(typeof hooks)[HookName]> | NamesIn<(typeof kinds)[keyof typeof kinds]> | 'apply';
 export type Deadlines = Readonly<Record<DeadlineName, number>>;
 
-/** Every deadline in seconds, as it is without an rc file. */
+/** Every deadline in seconds, as it is where nobody says otherwise. */
 export const defaultDeadlines = Object.assign(
-  { apply: 30, store: 10, stop: 100 },
-  ...pointNames.map((name) => hookTable[name].deadlines ?? {}),
+  { apply: 30 },
+  ...[...Object.values(hookTable), ...Object.values(coreKinds)].map(({ deadlines = {} }) => deadlines),
 ) as Deadlines;

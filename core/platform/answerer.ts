@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import type { EventChannel, PageReference } from './memory.ts';
-import type { WatchPolicy } from './watch.ts';
 
 /** What an answering thread has done so far. */
 export interface AnswererReport {
@@ -68,34 +67,3 @@ export interface Answerer {
   /** Wakes the thread, so that its report shows that it runs. Missing: it cannot be woken for that. */
   wake?(): void;
 }
-
-/** What a platform gives to whoever starts an answering thread on it. All functions are called on the control thread. */
-export interface AnswererTerms {
-  /** URL of a {@link BellModule}, imported by the thread. */
-  readonly bell: { readonly href: string };
-  /** What `makeBell` is called with; can be cloned between threads. */
-  readonly own: unknown;
-  /** How long pages are looked at for a next request after an answer. */
-  readonly policy: WatchPolicy;
-  /** Ends the sleep of the thread: its bell's `sleep` returns. */
-  readonly ring: () => void;
-  /** An event of this port that the thread has no use for: the platform calls the channel's listener. */
-  readonly deliver: (port: number) => void;
-  /** Events were lost, and nobody knows of which ports. */
-  readonly lost: () => void;
-  /** The thread has ended although nobody told it to. No guest can be heard any more. */
-  readonly failed: (error: Error) => void;
-}
-
-/** An answering thread that runs. From its start on it hears all events of its platform, and nobody else does. */
-export interface StartedAnswerer extends Answerer {
-  /** Resolves when the thread hears events; those that came before are kept by the platform. */
-  readonly ready: Promise<void>;
-  /** Tells the thread to end, without waiting for it. */
-  halt(): void;
-  /** Ends the thread; resolves when it has ended. No seat may be taken any more. */
-  close(): Promise<void>;
-}
-
-/** Starts an answering thread. A plugin brings one with `host.answerers.add(name, factory)`. */
-export type AnswererFactory = (terms: AnswererTerms) => StartedAnswerer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Interfaces, written for those who implement them, and the few values without which one says too little: the error that
-// every platform throws and its numbers (HostError, Errno), bits of a member (ResourceFlag), and `library`.
+// every platform throws and its numbers (HostError, Errno), and bits of a member (ResourceFlag).
 
 import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
@@ -12,14 +12,11 @@ import type { PciBus } from './pci.ts';
 import type { Xenstore } from './xenstore.ts';
 
 export type * from './answerer.ts';
-export type * from './bell.ts';
 export type * from './errors.ts';
 export type * from './interrupts.ts';
 export type * from './lines.ts';
 export type * from './memory.ts';
-export * from './native.ts';
 export * from './pci.ts';
-export type * from './watch.ts';
 export type * from './xenstore.ts';
 
 /** One thing that is held of the hypervisor or the store, as counted where it was acquired. */

@@ -1,79 +1,20 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import type { Config } from '../config.ts';
 import { fail } from '../errors/index.ts';
-import type { HookArguments, HookName, KindName, Order, Tap, TapOptions, Things } from '../hooks/index.ts';
+import type { HookArguments, HookName, Order, Tap, TapOptions, Things } from '../hooks/index.ts';
 import type { InterruptPolicySource } from '../interrupts.ts';
 import type { Logger } from '../log.ts';
-import type { AnswererFactory, NativeLoader, Platform } from '../platform/index.ts';
-import type { WatchPolicy } from '../platform/watch.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import type { Surgery } from '../space/surgery.ts';
 import type { InterruptDriver } from '../stub/index.ts';
-import type { CommandDefinition } from './command.ts';
-import type { PartDefinition } from './part.ts';
 
 /** Takes a registration back. Calling it twice is harmless. */
 export type Undo = () => void;
 
-/** What a platform is made with. */
-export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
-  /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
-  readonly native: () => Promise<NativeLoader>;
-  /** The log of the running pciback. */
-  readonly log: Logger;
-  /** How long an answering thread watches guests' pages, where the platform has one. */
-  readonly watch: WatchPolicy;
-  /** Starts an answering thread, for a platform that can have one. Missing: no plugin brings one. */
-  readonly answerer?: AnswererFactory;
-  /** The platform's section of the rc file, checked; `{}` for a platform without a schema. */
-  readonly options: Options;
-  /** Absolute; paths in the options count from here. */
-  readonly directory: string;
-  /** Opens another platform, with this as its section: for one that has its devices from there. */
-  readonly open: (name: string, section: unknown) => Promise<Platform>;
-}
-
-export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
-
-/** A platform and its section of the rc file, which has the platform's name. */
-export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
-  /** One sentence for people. */
-  readonly about: string;
-  /** Schema of the section, which takes `undefined` too; missing: it has no section. */
-  readonly options?: Schema;
-  /** The file or device that one pciback of the host can have, absolute: locked before `create`. Missing: there is none. */
-  lock?(settings: Pick<PlatformSettings<z.output<Schema>>, 'options' | 'directory'>): string | Promise<string>;
-  /** Opens it, once, when it is chosen. */
-  create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
-  /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */
-  diagnose?(settings: DiagnoseSettings): Promise<readonly Finding[]>;
-}
-
-/** What a platform looks around with. */
-export interface DiagnoseSettings {
-  /** The foreign-function loaders that there are. */
-  readonly loaders: readonly { readonly name: string; readonly create: NativeFactory }[];
-  readonly config: Config;
-}
-
-/** One thing that was looked at. */
-export interface Finding {
-  /** Heading under which it is shown; missing: the platform's. Only findings under that say whether it is usable. */
-  readonly section?: string;
-  readonly what: string;
-  /** `missing`: the platform cannot work without it, or would work badly with it. */
-  readonly verdict: 'ok' | 'missing' | 'warning';
-  readonly detail: string;
-  /** What to do, where something is wrong. */
-  readonly next?: string;
-}
-export type NativeFactory = () => Promise<NativeLoader>;
-
-/** What the things of each kind are. */
+/** What the things of each kind are; whoever composes the core with other kinds adds them here. */
 export interface ThingsOf {
   fields: FieldSet;
   surgery: Surgery;
@@ -81,16 +22,10 @@ export interface ThingsOf {
   slots: SlotMapper;
   interrupts: InterruptPolicySource;
   interruptDrivers: InterruptDriver;
-  watches: WatchPolicy;
-  answerers: AnswererFactory;
-  platforms: PlatformDefinition;
-  natives: NativeFactory;
-  commands: CommandDefinition;
-  parts: PartDefinition;
 }
 
 /** Everything that plugins brought, by kind. */
-export type Registries = { readonly [Kind in KindName]: Things<ThingsOf[Kind]> };
+export type Registries = { readonly [Kind in keyof ThingsOf]: Things<ThingsOf[Kind]> };
 
 /** Things that are known by name. */
 export interface Choices<Thing> {
@@ -135,28 +70,6 @@ export interface Host {
   readonly interrupts: Choices<InterruptPolicySource>;
   /** Carry out what guests ask of a device's interrupts. The first is used. */
   readonly interruptDrivers: Choices<InterruptDriver>;
-  /** How long a thread that answers guests looks at their pages for the next request. */
-  readonly watches: Choices<WatchPolicy>;
-  /** Threads that answer guests beside the control thread. The first is used where a platform can have one. */
-  readonly answerers: Choices<AnswererFactory>;
-  /** Where pciback runs. A function alone is a platform without options. */
-  readonly platforms: {
-    /** Registers it under this name, which its section of the rc file has too. @throws PcibackError `PLUGIN_REGISTRATION` */
-    add<Schema extends z.ZodType>(
-      name: string,
-      platform: PlatformFactory | PlatformDefinition<Schema>,
-      order?: Order,
-    ): Undo;
-  };
-  /** How libraries of the host are called. */
-  readonly natives: Choices<NativeFactory>;
-  /** Commands of the command line. */
-  readonly commands: Collection<CommandDefinition>;
-  /** Pieces of the plugin that run as long as the daemon. */
-  readonly parts: {
-    /** Registers it under this name. @throws PcibackError `PLUGIN_REGISTRATION`; `PART_NEEDS` when pciback starts */
-    add<Schema extends z.ZodType = z.ZodUndefined>(name: string, part: PartDefinition<Schema>, order?: Order): Undo;
-  };
   /** Messages carry the plugin's name. */
   readonly log: Logger;
 }

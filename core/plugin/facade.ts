@@ -13,7 +13,7 @@ import {
 import type { Logger } from '../log.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
-import type { Choices, Collection, Host, Registries, Tappable, Undo } from './definition.ts';
+import type { Choices, Collection, Host, Tappable, Undo } from './definition.ts';
 
 /** The registrations of one plugin: taken back together, the last one first. */
 export class Scope {
@@ -60,7 +60,6 @@ export const logOf = (log: Logger, plugin: string): Logger => ({
 /** What a facade is made over. */
 export interface FacadeParts {
   readonly plugin: string;
-  readonly registries: Registries;
   readonly hooks: Hooks;
   readonly log: Logger;
   readonly scope: Scope;
@@ -72,6 +71,8 @@ export interface FacadeParts {
 
 /** An order has no name; whatever it stands before has one. */
 const isOrder = (value: object): value is Order => !('name' in value) && ('before' in value || 'after' in value);
+
+const nameOf = (thing: object): string => ('name' in thing ? String(thing.name) : '');
 
 /** Adds all or nothing. */
 export const addAll = (makes: readonly (() => Undo)[]): Undo => {
@@ -90,7 +91,7 @@ export const addAll = (makes: readonly (() => Undo)[]): Undo => {
 
 /** Makes the {@link Host} of one plugin: everything it registers goes under its name and into its scope. */
 export const makeFacade = (parts: FacadeParts): Host => {
-  const { plugin, registries, scope } = parts;
+  const { plugin, scope } = parts;
   const choices = <Thing>(things: Things<Thing>): Choices<Thing> => ({
     add: (name, thing, order) => scope.register(() => things.add({ plugin, name, thing }, order)),
   });
@@ -103,6 +104,10 @@ export const makeFacade = (parts: FacadeParts): Host => {
       return scope.register(() => add(things, order));
     },
   });
+  const addingTo =
+    (things: Things<object>) =>
+    (added: readonly object[], order: Order): Undo =>
+      addAll(added.map((thing) => () => things.add({ plugin, name: nameOf(thing), thing }, order)));
   const tappable = <Name extends HookName>(name: Name): Tappable<Name> => ({
     tap: (first: Tap<Name> | TapOptions, second?: Tap<Name>): Undo => {
       const [options, tap] = typeof first === 'function' ? [{}, first] : [first, second];
@@ -112,33 +117,15 @@ export const makeFacade = (parts: FacadeParts): Host => {
       return scope.register(() => parts.hooks.point(name).tap(plugin, options, tap));
     },
   });
+  const places = Object.entries<Things<object>>(parts.hooks.things as never).map(([kind, things]) => [
+    kind,
+    things.description.isNamed === true ? collection(addingTo(things)) : choices(things),
+  ]);
   return {
-    hooks: Object.fromEntries(hookNames.map((name) => [name, tappable(name)])) as unknown as Host['hooks'],
+    hooks: Object.fromEntries(hookNames.map((name) => [name, tappable(name)])),
+    ...Object.fromEntries(places),
     fields: collection(parts.addFields),
     quirks: collection(parts.addQuirks),
-    surgery: choices(registries.surgery),
-    slots: {
-      add: (name, mapper, order) =>
-        scope.register(() => {
-          if (typeof mapper?.create === 'function') return registries.slots.add({ plugin, name, thing: mapper }, order);
-          return fail('PLUGIN_APPLY', { name: plugin, why: `its slot mapper ${name} has no function create` });
-        }),
-    },
-    watches: choices(registries.watches),
-    interrupts: choices(registries.interrupts),
-    interruptDrivers: choices(registries.interruptDrivers),
-    answerers: choices(registries.answerers),
-    platforms: {
-      add: (name, platform, order = {}) => {
-        const thing = typeof platform === 'function' ? { about: '', create: platform } : platform;
-        return scope.register(() => registries.platforms.add({ plugin, name, thing }, order));
-      },
-    },
-    natives: choices(registries.natives),
-    commands: collection((commands, order) =>
-      addAll(commands.map((thing) => () => registries.commands.add({ plugin, name: thing.name, thing }, order))),
-    ),
-    parts: choices(registries.parts),
     log: logOf(parts.log, plugin),
-  };
+  } as unknown as Host;
 };

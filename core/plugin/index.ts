@@ -31,7 +31,6 @@ export {
   type LineVerdict,
 } from '../platform/index.ts';
 export { type PciFunction, type PciIdentity, type PciResource, ResourceFlag } from '../platform/pci.ts';
-export type { WatchPolicy } from '../platform/watch.ts';
 export { MAX_VECTORS, Status } from '../ring/layout.ts';
 export type { Request } from '../ring/request.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
@@ -44,6 +43,4 @@ export { type State, stateOf } from '../space/state.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../space/surgery.ts';
 export type { HostOperations, InterruptDriver, InterruptDriverTerms } from '../stub/index.ts';
 export type { Place, Shape, Wall } from '../wall/wall.ts';
-export * from './command.ts';
 export * from './definition.ts';
-export * from './part.ts';

@@ -6,7 +6,7 @@ import type { Bdf } from '../bdf.ts';
 import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from '../changes.ts';
 import { type ErrorCode, fail, isPcibackError, problem } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
-import { type Deadlines, Hooks, kindNames, type Order } from '../hooks/index.ts';
+import { type Deadlines, Hooks, type KindTable, type Order } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
 import { limitOf, limitsMeet } from '../quirk/limited-quirk.ts';
 import { findOverlap, type OwnedSet } from '../quirk/overlap.ts';
@@ -23,6 +23,8 @@ export interface PluginHostSettings {
   readonly api?: string;
   /** Seconds that plugins get; missing ones are as the hook table has them. */
   readonly deadlines?: Partial<Deadlines>;
+  /** Kinds of things beside those of the core. */
+  readonly kinds?: KindTable;
   /** Reads what is to be loaded while guests run; missing: nobody can. */
   readonly read?: ReadPlugins;
   /** Puts refusals of options into words; missing: as the schema says them. */
@@ -96,8 +98,8 @@ export class PluginHost {
     this.read = settings.read ?? readsNothing;
     this.#api = settings.api ?? API_VERSION;
     this.#explain = settings.explain ?? asItIs;
-    this.hooks = new Hooks(new Wall(settings.log), settings.deadlines);
-    this.registries = Object.fromEntries(kindNames.map((kind) => [kind, this.hooks.things(kind)])) as Registries;
+    this.hooks = new Hooks(new Wall(settings.log), settings.deadlines, settings.kinds);
+    this.registries = this.hooks.things as unknown as Registries;
   }
 
   /** What is loaded, in order of loading. */
@@ -252,7 +254,6 @@ export class PluginHost {
   async #applyPlugin(plugin: Plugin, given: unknown, scope: Scope): Promise<void> {
     const host = makeFacade({
       plugin: plugin.name,
-      registries: this.registries,
       hooks: this.hooks,
       log: this.#log,
       scope,

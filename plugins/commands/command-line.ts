@@ -2,9 +2,10 @@
 
 import { describeError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import type { CommandDefinition } from '../../core/plugin/index.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { bundled } from '../bundled.ts';
+import type { CommandDefinition } from '../kinds/command.ts';
+import { kinds } from '../kinds/kinds.ts';
 import { type Asker, type BundledPlugin, loadAllByName } from '../program/resolve.ts';
 import type { CommandChoice } from './parser.ts';
 import type { Terminal } from './terminal.ts';
@@ -14,7 +15,7 @@ const bundledCommands = async (first: string, log: Logger): Promise<CommandDefin
   const asker: Asker = { asked: 'bundled', directory: '/', bundled };
   const all = Object.entries<BundledPlugin>(bundled).filter(([, { command }]) => command !== undefined);
   const asked = all.filter(([, { command }]) => command === first);
-  const host = new PluginHost({ log });
+  const host = new PluginHost({ kinds, log });
   const names = (asked.length > 0 ? asked : all).map(([name]) => name);
   await loadAllByName(
     host,

@@ -2,11 +2,12 @@
 
 import { basename, resolve } from 'node:path';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
-import type { LoadedConfig } from '../../core/config.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { type Logger, silent } from '../../core/log.ts';
-import type { CommandContext, Ledger } from '../../core/plugin/index.ts';
+import type { Ledger } from '../../core/pciback.ts';
 import type { Denial } from '../../core/space/denials.ts';
+import type { CommandContext } from '../kinds/command.ts';
+import type { LoadedConfig } from '../kinds/config.ts';
 import {
   createEmbeddedPlatform,
   type DeviceImage,

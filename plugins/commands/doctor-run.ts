@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { styleText } from 'node:util';
-import type { Config, LoadedConfig } from '../../core/config.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
-import type { CommandContext, Finding } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import type { CommandContext } from '../kinds/command.ts';
+import type { Config, LoadedConfig } from '../kinds/config.ts';
+import type { Finding } from '../kinds/platform.ts';
 import { defaultConfig } from '../program/defaults.ts';
 import { loadPlugins, startLoaded, withSection } from '../program/start.ts';
 import { readSection, sectionsOf } from '../read-section.ts';

@@ -3,8 +3,8 @@
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
+import type { Engine } from '../../core/pciback.ts';
 import type { PciListing } from '../../core/platform/index.ts';
-import type { Engine } from '../../core/plugin/index.ts';
 import { within } from '../../core/wall/wall.ts';
 import { isBridgeClass } from '../bridges.ts';
 import { type EmbeddedPlatform, type IncludedGuest, XenbusState } from '../program/index.ts';

@@ -3,9 +3,10 @@
 import { z } from 'zod';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
-import { type LineState, type OperationsOf, operation } from '../../core/plugin/index.ts';
+import type { LineState } from '../../core/plugin/index.ts';
 import type { Assignment } from '../../core/stub/index.ts';
 import { assignedAt } from '../assigned.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 
 /** The handler on the line of one device, as `irq_handlers` of the kernel's back end shows it. */
 export interface IrqHandlerStatus extends LineState {

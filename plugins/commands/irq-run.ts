@@ -3,8 +3,8 @@
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { IrqHandlerStatus, IrqOperations } from './irq-operations.ts';
 
 const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });

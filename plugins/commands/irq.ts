@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type CommandDefinition, controlOptions, definePlugin } from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
+import { type CommandDefinition, controlOptions } from '../kinds/command.ts';
 import { operations } from './irq-operations.ts';
 
 export const irq: CommandDefinition = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { BundledOperations } from '../program/operations.ts';
 
 /**

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { type OperationsOf, operation } from '../../core/plugin/index.ts';
 import { inventoryOf, type PluginInventory } from '../inventory.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 
 export const operations = {
   plugins: operation({

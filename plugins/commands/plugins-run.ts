@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { relative } from 'node:path';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
 import { inventoryOf, type PluginInventory, type PluginStatus } from '../inventory.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { PluginOperations } from './plugins-operations.ts';
 
 /** Columns of a terminal. */

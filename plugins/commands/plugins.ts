@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { type CommandDefinition, definePlugin } from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
+import type { CommandDefinition } from '../kinds/command.ts';
 import { operations } from './plugins-operations.ts';
 
 export const plugins: CommandDefinition = {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail, type OperationsOf, operation } from '../../core/plugin/index.ts';
+import { fail } from '../../core/plugin/index.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 import { CONFIGURATION, type Reloading, type ReloadReport } from '../program/reload.ts';
 
 export const operations = {

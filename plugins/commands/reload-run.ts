@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { CommandContext } from '../../core/plugin/index.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { ReloadOperations } from './reload-operations.ts';
 
 /** @throws PcibackError `CONTROL_UNREACHABLE`, and why the configuration is refused */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import type { LoadedConfig, PluginEntry } from '../../core/config.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { crashOf, onCrash, tellCrash } from '../crash.ts';
+import type { CommandContext } from '../kinds/command.ts';
+import type { LoadedConfig, PluginEntry } from '../kinds/config.ts';
 import { bothLogs, LogTail } from '../log-tail.ts';
 import { HandOver, LEAVING, offerHandOver } from '../program/hand-over.ts';
 import { offerReloading, Reloader, type Reloading } from '../program/reload.ts';

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import type { Config, LoadedConfig } from '../../core/config.ts';
-import type { CommandContext, ControlClient } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { createClient, socketOf } from '../control/index.ts';
+import type { CommandContext, ControlClient } from '../kinds/command.ts';
+import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { doors } from '../program/doors.ts';
 import { loadConfig } from '../program/rc-file.ts';
 import { loadPlugins, withSection } from '../program/start.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail, type OperationsOf, operation, type PartContext } from '../../core/plugin/index.ts';
+import { fail } from '../../core/plugin/index.ts';
+import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
 import { HAND_OVER, type HandOver, type HandOverState } from '../program/hand-over.ts';
 
 const handOverOf = ({ part }: Pick<PartContext<unknown>, 'part'>): HandOver =>

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { fail, isPcibackError } from '../../core/errors/index.ts';
-import type { CommandContext, ControlClient } from '../../core/plugin/index.ts';
+import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { BundledOperations } from '../program/operations.ts';
 
 const LOOK_MS = 50;

@@ -2,7 +2,7 @@
 
 import { connect } from 'node:net';
 import { catalogue, describeError, type ErrorCode, fail, PcibackError } from '../../core/errors/index.ts';
-import type { ControlClient } from '../../core/plugin/index.ts';
+import type { ControlClient } from '../kinds/command.ts';
 import { type Answer, type ErrorAnswer, LONGEST_ANSWER } from './protocol.ts';
 
 /** Milliseconds that a running pciback may take. */

@@ -3,10 +3,11 @@
 import { z } from 'zod';
 import { formatBdf } from '../../core/bdf.ts';
 import type { FenceReason } from '../../core/facts.ts';
+import type { Engine } from '../../core/pciback.ts';
 import type { AnswererReport } from '../../core/platform/index.ts';
-import { type Engine, type OperationsOf, operation, type PartReport } from '../../core/plugin/index.ts';
 import type { Unhandled } from '../../core/space/table.ts';
 import type { Assignment } from '../../core/stub/index.ts';
+import { type OperationsOf, operation, type PartReport } from '../kinds/part.ts';
 
 export interface DeviceStatus {
   readonly bdf: string;

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import {
-  type CommandDefinition,
-  controlOptions,
-  definePlugin,
-  type PartContext,
-  type RunningPart,
-} from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
+import { type CommandDefinition, controlOptions } from '../kinds/command.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { operations } from './operations.ts';
 import { controlSection } from './section.ts';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { RunningOperation } from '../../core/plugin/index.ts';
+import type { RunningOperation } from '../kinds/part.ts';
 import { explainIssue } from '../schema-issue.ts';
 
 /** Longest request, in bytes of its line. */

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { Config } from '../../core/config.ts';
+import type { Config } from '../kinds/config.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 
 /** The section `control` of the rc file. */

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError } from '../../core/platform/index.ts';
-import type { RunningOperation } from '../../core/plugin/index.ts';
+import type { RunningOperation } from '../kinds/part.ts';
 import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest } from './protocol.ts';
 import { listenAt } from './socket-file.ts';
 

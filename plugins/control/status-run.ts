@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../../core/bdf.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { ControlOperations, StatusReport } from './operations.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { fail } from '../../core/errors/index.ts';
-import type { CommandContext, ControlClient } from '../../core/plugin/index.ts';
+import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { HealthOperations, HealthReport } from './operations.ts';
 
 /** Milliseconds between two questions while it is waited. */

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import {
-  type Engine,
-  type OperationsOf,
-  operation,
-  type PartContext,
-  type PartReport,
-} from '../../core/plugin/index.ts';
+import type { Engine } from '../../core/pciback.ts';
 import { canHear } from '../hearing.ts';
+import { type OperationsOf, operation, type PartContext, type PartReport } from '../kinds/part.ts';
 
 /** Milliseconds that the answering thread may take to show that it runs. */
 const PATIENCE_MS = 1000;

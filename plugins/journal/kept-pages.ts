@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { type Bound, HostError, type KeptMemory, library, type NativeLoader } from '../../core/platform/index.ts';
+import { HostError, type KeptMemory } from '../../core/platform/index.ts';
+import { type Bound, library, type NativeLoader } from '../kinds/native.ts';
 import { libcNames } from '../libc.ts';
 
 const PAGE_BYTES = 4096;

@@ -3,8 +3,9 @@
 import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
-import type { NativeLoader } from '../../core/platform/index.ts';
-import { definePlugin, fail, type PartContext, type RunningPart } from '../../core/plugin/index.ts';
+import { definePlugin, fail } from '../../core/plugin/index.ts';
+import type { NativeLoader } from '../kinds/native.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { assertTrusted } from '../trust.ts';
 import { journalSection } from './section.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { AnswererFactory } from '../../core/platform/index.ts';
 import { definePlugin } from '../../core/plugin/index.ts';
+import type { AnswererFactory } from '../kinds/answerer.ts';
 import { Lane } from './lane.ts';
 
 export const startLane: AnswererFactory = (terms) => new Lane(terms);

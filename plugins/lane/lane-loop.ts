@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { availableParallelism } from 'node:os';
-import type { Bell, WatchPolicy } from '../../core/platform/index.ts';
+import type { WatchPolicy } from '../kinds/answerer.ts';
+import type { Bell } from '../kinds/bell.ts';
 import { Account, USUAL_SHARE } from './account.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneGuest, Look } from './lane-guest.ts';

@@ -2,15 +2,8 @@
 
 import { extname } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
-import type {
-  AnswererReport,
-  AnswererTerms,
-  EventChannel,
-  PageReference,
-  StartedAnswerer,
-  TakeRefused,
-  WatchPolicy,
-} from '../../core/platform/index.ts';
+import type { AnswererReport, EventChannel, PageReference, TakeRefused } from '../../core/platform/index.ts';
+import type { AnswererTerms, StartedAnswerer, WatchPolicy } from '../kinds/answerer.ts';
 import { Seat } from './seat.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './thread-protocol.ts';
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { Bell } from '../../core/platform/index.ts';
 import { Command, Flag, Page } from '../../core/ring/layout.ts';
 import type { DeviceView } from '../../core/space/views.ts';
+import type { Bell } from '../kinds/bell.ts';
 import { USUAL_LOOKS_PER_SYNC } from './lane-clock.ts';
 import type { LaneLoop } from './lane-loop.ts';
 import { Refusals } from './refusals.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { BellModule } from '../../core/platform/index.ts';
+import type { BellModule } from '../kinds/bell.ts';
 import type { LaneStart } from './lane.ts';
 import { LaneLoop } from './lane-loop.ts';
 import { rehearse, type Surroundings } from './rehearsal.ts';

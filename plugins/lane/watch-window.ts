@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { WatchPolicy } from '../../core/platform/index.ts';
+import type { WatchPolicy } from '../kinds/answerer.ts';
 
 /** A policy and what it is measured in. */
 export interface Watch {

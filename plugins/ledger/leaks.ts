@@ -3,7 +3,7 @@
 import { formatBdf } from '../../core/bdf.ts';
 import { problem } from '../../core/errors/index.ts';
 import type { Holding } from '../../core/platform/index.ts';
-import type { PartContext } from '../../core/plugin/index.ts';
+import type { PartContext } from '../kinds/part.ts';
 import { holdingText } from './operations.ts';
 
 /** Says at each return what should have been given back and was not. */

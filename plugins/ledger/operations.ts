@@ -3,9 +3,10 @@
 import { readdirSync } from 'node:fs';
 import { z } from 'zod';
 import { formatBdf } from '../../core/bdf.ts';
+import type { Engine, Ledger } from '../../core/pciback.ts';
 import type { Census, Holding, Platform } from '../../core/platform/index.ts';
-import { type Engine, type Ledger, type OperationsOf, operation } from '../../core/plugin/index.ts';
 import type { SeizedDevice } from '../../core/stub/index.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 
 /** What the process itself has open. */
 export interface ProcessHoldings {

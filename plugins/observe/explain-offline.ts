@@ -6,10 +6,10 @@ import type { GuestBudgets } from '../../core/budget.ts';
 import { fail } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
 import { Pciback } from '../../core/pciback.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { DenialRecord } from '../../core/space/denials.ts';
 import type { Tenant } from '../../core/stub/index.ts';
 import { guestBudgets } from '../guest-budgets.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import { createEmbeddedPlatform, hostDevices, limitsOf, readDump } from '../program/index.ts';
 import {
   type DenialsReport,

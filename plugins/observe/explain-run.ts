@@ -2,7 +2,7 @@
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { DenialsReport, ExplainOperations, ExplainReport } from './explain-operations.ts';
 import { painter, printDenied, printExplained, printMap } from './explain-report.ts';
 

@@ -5,10 +5,10 @@ import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import type { ChangeEffect } from '../../core/changes.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
-import { type OperationsOf, operation } from '../../core/plugin/index.ts';
 import { isFor, limitTo } from '../../core/quirk/limited-quirk.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 import { parseQuirkText } from './quirk-text.ts';
 
 export interface QuirkStatus {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type WatchPolicy } from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
+import type { WatchPolicy } from '../kinds/answerer.ts';
 
 /**
  * After an answer the pages are looked at for a few times the gap that guests leave between requests, at most for what

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { Config } from '../../core/config.ts';
-import { defaultDeadlines } from '../../core/hooks/table.ts';
+import type { Config } from '../kinds/config.ts';
+import { defaultDeadlines } from '../kinds/kinds.ts';
 
 /** What is in force without an rc file; the schema takes its defaults from here. */
 export const defaults = {

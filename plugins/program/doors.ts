@@ -6,7 +6,7 @@ import type { Doors } from './module.ts';
 export const doors: Doors = {
   pciback: () => import('./index.ts'),
   'pciback/config': () => import('./config.ts'),
-  'pciback/plugin': () => import('../../core/plugin/index.ts'),
+  'pciback/plugin': () => import('../kinds/index.ts'),
   'pciback/quirk': () => import('../../quirks/index.ts'),
   zod: () => import('zod'),
 };

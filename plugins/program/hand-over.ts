@@ -5,7 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { formatBdf } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
-import { definePlugin, type Engine, type Plugin } from '../../core/plugin/index.ts';
+import type { Engine } from '../../core/pciback.ts';
+import { definePlugin, type Plugin } from '../../core/plugin/index.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
 import type { StandbyWord } from './standby.ts';
 

@@ -2,7 +2,8 @@
 
 import { closeSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Errno, HostError, library, type NativeLoader } from '../../core/platform/index.ts';
+import { Errno, HostError } from '../../core/platform/index.ts';
+import { library, type NativeLoader } from '../kinds/native.ts';
 import { libcNames } from '../libc.ts';
 
 const libc = library({ names: libcNames, package: 'libc6', functions: { flock: ['int', ['int', 'int']] } });

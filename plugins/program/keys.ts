@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import type { DevicePattern } from '../../core/config.ts';
 import { describeError } from '../../core/errors/index.ts';
-import { type Deadlines, defaultDeadlines } from '../../core/hooks/table.ts';
 import { parseBdfPattern } from '../bdf-pattern.ts';
+import { type Deadlines, defaultDeadlines } from '../kinds/kinds.ts';
 import { defaults } from './defaults.ts';
 import { atAddress, ID, idOf, withIds } from './device-pattern.ts';
 
@@ -200,7 +200,7 @@ export const keySchemas = {
     z
       .strictObject(
         Object.fromEntries(
-          Object.entries(defaultDeadlines).map(([name, initial]) => [name, seconds(name, initial)]),
+          Object.entries<number>(defaultDeadlines).map(([name, initial]) => [name, seconds(name, initial)]),
         ) as unknown as DeadlineSchema,
       )
       .prefault({})

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
 
-import type { Config } from '../../core/config.ts';
 import { describeError, fail, isPcibackError, problem } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Logger } from '../../core/log.ts';
+import type { Engine, PartPhase, RunningParts } from '../../core/pciback.ts';
+import type { Place, Shape } from '../../core/wall/wall.ts';
+import type { Config } from '../kinds/config.ts';
 import {
-  type Engine,
   GUESTS,
   type PartContext,
   type PartDefinition,
-  type PartPhase,
   type PartReport,
   type RunningOperation,
   type RunningPart,
-  type RunningParts,
-} from '../../core/plugin/part.ts';
-import type { Place, Shape } from '../../core/wall/wall.ts';
+} from '../kinds/part.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 
 /** What parts are run with. */
@@ -114,7 +112,7 @@ export class PartRunner implements RunningParts {
       return starting;
     };
     try {
-      const deadline = hooks.deadline('partStart');
+      const deadline = this.#deadline('partStart');
       entry.running = (await hooks.wall.wait(placeOf(entry, 'start'), deadline, start, runningShape)) as RunningPart;
     } catch (error) {
       // It may come up late: nobody would stop it then. A rejection was told already, or comes after the deadline was.
@@ -133,11 +131,16 @@ export class PartRunner implements RunningParts {
       // From now on its operations are not there any more.
       entry.state = 'stopped';
       try {
-        await hooks.wall.wait(placeOf(entry, 'stop'), hooks.deadline('partStop'), () => entry.running?.stop?.());
+        await hooks.wall.wait(placeOf(entry, 'stop'), this.#deadline('partStop'), () => entry.running?.stop?.());
       } catch (error) {
         this.#failed(entry, 'stop', error);
       }
     }
+  }
+
+  /** Milliseconds. */
+  #deadline(name: 'partStart' | 'partStop' | 'operation'): number {
+    return this.#terms.config.deadlines[name] * 1000;
   }
 
   #of(phase: PartPhase): readonly Entry[] {
@@ -183,7 +186,7 @@ export class PartRunner implements RunningParts {
       for (const [name, { about, asks, answer }] of Object.entries(part.operations ?? {})) {
         const place = placeOf(entry, `operation ${name}`);
         const ask = (args: Readonly<Record<string, unknown>>) =>
-          hooks.wall.wait(place, hooks.deadline('operation'), () => answer(args, context));
+          hooks.wall.wait(place, this.#deadline('operation'), () => answer(args, context));
         all.set(name, { about, asks, answer: ask });
       }
     }

@@ -2,8 +2,8 @@
 
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Config, LoadedConfig } from '../../core/config.ts';
 import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../trust.ts';
 import { defaultConfig } from './defaults.ts';
 import type { Doors } from './module.ts';

@@ -2,12 +2,12 @@
 
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Config, LoadedConfig } from '../../core/config.ts';
 import { fail } from '../../core/errors/index.ts';
 import { definePlugin, type Plugin } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { SerialQueue } from '../../core/serial-queue.ts';
+import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { sectionsOf } from '../read-section.ts';
 
 /** Keys that are read at each use, or whose things are loaded and unloaded between two requests. */

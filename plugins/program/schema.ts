@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import type { Config, GuestDeviceConfig } from '../../core/config.ts';
+import type { GuestDeviceConfig } from '../../core/config.ts';
+import type { Config } from '../kinds/config.ts';
 import { keySchemas } from './keys.ts';
 
 type KeySchemas = { readonly [Key in keyof typeof keySchemas]: ReturnType<(typeof keySchemas)[Key]> };

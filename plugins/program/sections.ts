@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import type { Config } from '../../core/config.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Registries } from '../../core/plugin/index.ts';
+import type { Config } from '../kinds/config.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 import { configSchema } from './schema.ts';
 

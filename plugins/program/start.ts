@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import type { Config, LoadedConfig, PluginEntry } from '../../core/config.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { type Logger, silent } from '../../core/log.ts';
@@ -13,6 +12,8 @@ import type { Quirk } from '../../core/quirk/quirk.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
 import { bundled } from '../bundled.ts';
 import { guestBudgets } from '../guest-budgets.ts';
+import type { Config, LoadedConfig, PluginEntry } from '../kinds/config.ts';
+import { kinds } from '../kinds/kinds.ts';
 import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
@@ -60,6 +61,7 @@ export const loadPlugins = async (
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
   const host = new PluginHost({
+    kinds,
     explain: explainIssue,
     log,
     deadlines: config.deadlines,

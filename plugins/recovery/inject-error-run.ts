@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { RecoveryOperations } from './operations.ts';
 
 /**

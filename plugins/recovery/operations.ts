@@ -6,7 +6,7 @@ import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { ErrorSeverity, RecoveryReport, RecoveryStage } from '../../core/platform/index.ts';
-import { type OperationsOf, operation } from '../../core/plugin/index.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 import { channelName, verdictName } from './names.ts';
 
 /** What became of an injected error, with words for numbers. `under way`: a guest takes its time; the log says the rest. */

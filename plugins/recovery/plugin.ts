@@ -3,14 +3,10 @@
 import type { GuestLog } from '../../core/budget.ts';
 import { describeError } from '../../core/errors/index.ts';
 import type { Xenstore } from '../../core/platform/index.ts';
-import {
-  type CommandDefinition,
-  controlOptions,
-  definePlugin,
-  type PartContext,
-  type RunningPart,
-} from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
 import { changeDirectory, type GuestBackend } from '../../core/xenbus/index.ts';
+import { type CommandDefinition, controlOptions } from '../kinds/command.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { Fence } from './fence.ts';
 import { GuestErrors } from './guest-errors.ts';
 import { operations } from './operations.ts';

@@ -2,8 +2,8 @@
 
 import { z } from 'zod';
 import { formatBdf } from '../../core/bdf.ts';
-import { type OperationsOf, operation } from '../../core/plugin/index.ts';
 import { seizedAt } from '../assigned.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 import { knownOf } from './known.ts';
 import { planOf, type ResetPlan } from './plan.ts';
 

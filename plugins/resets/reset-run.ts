@@ -2,8 +2,8 @@
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { columns } from '../columns.ts';
+import type { CommandContext } from '../kinds/command.ts';
 import type { PlannedMethod } from './plan.ts';
 import type { ResetOperations } from './reset-operations.ts';
 

@@ -3,8 +3,9 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
-import type { Finding, PartContext, RunningPart } from '../../core/plugin/index.ts';
 import { type Crash, onCrash } from '../crash.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
+import type { Finding } from '../kinds/platform.ts';
 import type { CrashOptions } from './crash-section.ts';
 
 /** Version of the form of reports. */

@@ -4,8 +4,8 @@ import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { ChangeEffect } from '../../core/changes.ts';
-import type { PartContext, RunningPart } from '../../core/plugin/index.ts';
 import { CRASH_EVENT } from '../crash.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 import type { LoopOptions } from './loop-section.ts';
 import type { Culprit, LoopThreadStart } from './loop-thread.ts';
 

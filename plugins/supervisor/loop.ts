@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type PartContext, type RunningPart } from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
 import { tellsOfCrashes } from '../crash.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { type LoopOptions, loopSection } from './loop-section.ts';
 
 const start = async (context: PartContext<LoopOptions>): Promise<RunningPart> => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { problem } from '../../core/errors/index.ts';
-import type { PartContext, RunningPart } from '../../core/plugin/index.ts';
 import { canHear } from '../hearing.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { openNative } from '../open-native.ts';
 import type { SupervisorOffers } from '../supervisor-offers.ts';
 import { type Notifier, openNotifier } from './notify-socket.ts';

@@ -2,7 +2,8 @@
 
 import { closeSync, writeSync } from 'node:fs';
 import { describeError } from '../../core/errors/index.ts';
-import { HostError, library, type NativeLoader } from '../../core/platform/index.ts';
+import { HostError } from '../../core/platform/index.ts';
+import { library, type NativeLoader } from '../kinds/native.ts';
 import { libcNames } from '../libc.ts';
 
 /** The two calls that Node.js has not: it knows datagrams of UDP only, and streams of unix sockets. Source: socket(2), unix(7). */

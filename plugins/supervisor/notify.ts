@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type PartContext, type RunningPart } from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
+import type { PartContext, RunningPart } from '../kinds/part.ts';
 
 const start = async (context: PartContext): Promise<RunningPart> => {
   const { NOTIFY_SOCKET: name } = process.env;

@@ -2,8 +2,8 @@
 
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Config } from '../../core/config.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
+import type { CommandContext } from '../kinds/command.ts';
+import type { Config } from '../kinds/config.ts';
 import { unitText } from './unit-text.ts';
 
 /** Seconds beside the deadlines: reading files, xenstore. */

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { describeError } from '../../core/errors/index.ts';
-import type { NativeLoader } from '../../core/platform/index.ts';
+import type { NativeLoader } from '../../plugins/kinds/native.ts';
 import { createLoader as createFfiNapi } from '../../plugins/native/ffi-napi/index.ts';
 import { createLoader as createKoffi } from '../../plugins/native/koffi/index.ts';
 import { importOptional } from '../../plugins/native/loader.ts';

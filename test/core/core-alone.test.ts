@@ -19,7 +19,6 @@ const ALLOWED = [
   /^plugins\/interrupts\/(policy-plugin|strict|rules)\.ts$/,
   /^plugins\/interrupts\/device\//,
   /^plugins\/slots\/vpci\.ts$/,
-  /^plugins\/program\/defaults\.ts$/,
   /^test\/kit\/core-alone\.ts$/,
 ];
 

@@ -3,7 +3,7 @@
 
 import { join, resolve } from 'node:path';
 
-const DOOR = join(resolve(import.meta.dirname, '../..'), 'dist/core/plugin/index.js');
+const DOOR = join(resolve(import.meta.dirname, '../..'), 'dist/plugins/kinds/index.js');
 /** Accesses that are kept of one device. */
 const CAPACITY = 200_000;
 

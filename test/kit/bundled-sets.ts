@@ -4,6 +4,7 @@ import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import type { FieldSet } from '../../core/space/declaration.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { kinds } from '../../plugins/kinds/kinds.ts';
 import { type BundledPlugin, loadByName } from '../../plugins/program/resolve.ts';
 
 /** A set of registers that comes with the package. */
@@ -28,7 +29,7 @@ const otherFamilies = new Set(['slots', 'interrupts', 'policies', 'observe', 'pl
 
 /** Register sets of one bundled entry: those of a plugin's `host.fields.add` and of its quirks, or of a quirk. */
 const setsOf = async (name: string, { preset, only, except }: BundledPlugin): Promise<BundledSet[]> => {
-  const host = new PluginHost({ log: silent });
+  const host = new PluginHost({ kinds, log: silent });
   await loadByName(host, name, undefined, asker);
   const { fields, quirks } = host.registries;
   const facts = (owner: string, kind: 'field' | 'quirk', set: FieldSet): BundledSet => ({

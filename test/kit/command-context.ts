@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { silent } from '../../core/log.ts';
-import type { CommandContext } from '../../core/plugin/index.ts';
 import { openSession } from '../../plugins/commands/setup.ts';
+import type { CommandContext } from '../../plugins/kinds/command.ts';
 
 /** The context that a command of the command line gets, and what it prints, a line each. */
 export const commandContext = (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { Config } from '../../core/config.ts';
+import type { EngineConfig } from '../../core/config.ts';
 import { silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
@@ -9,7 +9,6 @@ import { guestBudgets } from '../../plugins/guest-budgets.ts';
 import device from '../../plugins/interrupts/device/plugin.ts';
 import strict from '../../plugins/interrupts/strict.ts';
 import { createEmbeddedPlatform, type GuestReport, sample } from '../../plugins/platforms/embedded/index.ts';
-import { defaultConfig } from '../../plugins/program/defaults.ts';
 import vpci from '../../plugins/slots/vpci.ts';
 
 /** What became of a guest, and what was left of it. */
@@ -30,7 +29,17 @@ export const serveAlone = async (interrupts: 'carried out' | 'missing'): Promise
   plugins.seal();
   const image = sample('e1000e');
   const platform = createEmbeddedPlatform({ devices: [image], duties: 'enforced' });
-  const config: Config = { ...defaultConfig(), slots: 'vpci', interrupts: 'strict' };
+  const config: EngineConfig = {
+    hide: [],
+    slots: 'vpci',
+    interrupts: 'strict',
+    permissive: [],
+    allowInterruptControl: [],
+    sharedLines: 'refuse',
+    onReset: { failed: 'quarantine', unsupported: 'quarantine' },
+    shutdownSeconds: 5,
+    guests: {},
+  };
   const pciback = new Pciback({
     platform,
     plugins,

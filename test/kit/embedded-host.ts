@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../../core/bdf.ts';
-import type { Config } from '../../core/config.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Pciback } from '../../core/pciback.ts';
 import type { Clock, Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
+import type { Config } from '../../plugins/kinds/config.ts';
 import type { GuestOptions, IncludedGuest } from '../../plugins/platforms/embedded/guest.ts';
 import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';

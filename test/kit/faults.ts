@@ -6,22 +6,21 @@ import { isPcibackError } from '../../core/errors/index.ts';
 import { type HookName, hookNames, Things } from '../../core/hooks/index.ts';
 import type { DeviceInterrupts, InterruptPolicy } from '../../core/interrupts.ts';
 import { silent } from '../../core/log.ts';
+import type { Engine } from '../../core/pciback.ts';
 import {
   definePlugin,
-  type Engine,
   type FieldSet,
   type Host,
   type InterruptDriver,
-  type PartDefinition,
   type Plugin,
   type Register,
-  type RunningPart,
 } from '../../core/plugin/index.ts';
 import type { SlotMap } from '../../core/slots.ts';
 import type { Behaviour } from '../../core/space/behaviour.ts';
 import type { SeizedDevice } from '../../core/stub/index.ts';
 import { deviceInterrupts } from '../../plugins/interrupts/device/device-interrupts.ts';
-import { defaultConfig } from '../../plugins/program/defaults.ts';
+import { kinds } from '../../plugins/kinds/kinds.ts';
+import type { PartDefinition, RunningPart } from '../../plugins/kinds/part.ts';
 import { PartRunner } from '../../plugins/program/part-runner.ts';
 import { vpci } from '../../plugins/slots/vpci.ts';
 import { defineQuirk, header, register } from '../../quirks/index.ts';
@@ -206,10 +205,10 @@ const partPlace = (
       operations: { [OPERATION]: { about: 'A question.', asks, answer } },
       start: (member === 'start' ? fault : () => ({ [member]: fault })) as () => RunningPart,
     };
-    const parts = new Things<PartDefinition>('parts');
+    const parts = new Things<PartDefinition>('parts', kinds.parts);
     parts.add({ name: 'faulty', plugin: 'test/faulty', thing });
     const engine = { plugins: { hooks: host.plugins.hooks, registries: { parts } } } as unknown as Engine;
-    const runner = new PartRunner({ engine, config: defaultConfig(), log: silent });
+    const runner = new PartRunner({ engine, config: host.config, log: silent });
     await runner.start('around guests');
     const [report] = runner.reports();
     let effect: Effect = report?.state === 'running' ? 'none' : 'part missing';

@@ -5,6 +5,7 @@ import type { InterruptPolicy, PolicyFacts } from '../../core/interrupts.ts';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { kinds } from '../../plugins/kinds/kinds.ts';
 import { loadByName } from '../../plugins/program/resolve.ts';
 import {
   type Decisions,
@@ -111,7 +112,7 @@ const facts = (policy: (name: string) => InterruptPolicy): PolicyFacts => {
 
 /** The page about interrupt policies: every bundled one with its decisions, asked of the plugins themselves. */
 export const interruptPoliciesPage = async (): Promise<string> => {
-  const host = new PluginHost({ log: silent });
+  const host = new PluginHost({ kinds, log: silent });
   for (const name of Object.keys(bundled).filter((one) => one.startsWith('interrupts/'))) {
     await loadByName(host, name, undefined, { asked: 'reference', directory: '/', bundled });
   }

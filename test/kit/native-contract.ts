@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { isPcibackError } from '../../core/errors/index.ts';
-import { library, type NativeLoader, type NativePointer } from '../../core/platform/index.ts';
+import { library, type NativeLoader, type NativePointer } from '../../plugins/kinds/native.ts';
 import { type ContractCase, expectEqual, expectFailure, expectThat } from './contract.ts';
 
 const names = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'];

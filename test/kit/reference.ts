@@ -2,10 +2,11 @@
 
 import { parseBdf } from '../../core/bdf.ts';
 import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
-import { defaultDeadlines, type HookName, hookNames, hookTable, kindNames } from '../../core/hooks/index.ts';
+import { coreKinds, type HookName, hookNames, hookTable } from '../../core/hooks/index.ts';
 import { silent } from '../../core/log.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import { defaultDeadlines, kinds } from '../../plugins/kinds/kinds.ts';
 import { defaultConfig } from '../../plugins/program/defaults.ts';
 import { quirkSchema } from '../../plugins/program/quirk-json.ts';
 import { declaredSections } from '../../plugins/program/sections.ts';
@@ -22,7 +23,7 @@ import { streamFaults } from './stream-faults.ts';
 const generated = (title: string, source: string, body: string): string =>
   `# ${title}\n\n<!-- Generated from ${source} by \`npm run docs\`; edit that instead. -->\n\n${body.trim()}\n`;
 
-const kinds: Readonly<Record<string, string>> = {
+const callings: Readonly<Record<string, string>> = {
   asyncSeries: 'one after the other, awaited',
   asyncBail: 'one after the other, awaited, until one answers',
   syncBail: 'one after the other, until one answers',
@@ -47,7 +48,7 @@ const hookSection = (name: HookName): string => {
     '',
     `| kind | arguments | previous | next | deadline |`,
     `|---|---|---|---|---|`,
-    `| ${kind}: ${kinds[kind]} | ${parameters.join(', ')} | ${links(previous)} | ${links(next)} | ${seconds(deadlines)} |`,
+    `| ${kind}: ${callings[kind]} | ${parameters.join(', ')} | ${links(previous)} | ${links(next)} | ${seconds(deadlines)} |`,
     '',
     doc,
     ...(answer === undefined ? [] : ['', `A tap answers ${answer.expected}.`]),
@@ -59,8 +60,7 @@ const hookSection = (name: HookName): string => {
 const hooksPage = (): string => {
   const steps = hookNames.flatMap((name) => hookTable[name].next.map((next) => `  ${name} --> ${next}`));
   const graph = ['```mermaid', 'graph LR', ...steps, '```', ''].join('\n');
-  const things = kindNames.map((name) => {
-    const { one, doc, deadlines } = hookTable[name];
+  const things = Object.entries({ ...coreKinds, ...kinds }).map(([name, { one, doc, deadlines }]) => {
     return `| \`${name}\` | ${one} | ${seconds(deadlines)} | ${doc} |`;
   });
   return generated(

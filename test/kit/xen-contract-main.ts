@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util';
 import { parseBdf } from '../../core/bdf.ts';
 import type { Logger } from '../../core/log.ts';
-import type { NativeLoader } from '../../core/platform/index.ts';
+import type { NativeLoader } from '../../plugins/kinds/native.ts';
 import { createLoader as createFfiNapi } from '../../plugins/native/ffi-napi/index.ts';
 import { createLoader as createKoffi } from '../../plugins/native/koffi/index.ts';
 import { createXenPlatform, diagnoseXen, storeAddresses, type XenMode } from '../../plugins/platforms/xen/index.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { read } from 'node:fs';
-import { HostError, type NativeLoader, type NativePointer } from '../../core/platform/index.ts';
+import { HostError } from '../../core/platform/index.ts';
+import type { NativeLoader, NativePointer } from '../../plugins/kinds/native.ts';
 import { libxenevtchn, libxengntshr } from '../../plugins/platforms/xen/libraries.ts';
 import type { PeerPage, PeerPort, PlatformPeer } from './platform-fixture.ts';
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
 const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);
-const door = join(root, 'core/plugin/index.ts');
+const door = join(root, 'plugins/kinds/index.ts');
 
 /** Members of the type under this path, as an editor shows them: `Host`, `Host.hooks`. */
 const membersOf = (program: ts.Program, path: string): readonly ts.Symbol[] => {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { kinds } from '../../plugins/kinds/kinds.ts';
 import { type BundledPlugin, loadByName, resolvePlugin } from '../../plugins/program/resolve.ts';
 
 const names = Object.keys(bundled);
@@ -28,7 +29,7 @@ describe('the bundled plugins', () => {
   it('go together: no two claim the same bit, name or place', async () => {
     /** On a platform on which those are not loaded that are for others. */
     const onPlatform = async (platform: string): Promise<PluginHost> => {
-      const host = new PluginHost({ log: silent });
+      const host = new PluginHost({ kinds, log: silent });
       const mine = Object.entries<BundledPlugin>(bundled).filter(
         ([, { only, except }]) => (only === undefined || only === platform) && except !== platform,
       );

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Config } from '../../core/config.ts';
+import type { Config } from '../../plugins/kinds/config.ts';
 import { defaultConfig } from '../../plugins/program/defaults.ts';
 import { readSection, sectionsOf } from '../../plugins/read-section.ts';
 

@@ -9,6 +9,7 @@ import { type CompiledSpace, compileSpace } from '../../core/space/compile.ts';
 import { ConfigSpace } from '../../core/space/config-space.ts';
 import type { Anchor, FieldSet } from '../../core/space/declaration.ts';
 import { bundled } from '../../plugins/bundled.ts';
+import { kinds } from '../../plugins/kinds/kinds.ts';
 import { loadByName } from '../../plugins/program/resolve.ts';
 import { FakeDevice, FakeFunction, type FakeFunctionSettings, type ImagePart } from '../kit/fake-function.ts';
 import { ruleOf } from '../kit/guest-view.ts';
@@ -18,7 +19,7 @@ export const presets = ['kernel', 'full'] as const;
 type Preset = (typeof presets)[number];
 
 const fieldsOf = async (preset: Preset): Promise<readonly FieldSet[]> => {
-  const host = new PluginHost({ log: silent });
+  const host = new PluginHost({ kinds, log: silent });
   for (const [name, plugin] of Object.entries<{ byDefault: boolean; preset?: 'full'; only?: string }>(bundled)) {
     if (!name.startsWith('fields/') || !plugin.byDefault || plugin.only !== undefined) continue;
     if (plugin.preset !== undefined && plugin.preset !== preset) continue;

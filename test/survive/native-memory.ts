@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, openSync } from 'node:fs';
-import { HostError, library, type NativeLoader } from '../../core/platform/index.ts';
+import { HostError } from '../../core/platform/index.ts';
+import { library, type NativeLoader } from '../../plugins/kinds/native.ts';
 
 const PAGE_BYTES = 4096n;
 /** PROT_READ | PROT_WRITE, and MAP_SHARED. */

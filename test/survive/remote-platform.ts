@@ -14,7 +14,6 @@ import {
   type InterruptMapper,
   type LineInterrupts,
   type MappedPage,
-  type NativeLoader,
   type PciBus,
   type PciFunction,
   type PciIdentity,
@@ -22,6 +21,7 @@ import {
   type Platform,
   type ResetOutcome,
 } from '../../core/platform/index.ts';
+import type { NativeLoader } from '../../plugins/kinds/native.ts';
 import { openXenstore } from '../../plugins/platforms/xen/xenstore-client.ts';
 import { type Answer, fromFault, LineDecoder, oneWay, type PortEvent, toLine } from './messages.ts';
 import { createNativeMemory, type NativeMemory } from './native-memory.ts';

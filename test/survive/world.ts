@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bdf } from '../../core/bdf.ts';
-import type { NativeLoader } from '../../core/platform/index.ts';
+import type { NativeLoader } from '../../plugins/kinds/native.ts';
 import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 import { sample } from '../../plugins/platforms/embedded/samples.ts';
 import { SeededRandom } from '../kit/seeded-random.ts';

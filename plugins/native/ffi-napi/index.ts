@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { CType, NativeLoader, NativePointer } from '../../../core/platform/index.ts';
+import type { CType, NativeLoader, NativePointer } from '../../kinds/native.ts';
 import { type Conversion, importOptional, makeLoader, type RawFunction } from '../loader.ts';
 
 /** The part of ffi-napi that is used. A call is made through the function pointer that the library gives for a name. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { CType, NativeLoader, NativePointer } from '../../../core/platform/index.ts';
+import type { CType, NativeLoader, NativePointer } from '../../kinds/native.ts';
 import { type Conversion, importOptional, makeLoader, type RawFunction } from '../loader.ts';
 
 /** The part of koffi 3 that is used; its pointers are bigint, null is null. Source: koffi.dev, "Pointers", "Views". */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, type NativeFactory } from '../../../core/plugin/index.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
+import type { NativeFactory } from '../../kinds/native.ts';
 
 /** Imports the package when a platform asks for it. Not inside of the export: the compiler does not rewrite imports there. */
 const create: NativeFactory = async () => (await import('./index.ts')).createLoader();

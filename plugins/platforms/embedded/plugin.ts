@@ -2,7 +2,8 @@
 
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
+import type { PlatformSettings } from '../../kinds/platform.ts';
 import { embeddedSection } from './section.ts';
 
 const isWord = (device: string): boolean => device === 'host' || device === 'samples';

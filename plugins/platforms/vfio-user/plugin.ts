@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import {
-  type CommandDefinition,
-  controlOptions,
-  definePlugin,
-  type PlatformSettings,
-  type RunningPart,
-} from '../../../core/plugin/index.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
+import { type CommandDefinition, controlOptions } from '../../kinds/command.ts';
+import type { RunningPart } from '../../kinds/part.ts';
+import type { PlatformSettings } from '../../kinds/platform.ts';
 import type { RunningDoor } from './index.ts';
 import { operations } from './operations.ts';
 import { vfioUserSection } from './section.ts';

@@ -7,7 +7,7 @@ import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import type { GuestBudget } from '../../../core/budget.ts';
 import { describeError, fail } from '../../../core/errors/index.ts';
 import type { Logger } from '../../../core/log.ts';
-import type { Engine } from '../../../core/plugin/index.ts';
+import type { Engine } from '../../../core/pciback.ts';
 import { DenialRecord } from '../../../core/space/denials.ts';
 import type { SeizedDevice, Tenant } from '../../../core/stub/index.ts';
 import { Client } from './client.ts';

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { readlinkSync } from 'node:fs';
-import {
-  type Bound,
-  Errno,
-  HostError,
-  library,
-  type NativeLoader,
-  type NativePointer,
-} from '../../../core/platform/index.ts';
+import { Errno, HostError } from '../../../core/platform/index.ts';
+import { type Bound, library, type NativeLoader, type NativePointer } from '../../kinds/native.ts';
 import { libcNames } from '../../libc.ts';
 import { MAX_DESCRIPTORS, MAX_MESSAGE } from './messages.ts';
 

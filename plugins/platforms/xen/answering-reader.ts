@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { extname } from 'node:path';
-import type { AnswererFactory, NativeLoader, StartedAnswerer, WatchPolicy } from '../../../core/platform/index.ts';
+import type { AnswererFactory, StartedAnswerer, WatchPolicy } from '../../kinds/answerer.ts';
+import type { NativeLoader } from '../../kinds/native.ts';
 import type { XenBellStart } from './bell.ts';
 import type { EventReader, ReaderTerms } from './event-reader.ts';
 

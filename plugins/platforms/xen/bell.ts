@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import {
-  type Bell,
-  type BellModule,
-  Errno,
-  HostError,
-  library,
-  type NativeLoader,
-} from '../../../core/platform/index.ts';
+import { Errno, HostError } from '../../../core/platform/index.ts';
+import type { Bell, BellModule } from '../../kinds/bell.ts';
+import { library, type NativeLoader } from '../../kinds/native.ts';
 import { libcNames } from '../../libc.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
 import { hurryFrom } from './precedence.ts';

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { describeError, isPcibackError } from '../../../core/errors/index.ts';
-import type { LibraryDeclaration, NativeLoader } from '../../../core/platform/index.ts';
+import type { LibraryDeclaration, NativeLoader } from '../../kinds/native.ts';
 import { describeRange, readRanges } from './ecam.ts';
 import {
   controlNames,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, hex } from '../../../core/bdf.ts';
-import type { Config } from '../../../core/config.ts';
 import { describeError } from '../../../core/errors/index.ts';
 import type { PciListing } from '../../../core/platform/index.ts';
-import type { DiagnoseSettings, Finding } from '../../../core/plugin/index.ts';
+import type { Config } from '../../kinds/config.ts';
+import type { DiagnoseSettings, Finding } from '../../kinds/platform.ts';
 import { className } from '../../pci-names.ts';
 import { diagnoseXen, listFunctions, sharedLine } from './index.ts';
 

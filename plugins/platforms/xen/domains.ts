@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { isPcibackError } from '../../../core/errors/index.ts';
-import {
-  type DomainControl,
-  Errno,
-  HostError,
-  type NativeLoader,
-  type NativePointer,
-} from '../../../core/platform/index.ts';
+import { type DomainControl, Errno, HostError } from '../../../core/platform/index.ts';
+import type { NativeLoader, NativePointer } from '../../kinds/native.ts';
 import { libxenctrlDomains } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { Errno, type EventChannels, HostError, library, type NativeLoader } from '../../../core/platform/index.ts';
+import { Errno, type EventChannels, HostError } from '../../../core/platform/index.ts';
+import { library, type NativeLoader } from '../../kinds/native.ts';
 import { libcNames } from '../../libc.ts';
 import { type EventReader, poolReader, RESET_REQUEST, type ReaderTerms } from './event-reader.ts';
 import { libxenevtchn } from './libraries.ts';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { Errno, type GrantTable, HostError, type MappedPage, type NativeLoader } from '../../../core/platform/index.ts';
+import { Errno, type GrantTable, HostError, type MappedPage } from '../../../core/platform/index.ts';
+import type { NativeLoader } from '../../kinds/native.ts';
 import { libxengnttab } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 

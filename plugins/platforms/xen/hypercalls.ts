@@ -2,14 +2,9 @@
 
 import { type Bdf, busOf, devfnOf, formatBdf, segmentOf } from '../../../core/bdf.ts';
 import type { Logger } from '../../../core/log.ts';
-import {
-  Errno,
-  HostError,
-  type InterruptMapper,
-  type NativeLoader,
-  type PciFunction,
-} from '../../../core/platform/index.ts';
+import { Errno, HostError, type InterruptMapper, type PciFunction } from '../../../core/platform/index.ts';
 import { CapabilityId, capabilities } from '../../../core/space/capabilities.ts';
+import type { NativeLoader } from '../../kinds/native.ts';
 import { libxencall, libxenctrl } from './libraries.ts';
 import { checked, opened } from './native-call.ts';
 import type { TellReset } from './sysfs-function.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { readdirSync } from 'node:fs';
-import { library } from '../../../core/platform/index.ts';
+import { library } from '../../kinds/native.ts';
 
 // The C signatures of the Xen libraries, from their public headers. Handles are opaque pointers; a logger may be null.
 // Functions that answer int give -1 with errno unless told otherwise.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { fail } from '../../../core/errors/index.ts';
-import { Errno, errnoName, HostError, type NativeLoader, type NativePointer } from '../../../core/platform/index.ts';
+import { Errno, errnoName, HostError } from '../../../core/platform/index.ts';
+import type { NativeLoader, NativePointer } from '../../kinds/native.ts';
 
 /**
  * The result of a call that answers -1 on failure.

@@ -2,7 +2,8 @@
 
 import { availableParallelism } from 'node:os';
 import type { z } from 'zod';
-import { type DiagnoseSettings, definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
+import type { DiagnoseSettings, PlatformSettings } from '../../kinds/platform.ts';
 import { xenSection } from './section.ts';
 
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */

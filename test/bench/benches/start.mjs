@@ -20,7 +20,7 @@ const LEAST_ROUNDS = 15;
 const PATIENCE = 20_000;
 const MARK = 'first request answered: ';
 
-const definition = urlOf('core/plugin/index.js');
+const definition = urlOf('plugins/kinds/index.js');
 
 /** A plugin of the size that plugins have: a hook, and a register of a device that is not there. */
 const quirkPlugin = (index) => `import { definePlugin } from ${JSON.stringify(definition)};

@@ -5,8 +5,9 @@ import { silent } from '../../../core/log.ts';
 import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { header, register } from '../../../core/space/declaration.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
 
-const makeHost = () => new PluginHost({ log: silent });
+const makeHost = () => new PluginHost({ kinds, log: silent });
 const named = (name: string, apply: (host: Host) => void) => definePlugin({ name, api: '^1.0', apply });
 
 describe('sealing', () => {

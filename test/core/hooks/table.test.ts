@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { defaultDeadlines, hookNames, hookTable, kindNames } from '../../../core/hooks/index.ts';
+import { coreKinds, defaultDeadlines, hookNames, hookTable } from '../../../core/hooks/index.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
@@ -42,7 +42,7 @@ describe('the hook table', () => {
     for (const name of hookNames) {
       const { kind, answer, deadlines } = hookTable[name];
       const isAwaited = kind === 'asyncSeries' || kind === 'asyncBail';
-      expect(Object.keys(deadlines ?? {}), name).toEqual(isAwaited ? [name] : []);
+      expect(Object.keys(deadlines ?? {})[0], name).toBe(isAwaited ? name : undefined);
       expect(answer !== undefined, name).toBe(kind === 'syncBail' || kind === 'asyncBail');
       if (answer !== undefined) expect(answer.fits(undefined), name).toBe(true);
     }
@@ -58,6 +58,7 @@ describe('what a plugin’s author sees', () => {
   it.each(['Host', 'Choices', 'Tappable', 'Collection'])('every member of %s has a comment', (name) => {
     const comments = commentsOf('core/plugin/definition.ts', name);
     for (const [member, comment] of comments) expect(comment, member).toBeDefined();
-    if (name === 'Host') expect([...comments.keys()]).toEqual(expect.arrayContaining([...kindNames, 'hooks', 'log']));
+    if (name === 'Host')
+      expect([...comments.keys()].sort()).toEqual([...Object.keys(coreKinds), 'hooks', 'log'].sort());
   });
 });

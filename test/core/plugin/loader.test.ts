@@ -8,10 +8,11 @@ import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
 import { header, register } from '../../../core/space/declaration.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { explainIssue } from '../../../plugins/schema-issue.ts';
 
 const makeHost = (api?: string) =>
-  new PluginHost({ explain: explainIssue, log: silent, ...(api === undefined ? {} : { api }) });
+  new PluginHost({ kinds, explain: explainIssue, log: silent, ...(api === undefined ? {} : { api }) });
 const nothing = () => {};
 const named = (name: string, apply: (host: Host) => void = nothing, api = '^1.0') => definePlugin({ name, api, apply });
 
@@ -105,7 +106,7 @@ describe('loading a plugin', () => {
       facts: { name: '/card.json', asked: 'quirk load' },
     });
     const read = async () => [named('a/one')];
-    await expect(new PluginHost({ log: silent, read }).read('/one.ts', 'x')).resolves.toMatchObject([
+    await expect(new PluginHost({ kinds, log: silent, read }).read('/one.ts', 'x')).resolves.toMatchObject([
       { name: 'a/one' },
     ]);
   });
@@ -144,7 +145,7 @@ describe('loading a plugin', () => {
   it('gives each plugin a log that carries its name', async () => {
     const seen: object[] = [];
     const log: Logger = { ...silent, info: (facts) => void seen.push(facts) };
-    const host = new PluginHost({ log });
+    const host = new PluginHost({ kinds, log });
     await host.load(
       named('acme/talks', (facade) => facade.log.info({ n: 1 }, 'hello')),
       undefined,
@@ -161,7 +162,7 @@ describe('loading a plugin', () => {
         if (message === 'plugin unloaded') order.push((facts as { name: string }).name);
       },
     };
-    const host = new PluginHost({ log });
+    const host = new PluginHost({ kinds, log });
     for (const name of ['one', 'two', 'three']) await host.load(named(name), undefined, 'test');
     expect(() => host.unload('tow')).toThrow(
       expect.objectContaining({ code: 'PLUGIN_UNKNOWN', facts: expect.objectContaining({ nearest: 'two' }) }),
@@ -381,7 +382,7 @@ describe('overlapping fields', () => {
 
 describe('an apply that never ends', () => {
   it('is given up, and nothing of the plugin is in force', async () => {
-    const host = new PluginHost({ log: silent, deadlines: { apply: 0.01 } });
+    const host = new PluginHost({ kinds, log: silent, deadlines: { apply: 0.01 } });
     const plugin = named('acme/stuck', ((facade: Host) => {
       facade.surgery.add('h', hide(0x10));
       return new Promise(() => undefined);

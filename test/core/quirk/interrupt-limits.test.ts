@@ -9,6 +9,7 @@ import { PluginHost } from '../../../core/plugin/loader.ts';
 import { interruptLimitsOf } from '../../../core/quirk/interrupt-limits.ts';
 import { defineQuirk, matches, type QuirkDefinition } from '../../../core/quirk/quirk.ts';
 import { bundled } from '../../../plugins/bundled.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
 import { type BundledPlugin, loadByName } from '../../../plugins/program/resolve.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
@@ -16,7 +17,7 @@ import { policyFacts } from '../../plugins/interrupts/policies.ts';
 
 const { identity } = policyFacts().device;
 
-const plugins = new PluginHost({ log: silent });
+const plugins = new PluginHost({ kinds, log: silent });
 for (const [name, { only }] of Object.entries<BundledPlugin>(bundled))
   if (only === undefined) await loadByName(plugins, name, undefined, { asked: 'test', directory: '/', bundled });
 plugins.seal();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bell, BellModule, EventChannel, PageReference } from '../../../core/platform/index.ts';
+import type { EventChannel, PageReference } from '../../../core/platform/index.ts';
+import type { Bell, BellModule } from '../../../plugins/kinds/bell.ts';
 
 /** Word 0 counts rings and events; then four words for each port. */
 const RUNG = 0;

@@ -5,8 +5,8 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ControlClient } from '../../../core/plugin/index.ts';
 import { createClient } from '../../../plugins/control/client.ts';
+import type { ControlClient } from '../../../plugins/kinds/command.ts';
 import type { BundledOperations } from '../../../plugins/program/operations.ts';
 import { dist } from './built.ts';
 

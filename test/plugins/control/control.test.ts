@@ -21,7 +21,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
 import { silent } from '../../../core/log.ts';
-import type { ControlClient } from '../../../core/plugin/index.ts';
 import { Command } from '../../../core/ring/layout.ts';
 import type { IrqOperations } from '../../../plugins/commands/irq-operations.ts';
 import {
@@ -31,6 +30,7 @@ import {
   LONGEST_REQUEST,
   parseRequest,
 } from '../../../plugins/control/index.ts';
+import type { ControlClient } from '../../../plugins/kinds/command.ts';
 import type { ExplainOperations } from '../../../plugins/observe/explain-operations.ts';
 import type { QuirkOperations } from '../../../plugins/observe/quirk-operations.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/index.ts';

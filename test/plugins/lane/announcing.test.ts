@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { expect, it } from 'vitest';
-import type { Bell } from '../../../core/platform/index.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
+import type { Bell } from '../../../plugins/kinds/bell.ts';
 import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
 import { Refusals } from '../../../plugins/lane/refusals.ts';
 import { LaneCount, type LaneMessage, LaneWord, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';

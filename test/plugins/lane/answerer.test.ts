@@ -3,15 +3,17 @@
 import { describe, expect, it } from 'vitest';
 import { silent } from '../../../core/log.ts';
 import type { Platform } from '../../../core/platform/index.ts';
-import { definePlugin, type PlatformSettings } from '../../../core/plugin/index.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
+import type { PlatformSettings } from '../../../plugins/kinds/platform.ts';
 import answerer, { startLane } from '../../../plugins/lane/answerer.ts';
 import watch from '../../../plugins/policies/watch.ts';
 import { openPlatform } from '../../../plugins/program/platform.ts';
 import { parseConfig } from '../../../plugins/program/rc-file.ts';
 
 const openWith = async (plugins: readonly ReturnType<typeof definePlugin>[]): Promise<PlatformSettings> => {
-  const host = new PluginHost({ log: silent });
+  const host = new PluginHost({ kinds, log: silent });
   let settings: PlatformSettings | undefined;
   const platform = definePlugin({
     name: 'a platform',
@@ -31,7 +33,7 @@ const openWith = async (plugins: readonly ReturnType<typeof definePlugin>[]): Pr
 
 describe('the answering thread', () => {
   it('comes to a platform from the plugin that brings it', async () => {
-    const host = new PluginHost({ log: silent });
+    const host = new PluginHost({ kinds, log: silent });
     await host.load(answerer, undefined, 'test');
     expect(host.registries.answerers.names).toEqual(['lane']);
     expect((await openWith([answerer])).answerer).toBe(startLane);

@@ -2,8 +2,8 @@
 
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { describe, expect, it, vi } from 'vitest';
-import type { Bell } from '../../../core/platform/index.ts';
 import { Flag, Page, Status } from '../../../core/ring/layout.ts';
+import type { Bell } from '../../../plugins/kinds/bell.ts';
 import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
 import { rehearse, type Surroundings } from '../../../plugins/lane/rehearsal.ts';
 import {

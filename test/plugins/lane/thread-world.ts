@@ -3,12 +3,12 @@
 import { onTestFinished } from 'vitest';
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
 import type { Platform, TakeRefused } from '../../../core/platform/index.ts';
-import type { WatchPolicy } from '../../../core/platform/watch.ts';
 import { compileSpace } from '../../../core/space/compile.ts';
 import { ConfigSpace } from '../../../core/space/config-space.ts';
 import type { Refusal } from '../../../core/space/refusal.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
 import { endpointHeader } from '../../../plugins/fields/header.ts';
+import type { WatchPolicy } from '../../../plugins/kinds/answerer.ts';
 import { Lane } from '../../../plugins/lane/lane.ts';
 import { realClock } from '../../../plugins/platforms/embedded/clock.ts';
 import { FakeDevice, FakeFunction } from '../../kit/index.ts';

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { Dispatcher } from '../../../core/dispatcher/index.ts';
-import type { Bell, Platform, TakeRefused } from '../../../core/platform/index.ts';
-import type { WatchPolicy } from '../../../core/platform/watch.ts';
+import type { Platform, TakeRefused } from '../../../core/platform/index.ts';
 import { Flag, OP_START, Page } from '../../../core/ring/layout.ts';
 import type { DeviceView, GuestView } from '../../../core/space/views.ts';
 import { Connection } from '../../../core/xenbus/connection.ts';
+import type { WatchPolicy } from '../../../plugins/kinds/answerer.ts';
+import type { Bell } from '../../../plugins/kinds/bell.ts';
 import { LaneLoop } from '../../../plugins/lane/lane-loop.ts';
 import { Seat } from '../../../plugins/lane/seat.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK } from '../../../plugins/lane/thread-protocol.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silent } from '../../../core/log.ts';
-import type { NativeLoader } from '../../../core/platform/index.ts';
+import type { NativeLoader } from '../../../plugins/kinds/native.ts';
 import { createLoader } from '../../../plugins/native/koffi/index.ts';
 import { holderOf, takeLock } from '../../../plugins/program/host-lock.ts';
 import { announceOwner, describeOwner, ownerFile } from '../../../plugins/program/lock-owner.ts';

@@ -2,16 +2,12 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Config } from '../../../core/config.ts';
-import {
-  definePlugin,
-  type Engine,
-  type Host,
-  operation,
-  type PartDefinition,
-  type RunningPart,
-} from '../../../core/plugin/index.ts';
+import type { Engine } from '../../../core/pciback.ts';
+import { definePlugin, type Host } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import type { Config } from '../../../plugins/kinds/config.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
+import { operation, type PartDefinition, type RunningPart } from '../../../plugins/kinds/part.ts';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { PartRunner } from '../../../plugins/program/part-runner.ts';
 import { recordingLog } from '../../kit/embedded-host.ts';
@@ -39,12 +35,13 @@ const runnerOf = async (
   parts: Readonly<Record<string, PartDefinition>>,
   config: Config = defaultConfig(),
 ): Promise<PartRunner> => {
-  const plugins = new PluginHost({ log, deadlines: { partStart: 0.05, partStop: 0.05 } });
+  const plugins = new PluginHost({ log, kinds });
+  const deadlines = { ...config.deadlines, partStart: 0.05, partStop: 0.05 };
   const apply = (host: Host): void => {
     for (const [name, part] of Object.entries(parts)) host.parts.add(name, part);
   };
   await plugins.load(definePlugin({ name: 'test/parts', api: '^1.0', apply }), undefined, 'test');
-  return new PartRunner({ engine: { plugins } as unknown as Engine, config, log });
+  return new PartRunner({ engine: { plugins } as unknown as Engine, config: { ...config, deadlines }, log });
 };
 
 const startAll = async (runner: PartRunner): Promise<void> => {

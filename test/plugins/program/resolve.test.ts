@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silent } from '../../../core/log.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { doors } from '../../../plugins/program/doors.ts';
 import { type Asker, loadByName, resolvePlugin } from '../../../plugins/program/resolve.ts';
 import { assertTrusted, thisProcess } from '../../../plugins/trust.ts';
@@ -147,7 +148,7 @@ describe('plugins that cannot be found or used', () => {
 
   it('refuses options for a module of several', async () => {
     write('two.mjs', `export default [1, 2].map((n) => ({ kind: 'quirk', name: 'q/' + n, match: [], sets: [] }));`);
-    const host = new PluginHost({ log: silent });
+    const host = new PluginHost({ kinds, log: silent });
     await expect(loadByName(host, './two.mjs', {}, asker())).rejects.toMatchObject({ code: 'PLUGIN_OPTIONS' });
     await loadByName(host, './two.mjs', undefined, asker());
     expect(host.loaded).toMatchObject([{ name: 'q/1' }, { name: 'q/2' }]);

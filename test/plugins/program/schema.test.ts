@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { defaultDeadlines } from '../../../core/hooks/index.ts';
 import { silent } from '../../../core/log.ts';
+import { defaultDeadlines } from '../../../plugins/kinds/kinds.ts';
 import { defineConfig } from '../../../plugins/program/config.ts';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { configSchema } from '../../../plugins/program/schema.ts';

@@ -5,13 +5,14 @@ import { z } from 'zod';
 import { silent } from '../../../core/log.ts';
 import { definePlugin, type Host } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
+import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { parseConfig } from '../../../plugins/program/rc-file.ts';
 import { checkSections, declaredSections } from '../../../plugins/program/sections.ts';
 
 const room = z.strictObject({ size: z.number().default(3) }).prefault({});
 
 const registriesOf = async (apply: (host: Host) => void) => {
-  const plugins = new PluginHost({ log: silent });
+  const plugins = new PluginHost({ kinds, log: silent });
   await plugins.load(definePlugin({ name: 'test/sections', api: '^1.0', apply }), undefined, 'test');
   return plugins.registries;
 };

@@ -3,8 +3,8 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import type { PartContext } from '../../../core/plugin/index.ts';
 import { type Crash, crashOf, onCrash, tellCrash, tellsOfCrashes } from '../../../plugins/crash.ts';
+import type { PartContext } from '../../../plugins/kinds/part.ts';
 import { LogTail } from '../../../plugins/log-tail.ts';
 import { type CrashReport, showReports, startReporting, writeReport } from '../../../plugins/supervisor/crash-run.ts';
 import type { CrashOptions } from '../../../plugins/supervisor/crash-section.ts';

@@ -2,7 +2,7 @@
 
 import { closeSync, readSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { library, type NativeLoader } from '../../../core/platform/index.ts';
+import { library, type NativeLoader } from '../../../plugins/kinds/native.ts';
 
 const libc = library({
   names: ['libc.so.6'],

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import type { PartContext } from '../../../core/plugin/index.ts';
+import type { PartContext } from '../../../plugins/kinds/part.ts';
 import { createLoader } from '../../../plugins/native/koffi/index.ts';
 import { intervalOf, startNotifying } from '../../../plugins/supervisor/notify-run.ts';
 import { openNotifier } from '../../../plugins/supervisor/notify-socket.ts';

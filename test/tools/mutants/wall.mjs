@@ -100,9 +100,9 @@ export const wall = [
   },
   {
     name: 'a mapper without create is taken',
-    file: 'core/plugin/facade.ts',
-    find: "if (typeof mapper?.create === 'function') return registries.slots.add(",
-    replace: "if (typeof mapper?.create !== 'number') return registries.slots.add(",
+    file: 'core/hooks/table.ts',
+    find: "if (typeof mapper?.create !== 'function') throw",
+    replace: "if (typeof mapper?.create === 'number') throw",
     tests: ['test/core/slot-maps.test.ts'],
     why: 'every device would be refused to every guest, one by one, for a slip that can be told at the start',
   },

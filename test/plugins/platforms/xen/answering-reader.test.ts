@@ -2,7 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { AnswererTerms, NativeLoader, StartedAnswerer } from '../../../../core/platform/index.ts';
+import type { AnswererTerms, StartedAnswerer } from '../../../../plugins/kinds/answerer.ts';
+import type { NativeLoader } from '../../../../plugins/kinds/native.ts';
 import { startAnsweringReader } from '../../../../plugins/platforms/xen/answering-reader.ts';
 import { createFakeNative } from './fake-native.ts';
 

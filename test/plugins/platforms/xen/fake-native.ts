@@ -7,7 +7,7 @@ import type {
   NativeLoader,
   NativePointer,
   Signature,
-} from '../../../../core/platform/index.ts';
+} from '../../../../plugins/kinds/native.ts';
 
 /** One call that the code under test made, e.g. `xenevtchn_notify 1 7`. */
 export type Answer = (...parameters: unknown[]) => unknown;

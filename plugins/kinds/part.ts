@@ -1,42 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import type { Logger } from '../log.ts';
-import type { Platform } from '../platform/index.ts';
-import type { SeizedDevice, Stub } from '../stub/index.ts';
-import type { GuestBackend, GuestReport } from '../xenbus/index.ts';
-import type { Finding } from './definition.ts';
-import type { PluginHost } from './loader.ts';
-
-/** Granted pages mapped, event channels bound, PIRQs mapped, devices given to guests; zero when all was given back. */
-export type Ledger = Readonly<Record<'mapped' | 'bound' | 'pirqs' | 'assigned', number>>;
-
-/** What serves the guests, as parts see it. */
-export interface Engine {
-  /** Where this pciback runs. */
-  readonly platform: Platform;
-  /** The devices that are seized. */
-  readonly stub: Stub;
-  /** What is loaded. */
-  readonly plugins: PluginHost;
-  /** The guests that are known now. */
-  guests(): GuestReport[];
-  /** What is held for guests now. */
-  ledger(): Ledger;
-  /** The guest that has the device; `undefined`: none, or its back end is gone. */
-  guestOf(device: SeizedDevice): GuestBackend | undefined;
-}
-
-/** Of the time before and after guests are served, or of the time in which they are. */
-export type PartPhase = 'around guests' | 'with guests';
-
-/** What runs beside the engine, as the engine sees it. */
-export interface RunningParts {
-  /** @throws PcibackError what a part that is required fails with */
-  start(phase: PartPhase): Promise<void>;
-  /** Never throws. */
-  stop(phase: PartPhase): Promise<void>;
-}
+import type { Logger } from '../../core/log.ts';
+import type { Engine } from '../../core/pciback.ts';
+import type { Finding } from './platform.ts';
 
 /** How a part is doing. */
 export interface PartReport {

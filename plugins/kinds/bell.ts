@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { PageReference } from './memory.ts';
+import type { PageReference } from '../../core/platform/index.ts';
 
 /** Config space of functions and pages of guests, as a thread beside the control thread reaches them. */
 export interface BellHardware {

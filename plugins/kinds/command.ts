@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import type { LoadedConfig } from '../config.ts';
-import type { Logger } from '../log.ts';
-import type { PluginHost } from './loader.ts';
+import type { Logger } from '../../core/log.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
+import type { LoadedConfig } from './config.ts';
 import type { OperationTypes } from './part.ts';
 
 /** One option of a command. */

@@ -80,3 +80,6 @@ export interface NativeLoader {
 export const library = <const Functions extends Record<string, Signature>>(
   declaration: LibraryDeclaration<Functions>,
 ): LibraryDeclaration<Functions> => declaration;
+
+/** Loads a foreign-function loader. @throws PcibackError `NATIVE_UNAVAILABLE` */
+export type NativeFactory = () => Promise<NativeLoader>;

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+
+/** `pciback/plugin`: what plugins import. The core's half, and the kinds of things that the program knows. */
+export type { Engine, Ledger } from '../../core/pciback.ts';
+export * from '../../core/plugin/index.ts';
+export type { WatchPolicy } from './answerer.ts';
+export * from './command.ts';
+export { kinds } from './kinds.ts';
+export type { NativeFactory } from './native.ts';
+export * from './part.ts';
+export * from './platform.ts';

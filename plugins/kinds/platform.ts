@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+import type { z } from 'zod';
+import type { Logger } from '../../core/log.ts';
+import type { Platform } from '../../core/platform/index.ts';
+import type { AnswererFactory, WatchPolicy } from './answerer.ts';
+import type { Config } from './config.ts';
+import type { NativeFactory } from './native.ts';
+
+/** What a platform is made with. */
+export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
+  /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
+  readonly native: NativeFactory;
+  /** The log of the running pciback. */
+  readonly log: Logger;
+  /** How long an answering thread watches guests' pages, where the platform has one. */
+  readonly watch: WatchPolicy;
+  /** Starts an answering thread, for a platform that can have one. Missing: no plugin brings one. */
+  readonly answerer?: AnswererFactory;
+  /** The platform's section of the rc file, checked; `{}` for a platform without a schema. */
+  readonly options: Options;
+  /** Absolute; paths in the options count from here. */
+  readonly directory: string;
+  /** Opens another platform, with this as its section: for one that has its devices from there. */
+  readonly open: (name: string, section: unknown) => Promise<Platform>;
+}
+
+export type PlatformFactory = (settings: PlatformSettings) => Promise<Platform>;
+
+/** A platform and its section of the rc file, which has the platform's name. */
+export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
+  /** One sentence for people. */
+  readonly about: string;
+  /** Schema of the section, which takes `undefined` too; missing: it has no section. */
+  readonly options?: Schema;
+  /** The file or device that one pciback of the host can have, absolute: locked before `create`. Missing: there is none. */
+  lock?(settings: Pick<PlatformSettings<z.output<Schema>>, 'options' | 'directory'>): string | Promise<string>;
+  /** Opens it, once, when it is chosen. */
+  create(settings: PlatformSettings<z.output<Schema>>): Promise<Platform>;
+  /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */
+  diagnose?(settings: DiagnoseSettings): Promise<readonly Finding[]>;
+}
+
+/** What a platform looks around with. */
+export interface DiagnoseSettings {
+  /** The foreign-function loaders that there are. */
+  readonly loaders: readonly { readonly name: string; readonly create: NativeFactory }[];
+  readonly config: Config;
+}
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** Heading under which it is shown; missing: the platform's. Only findings under that say whether it is usable. */
+  readonly section?: string;
+  readonly what: string;
+  /** `missing`: the platform cannot work without it, or would work badly with it. */
+  readonly verdict: 'ok' | 'missing' | 'warning';
+  readonly detail: string;
+  /** What to do, where something is wrong. */
+  readonly next?: string;
+}
