@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
-import { describeError } from '../../core/errors/index.ts';
+import { describeError, fail } from '../../core/errors/index.ts';
 import type { DeviceRecord } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError, type Platform } from '../../core/platform/index.ts';
 import { type EarlierDevices, SavedConfig, SeizedDevice, type Stub, type Tenant } from '../../core/stub/index.ts';
 import type { FolderJournal } from './journal.ts';
+import type { MissingQuirk } from './quirk-notes.ts';
 import { savedState } from './saved-state.ts';
 
 /** What devices are taken over with. */
@@ -15,6 +16,8 @@ export interface EarlierTerms {
   readonly stub: Stub;
   readonly journal: FolderJournal;
   readonly log: Logger;
+  /** What was in force in the process before, and is not in this one. */
+  readonly missing: readonly MissingQuirk[];
 }
 
 /** Takes devices over that an earlier process held, by what the journal says of them. */
@@ -54,6 +57,9 @@ export class Earlier implements EarlierDevices {
       throw error;
     }
     try {
+      const missing = this.#terms.missing.find((quirk) => quirk.isFor(device.identity));
+      if (missing !== undefined)
+        fail('GUEST_NOT_CONTINUED', { why: `quirk ${missing.name}, which ${facts.bdf} was used with: ${missing.why}` });
       this.#goOn(device, record, tenant, interrupted);
       log.info(facts, 'device taken over');
       return device;

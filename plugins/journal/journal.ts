@@ -8,6 +8,7 @@ import type { Logger } from '../../core/log.ts';
 import type { KeptMemory } from '../../core/platform/index.ts';
 import type { NativeLoader } from '../kinds/native.ts';
 import { KeptPages } from './kept-pages.ts';
+import type { QuirkRecord } from './quirk-notes.ts';
 import { RecordFile } from './record-file.ts';
 import type { Entry } from './record-text.ts';
 import { bytesOfTable } from './saved-state.ts';
@@ -63,6 +64,8 @@ export interface FolderTerms {
 export class FolderJournal implements Journal {
   readonly devices: KeptRecords<DeviceRecord>;
   readonly guests: KeptRecords<GuestRecord>;
+  /** By name: what was loaded and unloaded while guests ran. */
+  readonly quirks: KeptRecords<QuirkRecord>;
   /** Why nothing is kept any more. */
   broken: string | undefined;
   /** Changes taken down so far. */
@@ -77,10 +80,12 @@ export class FolderJournal implements Journal {
     const append = (entry: Entry): void => this.#append(entry);
     this.devices = new KeptRecords('device', append);
     this.guests = new KeptRecords('guest', append);
-    const { devices, guests } = this;
+    this.quirks = new KeptRecords('quirk', append);
+    const { devices, guests, quirks } = this;
     this.#file = new RecordFile(join(folder, 'journal'), boot, function* () {
       yield* devices.noted();
       yield* guests.noted();
+      yield* quirks.noted();
     });
     this.#read();
     const left = [
@@ -100,7 +105,8 @@ export class FolderJournal implements Journal {
     } else if (found.what === 'other boot') this.#log.info({}, 'journal of before the host was started: not used');
     else {
       if (found.torn > 0) this.#log.warn({ bytes: found.torn }, 'last record of the journal was not finished');
-      for (const entry of found.entries) (entry.kind === 'device' ? this.devices : this.guests).apply(entry);
+      const records = { device: this.devices, guest: this.guests, quirk: this.quirks };
+      for (const entry of found.entries) records[entry.kind].apply(entry);
     }
   }
 

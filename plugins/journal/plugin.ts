@@ -4,10 +4,16 @@ import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
 import { definePlugin, fail } from '../../core/plugin/index.ts';
+import type { JournalOffers } from '../journal-offers.ts';
 import type { NativeLoader } from '../kinds/native.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { assertTrusted } from '../trust.ts';
 import { journalSection } from './section.ts';
+
+/** What the two parts share beside what others are offered. */
+interface KeptOffers extends JournalOffers {
+  forget(): void;
+}
 
 const DEFAULT_FOLDER = '/run/pciback';
 const OPEN_TO_OTHERS = 0o022;
@@ -46,18 +52,35 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
   if (chosen === false) return { health: () => 'none is kept' };
   const folder = resolve(directory, chosen);
   await prepareFolder(folder);
-  const [{ FolderJournal }, { Earlier }] = await Promise.all([import('./journal.ts'), import('./earlier.ts')]);
+  const [{ FolderJournal }, { Earlier }, { KeptQuirks }] = await Promise.all([
+    import('./journal.ts'),
+    import('./earlier.ts'),
+    import('./quirk-notes.ts'),
+  ]);
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   const journal = new FolderJournal({ folder, boot, native: await nativeOf(context), log });
-  const { stub, platform } = engine;
+  const { stub, platform, plugins } = engine;
   stub.journal = journal;
-  stub.earlier = new Earlier({ platform, stub, journal, log });
+  const quirks = new KeptQuirks({ records: journal.quirks, plugins, log });
+  const missing = await quirks.loadEarlier();
+  stub.earlier = new Earlier({ platform, stub, journal, log, missing });
+  const deaf = plugins.onChange((change) => quirks.heard(change));
+  const offers: KeptOffers = { folder, quirks, forget: () => quirks.forget(missing) };
   return {
     health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept any more: ${journal.broken}`),
     counters: () => ({ changes: journal.written, pages: journal.pages ?? 0 }),
-    offers: { folder },
-    stop: () => journal.close(),
+    offers,
+    stop: () => {
+      deaf();
+      journal.close();
+    },
   };
+};
+
+/** Guests are continued: what could not be had for them is no matter any more. */
+const forget = (context: PartContext): RunningPart => {
+  (context.part('journal') as KeptOffers | undefined)?.forget();
+  return {};
 };
 
 /** Notes what a next process needs to go on with the guests of this one. */
@@ -70,6 +93,11 @@ export default definePlugin({
         'Notes what a next process needs to go on with the guests of this one, and goes on with those of an earlier one.',
       options: journalSection,
       start,
+    });
+    host.parts.add('journal-taken-over', {
+      about: 'Forgets what an earlier process had noted, as soon as its guests are continued or closed.',
+      needs: ['guests'],
+      start: forget,
     });
   },
 });

@@ -6,10 +6,10 @@ import type { ChangeEffect } from '../../core/changes.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { isFor, limitTo } from '../../core/quirk/limited-quirk.ts';
-import type { Quirk } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
-import { type OperationsOf, operation } from '../kinds/part.ts';
-import { parseQuirkText } from './quirk-text.ts';
+import type { JournalOffers, QuirkNotes } from '../journal-offers.ts';
+import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
+import { parseQuirkText, quirkOfText } from '../quirk-text.ts';
 
 export interface QuirkStatus {
   readonly name: string;
@@ -36,6 +36,13 @@ const sumOf = (effects: readonly ChangeEffect[]): ChangeEffect =>
     noEffect,
   );
 
+/** Where no journal is kept, nothing is noted. */
+const forgetful: QuirkNotes = { loading: (_quirk, _from, work) => work(), unloading: (_name, work) => work() };
+
+/** A next process loads what this one had loaded. */
+const notesOf = (context: PartContext): QuirkNotes =>
+  (context.part('journal') as JournalOffers | undefined)?.quirks ?? forgetful;
+
 export const operations = {
   'quirk-load': operation({
     about: 'Loads a file of quirks, or loads it again; in force between two requests of a guest.',
@@ -46,7 +53,8 @@ export const operations = {
         .optional()
         .describe('Only for these addresses; missing: for every device that fits.'),
     }),
-    answer: async ({ file, devices }, { engine: { plugins } }): Promise<QuirkChange> => {
+    answer: async ({ file, devices }, context): Promise<QuirkChange> => {
+      const { plugins } = context.engine;
       const things = await plugins.read(file, 'quirk load');
       const only = devices?.map(parseBdf);
       const effects: ChangeEffect[] = [];
@@ -54,7 +62,9 @@ export const operations = {
         if (thing.kind !== 'quirk') {
           return fail('PLUGIN_LOAD', { name: file, why: 'it is a plugin; only quirks are loaded here' });
         }
-        effects.push(await plugins.replace(only === undefined ? thing : limitTo(thing, only), undefined, file));
+        const quirk = only === undefined ? thing : limitTo(thing, only);
+        const load = () => plugins.replace(quirk, undefined, file);
+        effects.push(await notesOf(context).loading(quirk, { file }, load));
       }
       return { names: things.map((thing) => thing.name), ...sumOf(effects) };
     },
@@ -62,34 +72,28 @@ export const operations = {
   'quirk-text': operation({
     about: 'Opens a register of one device, given as [DDDD:]BB:SS.F-REG:SIZE:MASK, all hexadecimal.',
     asks: z.strictObject({ text: z.string() }),
-    answer: async ({ text }, { engine }): Promise<QuirkChange> => {
+    answer: async ({ text }, context): Promise<QuirkChange> => {
+      const { engine } = context;
       const parsed = parseQuirkText(text);
-      const device = seizedAt(engine, formatBdf(parsed.bdf));
-      const { vendor, device: id } = device.identity;
-      const name = `text/${parsed.text}`;
-      const quirk: Quirk = {
-        kind: 'quirk',
-        name,
-        source: 'given as text at run time',
-        match: [{ vendor, device: id }],
-        sets: [parsed.set],
-        surgery: [],
-      };
+      const { vendor, device } = seizedAt(engine, formatBdf(parsed.bdf)).identity;
+      const quirk = quirkOfText(parsed, [{ vendor, device }]);
       // Two texts for one register are an overlap, refused with both names (D-C2); so `load`, not `replace`.
-      const effect = await engine.plugins.load(limitTo(quirk, [parsed.bdf]), undefined, 'quirk load');
-      return { names: [name], ...effect };
+      const load = () => engine.plugins.load(quirk, undefined, 'quirk load');
+      const effect = await notesOf(context).loading(quirk, { text: parsed.text }, load);
+      return { names: [quirk.name], ...effect };
     },
   }),
   'quirk-unload': operation({
     about: 'Takes a quirk out of force.',
     asks: z.strictObject({ name: z.string() }),
-    answer: ({ name }, { engine: { plugins } }): QuirkChange => {
+    answer: ({ name }, context): QuirkChange => {
+      const { plugins } = context.engine;
       const known = plugins.loaded.filter((one) => one.kind === 'quirk').map((one) => one.name);
       if (!known.includes(name)) {
         const facts = { name, asked: 'quirk unload', nearest: nearest(name, known) };
         fail('PLUGIN_UNKNOWN', { ...facts, tried: ['the loaded quirks'] });
       }
-      return { names: [name], ...plugins.unload(name) };
+      return { names: [name], ...notesOf(context).unloading(name, () => plugins.unload(name)) };
     },
   }),
   'quirk-list': operation({

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { bdf } from '../../../core/bdf.ts';
-import { isPcibackError } from '../../../core/errors/index.ts';
-import { parseQuirkText } from '../../../plugins/observe/quirk-text.ts';
-import { guestView } from '../../kit/guest-view.ts';
+import { bdf } from '../../core/bdf.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
+import { parseQuirkText } from '../../plugins/quirk-text.ts';
+import { guestView } from '../kit/guest-view.ts';
 
 const refusal = (text: string): string => {
   try {
