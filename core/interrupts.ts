@@ -144,6 +144,8 @@ export interface LineState {
 export interface InterruptNotes {
   /** PIRQs that are mapped for the guest. */
   readonly pirqs: readonly number[];
+  /** One is being mapped and may be there, though its number is not known yet: for MSI, or this entry of the MSI-X table. */
+  readonly mapping?: 'msi' | number | undefined;
 }
 
 /** What outlives this process of a device's interrupts. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import type { Bdf } from '../bdf.ts';
 import type { PciFunction } from './pci.ts';
 
 /**
@@ -27,6 +28,11 @@ export interface InterruptMapper {
   mapMsix(domain: number, device: PciFunction, entry: number, tableBase: bigint): number;
   /** Takes note of a PIRQ that an earlier process mapped for `domain`; it is unmapped as any. Missing: nobody counts. */
   adopt?(domain: number, device: PciFunction, pirq: number): void;
+  /**
+   * The PIRQ that a process which is gone has mapped for `domain`: of the function's MSI, or of this entry of its MSI-X table.
+   * `undefined`: there is none. Missing: the hypervisor does not tell.
+   */
+  mappedFor?(domain: number, device: Bdf, entry: number | undefined): number | undefined;
   /** Unmaps. A domain that is gone already is not an error. */
   unmap(domain: number, pirq: number): void;
   /** PIRQ of the function's legacy line, 0 if it has none. */

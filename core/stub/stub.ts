@@ -13,6 +13,7 @@ import { isSilent } from '../space/capabilities.ts';
 import { Assigner, quarantineAfter, type StubPolicy } from './assigner.ts';
 import type { Assignment, ResumedDevice, Tenant } from './assignment.ts';
 import type { EarlierDevices } from './earlier.ts';
+import { MsixTables } from './msix-table.ts';
 import { SavedConfig } from './saved-config.ts';
 import { describeReset, SeizedDevice } from './seized-device.ts';
 
@@ -32,6 +33,7 @@ export class Stub {
   journal: Journal = forgetful();
   readonly #note = (device: SeizedDevice, change: Partial<DeviceRecord>): void =>
     this.journal.devices.merge(formatBdf(device.bdf), change);
+  readonly #tables: MsixTables;
   /** What an earlier process left. */
   earlier: EarlierDevices = { recover: async () => undefined, resume: async () => undefined };
   /** The directory of a guest that has the function through another back end; it is not touched then. */
@@ -42,6 +44,7 @@ export class Stub {
     this.#hooks = hooks;
     this.#policy = policy;
     this.#log = log;
+    this.#tables = new MsixTables(platform.interrupts, this.#note);
     const reset = (device: SeizedDevice, tenant: Tenant): Promise<number> => this.#resetForGuest(device, tenant);
     this.#assigner = new Assigner({ platform, hooks, policy, journal: () => this.journal, reset });
   }
@@ -77,8 +80,8 @@ export class Stub {
       const device = new SeizedDevice(hardware, await pci.bridgesAbove(address), clock);
       await device.save();
       this.#note(device, { pristine: device.pristine.registers, lists: device.operations.lists, cleaning: true });
-      this.#prepareMsix(device);
-      if (device.operations.msix !== undefined) unprepare = () => this.#platform.interrupts.releaseMsix(hardware);
+      this.#tables.prepare(device);
+      unprepare = () => this.#tables.release(device);
       const reset = await this.clean(device);
       if (!reset.ok && device.quarantine === undefined) {
         this.#log.warn({ bdf, why: describeReset(reset) }, 'not reset: it can carry state from guest to guest');
@@ -93,12 +96,6 @@ export class Stub {
       this.journal.devices.delete(bdf);
       throw error;
     }
-  }
-
-  /** While the host still owns it, and only with the capability: without one this call can take a host down. */
-  #prepareMsix(device: SeizedDevice): void {
-    if (device.operations.msix !== undefined) this.#platform.interrupts.prepareMsix(device.operations.hardware);
-    this.#note(device, { prepared: true });
   }
 
   /** Resets a device, gives it what it had when it was seized, and switches it off; its quarantine says what that came to. */
@@ -116,7 +113,7 @@ export class Stub {
   /** A function that an earlier process held is held here; nothing is done to it. */
   hold(device: SeizedDevice, record: DeviceRecord): void {
     this.#devices.set(device.bdf, device);
-    if (record.prepared !== true) this.#prepareMsix(device);
+    if (record.prepared !== true) this.#tables.prepareAgain(device);
   }
 
   /** A guest that had a held device in an earlier process goes on with it; nothing is done to it. Throws as {@link assign}. */
@@ -377,7 +374,7 @@ export class Stub {
       if (owner !== undefined) fail('DEVICE_IN_USE', { bdf, owner, wanted: 'the host' });
       await this.#hooks.call('deviceReleased', device);
       await this.#cleanForHost(device);
-      if (device.operations.msix !== undefined) this.#platform.interrupts.releaseMsix(device.operations.hardware);
+      this.#tables.release(device);
       await this.#platform.pci.release(device.operations.hardware);
       this.#devices.delete(address);
       this.journal.devices.delete(bdf);

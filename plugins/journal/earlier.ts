@@ -2,6 +2,7 @@
 
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { describeError, fail } from '../../core/errors/index.ts';
+import type { InterruptNotes } from '../../core/interrupts.ts';
 import type { DeviceRecord } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError, type Platform } from '../../core/platform/index.ts';
@@ -105,6 +106,15 @@ export class Earlier implements EarlierDevices {
     space.refresh();
   }
 
+  /** What was being mapped when the process died. */
+  #begun(address: Bdf, guest: number | undefined, notes: InterruptNotes | undefined): number[] {
+    const { mapping } = notes ?? {};
+    if (mapping === undefined || guest === undefined) return [];
+    const { interrupts } = this.#terms.platform;
+    const pirq = interrupts.mappedFor?.(guest, address, mapping === 'msi' ? undefined : mapping);
+    return pirq === undefined ? [] : [pirq];
+  }
+
   /** Its guest is gone, or cannot keep it: off, its PIRQs unmapped, clean. */
   async #takeBack(device: SeizedDevice, record: DeviceRecord): Promise<void> {
     const { stub, journal, log } = this.#terms;
@@ -114,11 +124,11 @@ export class Earlier implements EarlierDevices {
     device.operations.serve(undefined);
     try {
       device.operations.turnOff();
-      this.#unmap(record);
+      this.#unmap(device.bdf, record);
       await stub.clean(device);
     } catch (error) {
       device.quarantine = describeError(error);
-      this.#unmap(record);
+      this.#unmap(device.bdf, record);
       log.error({ bdf, why: device.quarantine }, 'device quarantined');
     }
     const table = journal.devices.get(bdf)?.table;
@@ -130,13 +140,13 @@ export class Earlier implements EarlierDevices {
 
   /** The function is gone; what the hypervisor knows of it is not. */
   #forget(address: Bdf, record: DeviceRecord): void {
-    this.#unmap(record);
+    this.#unmap(address, record);
     this.#terms.journal.devices.delete(formatBdf(address));
   }
 
-  #unmap({ guest, interrupts }: DeviceRecord): void {
+  #unmap(address: Bdf, { guest, interrupts }: DeviceRecord): void {
     const { platform, log } = this.#terms;
-    for (const pirq of interrupts?.pirqs ?? []) {
+    for (const pirq of new Set([...(interrupts?.pirqs ?? []), ...this.#begun(address, guest, interrupts)])) {
       try {
         platform.interrupts.unmap(guest as number, pirq);
       } catch (error) {

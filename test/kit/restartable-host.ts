@@ -42,7 +42,7 @@ export interface RestartableHost {
    * Kills the one that runs in the middle of its work. What it does on its way out, in memory that outlives it, is undone when
    * this resolves: a real one does nothing any more.
    */
-  killInside(guest: IncludedGuest): Promise<void>;
+  killInside(guest?: IncludedGuest): Promise<void>;
   /** Kills the one that runs and starts the next. */
   restart(options?: ProcessOptions): Promise<RunningPciback>;
   /** Makes a domain that has these devices and starts its guest. */
@@ -81,7 +81,7 @@ export const createRestartableHost = (devices: readonly DeviceImage[], clock?: C
       running = undefined;
     },
     killInside: (guest) => {
-      const page = new Uint8Array(guest.page() ?? new SharedArrayBuffer(0));
+      const page = new Uint8Array(guest?.page() ?? new SharedArrayBuffer(0));
       const before = page.slice();
       const files = ['journal', 'words'].map((name) => [join(folder, name), readFileSync(join(folder, name))] as const);
       host.kill();

@@ -159,6 +159,10 @@ class HostCalls {
     return this.#terms.platform.interrupts.mapMsix(domain, this.#function(address), entry, BigInt(table));
   }
 
+  mappedFor(_session: Session, domain: number, address: Bdf, entry: number | null): number | null {
+    return this.#terms.platform.interrupts.mappedFor?.(domain, address, entry ?? undefined) ?? null;
+  }
+
   unmapPirq(_session: Session, domain: number, pirq: number): void {
     this.#terms.platform.interrupts.unmap(domain, pirq);
   }
@@ -219,7 +223,7 @@ class HostCalls {
 }
 
 const ownCalls: ReadonlySet<string> = new Set(
-  'map unmap bind close notify unmask read readPhysical write mapMsi mapMsix unmapPirq isShared hostUsers list bridgesAbove seize release reset'.split(
+  'map unmap bind close notify unmask read readPhysical write mapMsi mapMsix mappedFor unmapPirq isShared hostUsers list bridgesAbove seize release reset'.split(
     ' ',
   ),
 );

@@ -225,6 +225,8 @@ const interruptsOf = (calls: WaitingCalls): InterruptMapper => ({
   mapMsix: (domain, { identity }, entry, table) =>
     calls.ask('mapMsix', domain, identity.bdf, entry, String(table)) as number,
   unmap: (domain, pirq) => void calls.ask('unmapPirq', domain, pirq),
+  mappedFor: (domain, address, entry) =>
+    (calls.ask('mappedFor', domain, address, entry ?? null) as number | null) ?? undefined,
   linePirq: ({ line }) => line,
 });
 

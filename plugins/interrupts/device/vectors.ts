@@ -33,7 +33,7 @@ export interface VectorTerms {
   readonly switched?: (state: 'on' | 'off') => void;
 }
 
-/** What is noted: before the first PIRQ is mapped, after each, before they go, and when they are gone. */
+/** What is noted: before each PIRQ is mapped, after the last, before they go, and when they are gone. */
 interface VectorNotes extends InterruptNotes {
   /** What they are for; missing: there are none, or they only have to be unmapped. */
   readonly kind?: MessageKind | undefined;
@@ -63,18 +63,33 @@ export class Vectors
     this.#terms = terms;
     const { noted, interrupted } = terms.memory ?? {};
     if (noted === undefined) return;
-    const { pirqs, kind, entries = [], switchedOff } = noted as VectorNotes;
+    const { pirqs, kind, entries = [], switchedOff, mapping } = noted as VectorNotes;
     this.#pirqs = [...pirqs];
-    for (const pirq of pirqs) terms.mapper.adopt?.(terms.domain, terms.operations.hardware, pirq);
     this.#entries = [...entries];
+    if (mapping !== undefined) this.#find(mapping);
+    for (const pirq of this.#pirqs) terms.mapper.adopt?.(terms.domain, terms.operations.hardware, pirq);
     // Switched on again, or off, as the request that comes again asks for.
     if (interrupted === true && switchedOff !== true)
-      this.#mapped = new Map(pirqs.map((pirq, i) => [entries[i] ?? 0, pirq]));
+      this.#mapped = new Map(this.#pirqs.map((pirq, i) => [this.#entries[i] ?? 0, pirq]));
     else this.#on = kind;
   }
 
-  #note(kind: MessageKind | undefined, switchedOff?: true): void {
-    const notes: VectorNotes = { pirqs: this.#pirqs, kind, entries: this.#entries, switchedOff };
+  /** An earlier process died between asking for a PIRQ and knowing its number. */
+  #find(mapping: 'msi' | number): void {
+    const { mapper, domain, operations, warn } = this.#terms;
+    const entry = mapping === 'msi' ? undefined : mapping;
+    const pirq = mapper.mappedFor?.(domain, operations.hardware.identity.bdf, entry);
+    if (pirq !== undefined && !this.#pirqs.includes(pirq)) {
+      this.#pirqs.push(pirq);
+      this.#entries.push(entry ?? 0);
+    }
+    if (mapper.mappedFor === undefined)
+      warn('PIRQ of an earlier process', `one may be left in domain ${domain} until that ends`);
+  }
+
+  #note(kind: MessageKind | undefined, more: Pick<VectorNotes, 'switchedOff' | 'mapping'> = {}): void {
+    const none = { switchedOff: undefined, mapping: undefined };
+    const notes: VectorNotes = { pirqs: this.#pirqs, kind, entries: this.#entries, ...none, ...more };
     this.#terms.memory?.note(notes);
   }
 
@@ -82,10 +97,11 @@ export class Vectors
   #map(kind: MessageKind, entry: number, map: () => number): number {
     const known = this.#mapped.get(entry);
     if (known !== undefined) return known;
+    // Together with the one before, whose number is known by now.
+    this.#note(kind, { mapping: kind === 'msi' ? 'msi' : entry });
     const pirq = map();
     this.#pirqs.push(pirq);
     this.#entries.push(entry);
-    this.#note(kind);
     return pirq;
   }
 
@@ -109,8 +125,8 @@ export class Vectors
     const refused = this.#terms.refuses('msi', 1);
     if (refused !== undefined) return refused;
     try {
-      this.#note('msi');
       const pirq = this.#map('msi', 0, () => mapper.mapMsi(domain, operations.hardware));
+      this.#note('msi');
       operations.silenceIntx();
       this.#change(operations.msi + Msi.control, 0, Msi.enable);
       this.#on = 'msi';
@@ -172,13 +188,13 @@ export class Vectors
       if (operations.powerState !== 0) return refuse(Errno.EINVAL, 'the device is not in D0');
       const table = hardware.resources[hardware.readConfig(msix + Msix.table, 4) & Msix.barMask];
       if (table === undefined || table.size === 0n) return refuse(Errno.ENOMEM, 'the BAR of its table is not assigned');
-      this.#note('msix');
       for (let i = 0; i < count; i++) {
         const entry = request.entry(i);
         const pirq = this.#map('msix', entry, () => mapper.mapMsix(domain, hardware, entry, table.start));
         if (pirq > HIGHEST_PIRQ) throw new HostError(`PIRQ ${pirq} does not fit the answer`, Errno.ENOSPC);
         request.setVector(i, pirq);
       }
+      this.#note('msix');
       operations.silenceIntx();
       this.#change(msix + Msix.control, Msix.maskAll, Msix.enable);
       this.#on = 'msix';
@@ -231,7 +247,7 @@ export class Vectors
   /** Off in the device, then unmapped; a step that fails does not keep the others from being done. */
   #off(): void {
     const { operations, warn } = this.#terms;
-    if (this.#on !== undefined) this.#note(this.#on, true);
+    if (this.#on !== undefined) this.#note(this.#on, { switchedOff: true });
     const step = (name: string, work: () => void): void => {
       try {
         work();
@@ -265,7 +281,7 @@ export class Vectors
       }
       this.#pirqs.shift();
       this.#entries.shift();
-      this.#note(this.#on, true);
+      this.#note(this.#on, { switchedOff: true });
     }
     this.#note(undefined);
   }

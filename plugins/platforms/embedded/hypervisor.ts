@@ -70,6 +70,7 @@ export class Hypervisor {
     releaseMsix: (device) => this.#pirqs.releaseMsix(device.identity.bdf),
     mapMsi: (domain, device) => this.#pirqs.mapMsi(domain, device.identity.bdf),
     mapMsix: (domain, device, entry, tableBase) => this.#pirqs.mapMsix(domain, device.identity.bdf, entry, tableBase),
+    mappedFor: (domain, device, entry) => this.#pirqs.mappedFor(domain, device, entry),
     unmap: (domain, pirq) => {
       try {
         this.#pirqs.unmap(domain, pirq);

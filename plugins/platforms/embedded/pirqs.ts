@@ -80,7 +80,10 @@ export class Pirqs {
     const call = `prepare_msix ${formatBdf(address)}`;
     const fn = this.#functionWithTable(call, address);
     if (this.#mappingsOf(fn.bdf, 'msix').length > 0) this.#refuse(call, Errno.EBUSY);
-    if (this.#prepared.has(address)) this.#journal.breach(`${call}: prepared already`);
+    if (this.#prepared.has(address)) {
+      this.#journal.breach(`${call}: prepared already`);
+      this.#refuse(call, Errno.EBUSY, 'prepared already');
+    }
     this.#prepared.add(address);
     this.#journal.add(call);
   }
@@ -118,6 +121,12 @@ export class Pirqs {
     if (this.#mappingsOf(address, 'msix').some((one) => one.entry === entry)) this.#twice(call);
     this.#tearDown(address, 'msi', 'MSI-X');
     return this.#map(call, domain, { kind: 'msix', address, entry });
+  }
+
+  /** The message of a function that is mapped for a domain; `entry` missing: its MSI. */
+  mappedFor(domain: number, address: Bdf, entry: number | undefined): number | undefined {
+    const kind = entry === undefined ? 'msi' : 'msix';
+    return this.#mappingsOf(address, kind).find((one) => one.domain === domain && one.entry === entry)?.pirq;
   }
 
   /** Whether a domain has a line under this PIRQ. */

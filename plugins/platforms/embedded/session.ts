@@ -88,6 +88,11 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
     pci: mortal('pci', pci, () => NEVER, {
       seize: async (address) => {
         const inner = await pci.seize(address);
+        if (!isAlive) {
+          // It died while the host was about it.
+          await pci.release(inner);
+          return NEVER;
+        }
         const readNothing = (member: string) => (member === 'readConfig' ? 0xffffffff : NEVER);
         const outer = mortal('function', inner, readNothing);
         held.set(outer, inner);

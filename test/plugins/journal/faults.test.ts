@@ -118,6 +118,23 @@ describe('what cannot be continued', () => {
     expect(said('guest failed')[0]?.facts.error).toContain('cannot be continued');
   });
 
+  it('a guest that died between mapping a PIRQ and knowing its number keeps none when its device is taken from it', async () => {
+    await guest.request({ cmd: Command.disableMsix });
+    expect(messages()).toBe(0);
+    const killed = new Promise<void>((resolve) => {
+      host.called = (call, when) => {
+        if (call === 'interrupts.mapMsix' && when === 'after') resolve(host.killInside(guest));
+      };
+    });
+    void guest.request({ cmd: Command.enableMsix, value: 1, entries: [2] });
+    await killed;
+    host.called = () => undefined;
+    expect(messages()).toBe(1);
+    await host.start({ config: { slots: 'passthrough' } });
+    await until('it closes', async () => ['5', '6'].includes((await stateOf(guest.domain)) ?? ''));
+    expect(messages()).toBe(0);
+  });
+
   it('a field set that no plugin brings any more: its registers are named, the others go on', async () => {
     await guest.request({ cmd: Command.confWrite, offset: 0x10, size: 4, value: 0xffffffff });
     await host.restart({ config: { without: ['fields/power'] } });
