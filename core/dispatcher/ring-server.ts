@@ -3,9 +3,8 @@
 import type { Clock, EventChannel } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
-import type { AerRequest, Ring } from '../ring/ring.ts';
+import type { Ring } from '../ring/ring.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { type AerOutcome, ErrorRequests } from './error-requests.ts';
 
 /** Requests of one guest that are answered in a row before the others get a turn. */
 const BURST = 64;
@@ -21,15 +20,23 @@ export interface Patience {
   overdue(request: Request): 'busy' | 'over';
 }
 
+/** Puts questions of the host into a guest's page, beside the guest's requests. */
+export interface Asker {
+  /** Looks for an answer; a next question may go out with it. @returns whether it was there */
+  look(): boolean;
+  /** Ends every wait. The page may be unmapped afterwards. */
+  close(): void;
+}
+
 /**
  * Serves one guest's ring: at most one run at a time, requests strictly in order, one unmask for each delivery, and
  * only after the work is done (late EOI, XSA-332). Events with nothing to do are unmasked with a growing delay.
  */
 export class RingServer {
-  readonly #ring: Ring;
+  readonly ring: Ring;
+  readonly clock: Clock;
   readonly #dispatcher: Dispatcher;
-  readonly #clock: Clock;
-  readonly #errors: ErrorRequests;
+  #asker: Asker | undefined;
   #channel: EventChannel | undefined;
   /** A delivery whose unmask is still to come. */
   #owed = false;
@@ -40,7 +47,7 @@ export class RingServer {
   #shared = false;
   /** The next step of a run comes later: a device has to settle, or the others have their turn. */
   #waiting: 'device' | 'turn' | undefined;
-  /** An answer to an error report is looked for; what follows gives the page back. */
+  /** An answer to a question is looked for; what follows gives the page back. */
   #looking = false;
   #cancelUnmask: (() => void) | undefined;
   #patience: Patience | undefined;
@@ -50,17 +57,9 @@ export class RingServer {
   lateAnswers = 0;
 
   constructor(ring: Ring, dispatcher: Dispatcher, clock: Clock) {
-    this.#ring = ring;
+    this.ring = ring;
     this.#dispatcher = dispatcher;
-    this.#clock = clock;
-    const sent = (): void => {
-      this.#channel?.notify();
-      // The guest's answer may come while one of its requests is being worked on, so its event must be let in. But if an
-      // answering thread shares the page, unmasking gives the page away, and that request with it. Then the answer is
-      // looked for when the request is done.
-      if (!this.#shared || (this.#waiting === undefined && !this.#looking)) this.#unmask();
-    };
-    this.#errors = new ErrorRequests(ring, clock, sent, (state) => this.#channel?.awaitsAnswer?.(state));
+    this.clock = clock;
   }
 
   /**
@@ -74,7 +73,7 @@ export class RingServer {
     this.#patience = patience;
     this.#channel = channel;
     this.#shared = shared === 'shared';
-    if (!this.#shared && this.#ring.pending) this.#run();
+    if (!this.#shared && this.ring.pending) this.#run();
   }
 
   /** The answering thread has answered requests of the guest: its events were not empty. */
@@ -89,7 +88,7 @@ export class RingServer {
     if (answered) this.#emptyEvents = 0;
     // A run that is under way takes the request and unmasks when it ends.
     if (this.#closed || this.#waiting !== undefined) return;
-    if (this.#ring.pending) {
+    if (this.ring.pending) {
       this.#run();
       return;
     }
@@ -109,28 +108,28 @@ export class RingServer {
     else {
       const delay = Math.min(LONGEST_DELAY, 2 ** Math.min(excess - 1, 10));
       this.#cancelUnmask?.();
-      this.#cancelUnmask = this.#clock.after(delay, () => {
+      this.#cancelUnmask = this.clock.after(delay, () => {
         this.#cancelUnmask = undefined;
         // The guest may have put a request or an answer into the page while its channel was masked.
         this.#lookForAnswer();
-        if (this.#ring.pending) this.#run();
+        if (this.ring.pending) this.#run();
         else this.#unmask();
       });
     }
   };
 
-  /** Whether the guest's answer to an error report is there. A next question may go out with it. */
+  /** Whether the guest's answer to a question is there. A next question may go out with it. */
   #lookForAnswer(): boolean {
     this.#looking = true;
     try {
-      return this.#errors.look();
+      return this.#asker?.look() ?? false;
     } finally {
       this.#looking = false;
     }
   }
 
   #run(): void {
-    for (let served = 0; !this.#closed && this.#ring.pending; served++) {
+    for (let served = 0; !this.#closed && this.ring.pending; served++) {
       // An answering thread answers most requests, and faster than this one: it gets the page back after each request.
       if (served > 0 && this.#shared) break;
       if (served === BURST) {
@@ -145,7 +144,7 @@ export class RingServer {
       }
       this.#emptyEvents = 0;
       this.#excused = served > 0;
-      const request = this.#ring.snapshot();
+      const request = this.ring.snapshot();
       if (!this.#dispatcher.dispatch(request)) {
         this.#waiting = 'device';
         this.#limitWait();
@@ -166,7 +165,7 @@ export class RingServer {
   }
 
   #answer(): void {
-    if (!this.#ring.answer()) this.lateAnswers++;
+    if (!this.ring.answer()) this.lateAnswers++;
     this.#dispatcher.answered();
     this.#channel?.notify();
   }
@@ -174,8 +173,8 @@ export class RingServer {
   #limitWait(): void {
     const patience = this.#patience;
     if (patience === undefined) return;
-    this.#cancelWait = this.#clock.after(patience.milliseconds, () => {
-      if (patience.overdue(this.#ring.request) === 'busy') this.#limitWait();
+    this.#cancelWait = this.clock.after(patience.milliseconds, () => {
+      if (patience.overdue(this.ring.request) === 'busy') this.#limitWait();
       else this.settled(Status.opFailed);
     });
   }
@@ -190,7 +189,7 @@ export class RingServer {
   /** The device of a deferred request has settled. */
   settled(status: number): void {
     if (this.#waiting !== 'device') return;
-    this.#dispatcher.settle(this.#ring.request, status);
+    this.#dispatcher.settle(this.ring.request, status);
     if (!this.#closed) {
       this.#answer();
       // With a shared page the channel stayed masked, so the answer's event comes later, when there is nothing left to do.
@@ -200,14 +199,23 @@ export class RingServer {
     this.#run();
   }
 
-  /**
-   * Asks the guest about an error of one of its devices, whether or not one of its requests is being worked on. One
-   * question at a time, later ones queue.
-   *
-   * @param patience milliseconds that the guest gets; {@link close} ends the wait
-   */
-  ask(request: AerRequest, patience: number): Promise<AerOutcome> {
-    return this.#errors.ask(request, patience);
+  /** From now on this one asks: it looks for answers at each event, and is closed with the server; at once if that is. */
+  attach(asker: Asker): void {
+    this.#asker = asker;
+    if (this.#closed) asker.close();
+  }
+
+  /** What an {@link Asker} says before its question is in the page, and when it waits for nothing any more. */
+  awaits(state: 'yes' | 'no'): void {
+    this.#channel?.awaitsAnswer?.(state);
+  }
+
+  /** A question lies in the page: wakes the guest and lets its answer come in, also while one of its requests is at work. */
+  asked(): void {
+    this.#channel?.notify();
+    // If an answering thread shares the page, unmasking gives the page away, and with it the request at work. Then the
+    // answer is looked for when the request is done.
+    if (!this.#shared || (this.#waiting === undefined && !this.#looking)) this.#unmask();
   }
 
   /** Resolves when no request is being worked on; at once if none is. */
@@ -222,7 +230,7 @@ export class RingServer {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelUnmask?.();
-    this.#errors.close();
+    this.#asker?.close();
     await this.drained();
   }
 }

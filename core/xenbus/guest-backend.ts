@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { busOf, devfnOf, segmentOf } from '../bdf.ts';
+import type { Bdf } from '../bdf.ts';
 import type { GuestBudget } from '../budget.ts';
-import { type AerOutcome, Dispatcher, WORK_BYTES } from '../dispatcher/index.ts';
+import { Dispatcher, type RingServer, WORK_BYTES } from '../dispatcher/index.ts';
 import { describeError } from '../errors/index.ts';
 import type { GuestFacts } from '../facts.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
@@ -166,19 +166,14 @@ export class GuestBackend {
     return this.#exports.devices.includes(device);
   }
 
-  /** Asks the guest about an error; see `ErrorGuest`. It takes no turn in the queue: the guest may be slow to answer. */
-  async askAboutError(
-    device: SeizedDevice,
-    command: number,
-    state: number,
-    patience: number,
-  ): Promise<AerOutcome | 'no ring' | 'no address'> {
-    const server = this.#connection?.server;
-    if (server === undefined) return 'no ring';
-    const vdev = this.#exports.addressOf(device)?.vdev;
-    if (vdev === undefined) return 'no address';
-    const [segment, bus, devfn] = [segmentOf(vdev), busOf(vdev), devfnOf(vdev)];
-    return server.ask({ command, state, segment, bus, devfn }, patience);
+  /** Where the guest sees the device. */
+  vdevOf(device: SeizedDevice): Bdf | undefined {
+    return this.#exports.addressOf(device)?.vdev;
+  }
+
+  /** What serves its ring, as others may use it; `undefined`: the guest is not connected. */
+  get server(): Pick<RingServer, 'ring' | 'clock' | 'attach' | 'awaits' | 'asked'> | undefined {
+    return this.#connection?.server;
   }
 
   report(): GuestReport {
@@ -192,7 +187,7 @@ export class GuestBackend {
       denials: this.#denials.list(),
       denied: { total: this.#denials.total, unrecorded: this.#denials.overflow },
       devices: this.#exports.devices.flatMap((device) => {
-        const vdev = this.#exports.addressOf(device)?.vdev;
+        const vdev = this.vdevOf(device);
         return vdev === undefined ? [] : [{ bdf: device.bdf, vdev, identity: device.identity }];
       }),
     };

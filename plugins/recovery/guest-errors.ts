@@ -2,7 +2,6 @@
 
 import { formatBdf } from '../../core/bdf.ts';
 import type { GuestLog } from '../../core/budget.ts';
-import type { AerOutcome } from '../../core/dispatcher/index.ts';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { Logger } from '../../core/log.ts';
@@ -10,6 +9,7 @@ import { type DeviceError, Errno, HostError } from '../../core/platform/index.ts
 import { ChannelState, type GuestVerdict, Verdict } from '../../core/ring/layout.ts';
 import { type Assignment, SavedConfig, type SeizedDevice, type Stub } from '../../core/stub/index.ts';
 import { initialVerdicts } from '../initial-verdicts.ts';
+import type { AerOutcome } from './error-requests.ts';
 import type { Fence } from './fence.ts';
 import { verdictName } from './names.ts';
 import { stageRules } from './stages.ts';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { busOf, devfnOf, segmentOf } from '../../core/bdf.ts';
 import type { GuestLog } from '../../core/budget.ts';
 import { describeError } from '../../core/errors/index.ts';
 import type { Xenstore } from '../../core/platform/index.ts';
@@ -7,8 +8,9 @@ import { definePlugin } from '../../core/plugin/index.ts';
 import { changeDirectory, type GuestBackend } from '../../core/xenbus/index.ts';
 import { type CommandDefinition, controlOptions } from '../kinds/command.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
+import { type AskedServer, ErrorRequests } from './error-requests.ts';
 import { Fence } from './fence.ts';
-import { GuestErrors } from './guest-errors.ts';
+import { type ErrorGuest, GuestErrors } from './guest-errors.ts';
 import { operations } from './operations.ts';
 import { type ErrorOptions, errorsSection } from './section.ts';
 
@@ -35,9 +37,28 @@ const markFailed = async (store: Xenstore, { directory }: GuestBackend, log: Gue
   }
 };
 
+/** Guests as they can be asked about errors: each, as long as it is connected, one question after the other. */
+const errorGuests = (store: Xenstore): ((guest: GuestBackend) => ErrorGuest) => {
+  const connected = new WeakMap<AskedServer, ErrorRequests>();
+  return (guest) => ({
+    askAboutError: async (device, command, state, patience) => {
+      const { server } = guest;
+      if (server === undefined) return 'no ring';
+      const vdev = guest.vdevOf(device);
+      if (vdev === undefined) return 'no address';
+      const questions = connected.get(server) ?? new ErrorRequests(server);
+      connected.set(server, questions);
+      const [segment, bus, devfn] = [segmentOf(vdev), busOf(vdev), devfnOf(vdev)];
+      return questions.ask({ command, state, segment, bus, devfn }, patience);
+    },
+    markFailed: (log) => markFailed(store, guest, log),
+  });
+};
+
 /** Takes part in the recoveries of the platform. @throws PcibackError `FENCE_UNSUPPORTED` */
 const start = ({ engine, options, log }: PartContext<ErrorOptions>): RunningPart => {
   const { platform, stub } = engine;
+  const asGuest = errorGuests(platform.xenstore);
   const errors = new GuestErrors({
     stub,
     fence: new Fence({ platform, stub, onFailure: options.onFailure }),
@@ -45,11 +66,7 @@ const start = ({ engine, options, log }: PartContext<ErrorOptions>): RunningPart
     patience: options.deadlineSeconds * 1000,
     guestOf: (device) => {
       const guest = engine.guestOf(device);
-      if (guest === undefined) return undefined;
-      return {
-        askAboutError: (...question) => guest.askAboutError(...question),
-        markFailed: (guestLog) => markFailed(platform.xenstore, guest, guestLog),
-      };
+      return guest && asGuest(guest);
     },
   });
   const unsubscribe = platform.errors?.subscribe(errors.handle);

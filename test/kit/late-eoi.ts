@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import { type AerOutcome, Dispatcher, RingServer } from '../../core/dispatcher/index.ts';
+import { Dispatcher, RingServer } from '../../core/dispatcher/index.ts';
 import type { EventChannels } from '../../core/platform/index.ts';
 import { ChannelState, Command, Flag, Page, Status, Verdict } from '../../core/ring/layout.ts';
 import { Ring } from '../../core/ring/ring.ts';
 import type { ConfigSpace } from '../../core/space/config-space.ts';
 import { Outcome } from '../../core/space/outcome.ts';
+import { type AerOutcome, ErrorRequests } from '../../plugins/recovery/error-requests.ts';
 import { createManualClock } from './manual-clock.ts';
 
 /** A platform's event channels with a guest at the other end of one of them. */
@@ -125,6 +126,7 @@ export class EoiRun {
   readonly #bench: EventBench;
   readonly #clock = createManualClock();
   readonly #words: Int32Array;
+  readonly #questions: ErrorRequests;
   #settling = false;
   #again = false;
   #slow = false;
@@ -142,6 +144,7 @@ export class EoiRun {
       throw error;
     });
     this.server = new RingServer(new Ring(memory), dispatcher, this.#clock);
+    this.#questions = new ErrorRequests(this.server);
     const channel = bench.events.bindInterdomain(bench.domain, bench.port, () => {
       this.trace.push('delivery');
       this.server.event();
@@ -220,7 +223,7 @@ export class EoiRun {
     ask: () => {
       this.counts.asked++;
       const request = { command: Command.aerDetected, state: ChannelState.normal, segment: 0, bus: 0, devfn: 0 };
-      void this.server.ask(request, DEADLINE).then((outcome) => {
+      void this.#questions.ask(request, DEADLINE).then((outcome) => {
         this.counts.outcomes++;
         this.trace.push(outcome);
       });

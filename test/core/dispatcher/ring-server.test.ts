@@ -5,6 +5,7 @@ import { Dispatcher, RingServer } from '../../../core/dispatcher/index.ts';
 import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
 import type { ConfigSpace } from '../../../core/space/config-space.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
+import { ErrorRequests } from '../../../plugins/recovery/error-requests.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
 
 const setup = () => {
@@ -157,6 +158,15 @@ describe('requests that wait for their device', () => {
   });
 });
 
+describe('who asks the guest', () => {
+  it('is closed at once by a server that is, so that nothing touches the page (D-P4)', async () => {
+    await it_.server.close();
+    let closed = 0;
+    it_.server.attach({ look: () => false, close: () => closed++ });
+    expect(closed).toBe(1);
+  });
+});
+
 describe('a guest that never stops asking', () => {
   it('is served in bursts, with a turn for the others in between', async () => {
     const notify = it_.channel.notify;
@@ -227,7 +237,8 @@ describe('a page that is shared', () => {
       close: () => {},
     };
     server.serve(channel, 'shared');
-    return { server, words, trace, statuses, refillFor: (count: number) => (refill = count) };
+    const questions = new ErrorRequests(server);
+    return { server, questions, words, trace, statuses, refillFor: (count: number) => (refill = count) };
   };
 
   it('the request that an event brought is answered, however long the thread was kept from it', () => {
@@ -253,12 +264,12 @@ describe('a page that is shared', () => {
     const answer = (words: Int32Array) => void Atomics.and(words, 0, ~Flag.backActive);
 
     it('does not give the page away while a request is being worked on', async () => {
-      const { server, words, trace, statuses } = shared(0);
+      const { server, questions, words, trace, statuses } = shared(0);
       Atomics.or(words, 0, Flag.aerHandler);
       statuses.push(Outcome.later);
       Atomics.or(words, 0, 1);
       server.event();
-      const asked = server.ask(question, 1000);
+      const asked = questions.ask(question, 1000);
       expect(trace).toEqual(['read']);
       answer(words);
       server.settled(Status.success);
@@ -268,10 +279,10 @@ describe('a page that is shared', () => {
     });
 
     it('that goes out on the answer to another one does not give it away before the request beside is done', async () => {
-      const { server, words, trace } = shared(0);
+      const { server, questions, words, trace } = shared(0);
       Atomics.or(words, 0, Flag.aerHandler);
-      const asked = server.ask(question, 1000);
-      void server.ask(question, 1000);
+      const asked = questions.ask(question, 1000);
+      void questions.ask(question, 1000);
       answer(words);
       Atomics.or(words, 0, 1);
       server.event();

@@ -2,13 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
-import type { AerOutcome } from '../../../core/dispatcher/index.ts';
 import type { FenceReason } from '../../../core/facts.ts';
 import { silent } from '../../../core/log.ts';
 import type { DeviceError, RecoveryStage } from '../../../core/platform/index.ts';
 import { ChannelState, type GuestVerdict, Verdict } from '../../../core/ring/layout.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
 import type { Assignment, SeizedDevice, Stub } from '../../../core/stub/index.ts';
+import type { AerOutcome } from '../../../plugins/recovery/error-requests.ts';
 import { Fence, GuestErrors } from '../../../plugins/recovery/index.ts';
 import { FakeFunction } from '../../kit/fake-function.ts';
 import { tenantOf } from '../../kit/tenant.ts';

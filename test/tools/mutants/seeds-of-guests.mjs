@@ -110,8 +110,8 @@ export const seedsOfGuests = [
     'a worker ends under its request',
     {
       file: 'core/dispatcher/ring-server.ts',
-      find: 'this.#errors.close();\n    await this.drained();',
-      replace: 'this.#errors.close();',
+      find: 'this.#asker?.close();\n    await this.drained();',
+      replace: 'this.#asker?.close();',
     },
     [
       [worker, 'a disconnect waits for them, and answers nobody afterwards (seed 429eafe609)'],
@@ -216,8 +216,8 @@ export const seedsOfGuests = [
     '30edc14bf3',
     'no questions about errors',
     {
-      file: 'core/dispatcher/error-requests.ts',
-      find: "if (!this.#ring.understandsAer) return Promise.resolve('no handler');",
+      file: 'plugins/recovery/error-requests.ts',
+      find: "if (!this.#server.ring.understandsAer) return Promise.resolve('no handler');",
       replace: "return Promise.resolve('no handler');",
     },
     [

@@ -116,10 +116,10 @@ export const wall = [
   },
   {
     name: 'a defect while a guest is woken is lost',
-    file: 'core/dispatcher/error-requests.ts',
+    file: 'plugins/recovery/error-requests.ts',
     find: 'if (!(error instanceof HostError)) question.reject(error);',
     replace: '',
-    tests: ['test/core/dispatcher/error-requests.test.ts'],
+    tests: ['test/plugins/recovery/error-requests.test.ts'],
     why: 'it would be told as a guest that has closed',
   },
 ];

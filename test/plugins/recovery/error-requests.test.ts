@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type AerOutcome, ErrorRequests } from '../../../core/dispatcher/error-requests.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import { Command, Flag, Page, Verdict } from '../../../core/ring/layout.ts';
 import { Ring } from '../../../core/ring/ring.ts';
+import { type AerOutcome, ErrorRequests } from '../../../plugins/recovery/error-requests.ts';
 import { createManualClock, type ManualClock } from '../../kit/manual-clock.ts';
 
 const PATIENCE = 1000;
@@ -23,15 +23,16 @@ beforeEach(() => {
   trace = [];
   outcomes = [];
   sending = () => {};
-  questions = new ErrorRequests(
-    new Ring(words.buffer),
+  questions = new ErrorRequests({
+    ring: new Ring(words.buffer),
     clock,
-    () => {
+    attach: () => {},
+    asked: () => {
       trace.push(`sent ${words[Page.aerDevfn >> 2]}`);
       sending();
     },
-    (state) => trace.push(`waits ${state}`),
-  );
+    awaits: (state) => trace.push(`waits ${state}`),
+  });
 });
 
 /** Asks about the device at `devfn`; its outcome goes to the place of its number in {@link outcomes}. */

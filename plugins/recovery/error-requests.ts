@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { type Clock, HostError } from '../platform/index.ts';
-import type { GuestVerdict } from '../ring/layout.ts';
-import type { AerRequest, Ring } from '../ring/ring.ts';
+import type { Asker, RingServer } from '../../core/dispatcher/index.ts';
+import { HostError } from '../../core/platform/index.ts';
+import type { GuestVerdict } from '../../core/ring/layout.ts';
+import type { AerRequest } from '../../core/ring/ring.ts';
 
 /**
  * What became of a question: the guest's verdict; `no handler`, the guest never said that it understands such
@@ -17,29 +18,24 @@ interface Question {
   readonly reject: (defect: unknown) => void;
 }
 
+/** What is needed of the server of a guest's ring. */
+export type AskedServer = Pick<RingServer, 'ring' | 'clock' | 'attach' | 'awaits' | 'asked'>;
+
 /**
  * Questions to one guest about errors of its devices: one at a time is in its page, the others queue. Whatever ends a wait
  * (an answer, the deadline, the end of the connection) leaves nothing behind (D-P2), and nothing touches the page after
  * {@link close} (D-P4).
  */
-export class ErrorRequests {
-  readonly #ring: Ring;
-  readonly #clock: Clock;
-  readonly #sent: () => void;
-  readonly #waits: (state: 'yes' | 'no') => void;
+export class ErrorRequests implements Asker {
+  readonly #server: AskedServer;
   readonly #queue: Question[] = [];
   #current: (Question & { readonly cancel: () => void }) | undefined;
   #closed = false;
 
-  /**
-   * @param sent a question lies in the page: wakes the guest and lets its answer come in
-   * @param waits told `yes` before a question is in the page, and `no` when nothing is waited for any more
-   */
-  constructor(ring: Ring, clock: Clock, sent: () => void, waits: (state: 'yes' | 'no') => void) {
-    this.#ring = ring;
-    this.#clock = clock;
-    this.#sent = sent;
-    this.#waits = waits;
+  /** @param server of the guest's ring; it has one of these */
+  constructor(server: AskedServer) {
+    this.#server = server;
+    server.attach(this);
   }
 
   /**
@@ -50,26 +46,24 @@ export class ErrorRequests {
    */
   ask(request: AerRequest, patience: number): Promise<AerOutcome> {
     if (this.#closed) return Promise.resolve('closed');
-    if (!this.#ring.understandsAer) return Promise.resolve('no handler');
+    if (!this.#server.ring.understandsAer) return Promise.resolve('no handler');
     return new Promise((resolve, reject) => {
       this.#queue.push({ request, patience, resolve, reject });
       this.#next();
     });
   }
 
-  /** Looks for the answer. @returns whether it was there */
   look(): boolean {
-    if (this.#current === undefined || this.#ring.aerPending) return false;
+    if (this.#current === undefined || this.#server.ring.aerPending) return false;
     // Read once, range-checked (D-P5).
-    this.#end(this.#ring.aerVerdict());
+    this.#end(this.#server.ring.aerVerdict());
     return true;
   }
 
-  /** Ends every wait. The page may be unmapped afterwards. */
   close(): void {
     this.#closed = true;
     if (this.#current !== undefined) {
-      this.#ring.withdrawAer();
+      this.#server.ring.withdrawAer();
       this.#end('closed');
     }
     for (const question of this.#queue.splice(0)) question.resolve('closed');
@@ -79,13 +73,13 @@ export class ErrorRequests {
     if (this.#current !== undefined || this.#closed) return;
     const question = this.#queue.shift();
     if (question === undefined) return;
-    this.#waits('yes');
-    this.#ring.requestAer(question.request);
-    this.#current = { ...question, cancel: this.#clock.after(question.patience, () => this.#expired()) };
+    this.#server.awaits('yes');
+    this.#server.ring.requestAer(question.request);
+    this.#current = { ...question, cancel: this.#server.clock.after(question.patience, () => this.#expired()) };
     try {
-      this.#sent();
+      this.#server.asked();
     } catch (error) {
-      this.#ring.withdrawAer();
+      this.#server.ring.withdrawAer();
       // The host cannot wake a guest that is gone. Anything else that is thrown is a defect, of which whoever asked is told;
       // what comes of the promise afterwards changes nothing.
       if (!(error instanceof HostError)) question.reject(error);
@@ -94,9 +88,9 @@ export class ErrorRequests {
   }
 
   #expired(): void {
-    if (!this.#ring.withdrawAer()) {
+    if (!this.#server.ring.withdrawAer()) {
       // The answer came just now, and its event is still on the way.
-      this.#end(this.#ring.aerVerdict());
+      this.#end(this.#server.ring.aerVerdict());
       return;
     }
     // A guest works on one question at a time. While it hangs in this one it answers no other.
@@ -108,7 +102,7 @@ export class ErrorRequests {
     const current = this.#current;
     if (current === undefined) return;
     this.#current = undefined;
-    this.#waits('no');
+    this.#server.awaits('no');
     current.cancel();
     current.resolve(outcome);
     this.#next();
