@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../core/bdf.ts';
-import { fail } from '../core/errors/index.ts';
 import type { Engine } from '../core/pciback.ts';
 import type { Assignment, SeizedDevice } from '../core/stub/index.ts';
+import { fail } from './errors.ts';
 
 /** The seized device at an address. @throws PcibackError `BDF_SYNTAX`, `BDF_RANGE`, `DEVICE_NOT_SEIZED` */
 export const seizedAt = ({ stub }: Engine, text: string): SeizedDevice => {

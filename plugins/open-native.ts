@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { describeError, fail } from '../core/errors/index.ts';
+import { describeError } from '../core/errors/index.ts';
 import type { Registries } from '../core/plugin/index.ts';
+import { fail } from './errors.ts';
 import type { NativeLoader } from './kinds/native.ts';
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail } from '../core/errors/index.ts';
+import { fail } from './errors.ts';
 import type { Config, Sections } from './kinds/config.ts';
 import { explainIssue } from './schema-issue.ts';
 

@@ -3,7 +3,8 @@
 import { lstatSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { describeError, fail } from '../core/errors/index.ts';
+import { describeError } from '../core/errors/index.ts';
+import { fail } from './errors.ts';
 
 /** What of a file's status counts here. */
 export interface FileFacts {

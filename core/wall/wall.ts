@@ -2,7 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Bdf, formatBdf, hex } from '../bdf.ts';
-import { describeError, type ErrorCode, PcibackError, problem } from '../errors/index.ts';
+import { describeError, PcibackError, problem } from '../errors/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
 import { type Clock, HostError } from '../platform/index.ts';
 
@@ -20,7 +20,7 @@ export interface Place {
    * Errors that this code may answer with: they are no fault, and are passed on. `HOST` stands for a HostError, the others
    * are of the catalogue; `all`: every one of these.
    */
-  readonly refusals?: readonly (ErrorCode | 'HOST')[] | 'all';
+  readonly refusals?: readonly string[] | 'all';
 }
 
 /** What an answer has to look like; plugins may be plain JavaScript. */

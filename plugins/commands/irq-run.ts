@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { columns } from '../columns.ts';
+import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { IrqHandlerStatus, IrqOperations } from './irq-operations.ts';
 

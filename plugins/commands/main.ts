@@ -1,9 +1,10 @@
 #!/usr/bin/env node
+
 // SPDX-License-Identifier: MIT
 
-import { problem } from '../../core/errors/index.ts';
 import { takeStray } from '../../core/wall/wall.ts';
 import { crashOf, tellCrash } from '../crash.ts';
+import { problem } from '../errors.ts';
 import { readableLog } from './logger.ts';
 import { reportError } from './print-error.ts';
 import { standardError, standardOutput } from './standard-stream.ts';

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Argument, Command, type CommanderError, Option } from 'commander';
-import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
+import { fail } from '../errors.ts';
 import type { CommandDefinition } from '../kinds/command.ts';
 import { openSession } from './setup.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail } from '../../core/plugin/index.ts';
+import { fail } from '../errors.ts';
 import { type OperationsOf, operation } from '../kinds/part.ts';
 import { CONFIGURATION, type Reloading, type ReloadReport } from '../program/reload.ts';
 

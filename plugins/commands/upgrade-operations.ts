@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail } from '../../core/plugin/index.ts';
+import { fail } from '../errors.ts';
 import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
 import { HAND_OVER, type HandOver, type HandOverState } from '../program/hand-over.ts';
 

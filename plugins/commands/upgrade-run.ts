@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { fail, isPcibackError } from '../../core/errors/index.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
+import { fail } from '../errors.ts';
 import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { BundledOperations } from '../program/operations.ts';
 

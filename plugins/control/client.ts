@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { connect } from 'node:net';
-import { catalogue, describeError, type ErrorCode, fail, PcibackError } from '../../core/errors/index.ts';
+import { describeError, PcibackError } from '../../core/errors/index.ts';
+import { catalogue, type ErrorCode, fail } from '../errors.ts';
 import type { ControlClient } from '../kinds/command.ts';
 import { type Answer, type ErrorAnswer, LONGEST_ANSWER } from './protocol.ts';
 

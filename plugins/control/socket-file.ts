@@ -3,7 +3,8 @@
 import { type BigIntStats, chmodSync, linkSync, lstatSync, mkdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
+import { fail } from '../errors.ts';
 import { assertTrusted } from '../trust.ts';
 
 /** Bytes of a socket's path, without the zero at its end (`sun_path`). */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { fail } from '../../core/errors/index.ts';
+import { fail } from '../errors.ts';
 import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { HealthOperations, HealthReport } from './operations.ts';
 

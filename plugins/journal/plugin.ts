@@ -3,7 +3,8 @@
 import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
-import { definePlugin, fail } from '../../core/plugin/index.ts';
+import { definePlugin } from '../../core/plugin/index.ts';
+import { fail } from '../errors.ts';
 import type { JournalOffers } from '../journal-offers.ts';
 import type { NativeLoader } from '../kinds/native.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';

@@ -3,6 +3,7 @@
 /** `pciback/plugin`: what plugins import. The core's half, and the kinds of things that the program knows. */
 export type { Engine, Ledger } from '../../core/pciback.ts';
 export * from '../../core/plugin/index.ts';
+export { fail, problem } from '../errors.ts';
 export type { WatchPolicy } from './answerer.ts';
 export * from './command.ts';
 export { kinds } from './kinds.ts';

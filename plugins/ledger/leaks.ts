@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
-import { problem } from '../../core/errors/index.ts';
 import type { Holding } from '../../core/platform/index.ts';
+import { problem } from '../errors.ts';
 import type { PartContext } from '../kinds/part.ts';
 import { holdingText } from './operations.ts';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { describeError, fail } from '../../core/errors/index.ts';
+import { describeError } from '../../core/errors/index.ts';
+import { fail } from '../errors.ts';
 import type { Bound, CType, LibraryDeclaration, NativeLoader, NativePointer, Signature } from '../kinds/native.ts';
 
 /** A C function as a foreign-function package gives it: parameters and result in the package's own representation. */

@@ -2,12 +2,12 @@
 
 import { z } from 'zod';
 import { type Bdf, formatBdf, hex } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import type { Engine } from '../../core/pciback.ts';
 import type { Denial } from '../../core/space/denials.ts';
 import type { Unhandled } from '../../core/space/table.ts';
 import type { Tenant } from '../../core/stub/index.ts';
 import { assignedAt } from '../assigned.ts';
+import { fail } from '../errors.ts';
 import { type OperationsOf, operation } from '../kinds/part.ts';
 import {
   type ExplainedMap,

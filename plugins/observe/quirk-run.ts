@@ -3,9 +3,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { describeError, fail } from '../../core/errors/index.ts';
+import { describeError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { columns } from '../columns.ts';
+import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { learn, quirkJson, quirkSource } from './learn.ts';
 import type { QuirkChange, QuirkOperations } from './quirk-operations.ts';

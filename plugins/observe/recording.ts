@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, hex } from '../../core/bdf.ts';
-import { describeError, fail } from '../../core/errors/index.ts';
+import { describeError } from '../../core/errors/index.ts';
 import type { PciIdentity } from '../../core/platform/pci.ts';
 import type { RecordedAccess } from '../../core/space/recorder.ts';
+import { fail } from '../errors.ts';
 
 /** What one guest did to the config space of one device. */
 export interface Recording {

@@ -3,11 +3,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { formatBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Engine } from '../../core/pciback.ts';
 import { definePlugin, type Plugin } from '../../core/plugin/index.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
+import { fail } from '../errors.ts';
 import type { StandbyWord } from './standby.ts';
 
 /** Milliseconds that a new process gets to be ready, and to serve after it was let to. */

@@ -6,10 +6,11 @@
  */
 
 export { type Bdf, bdf, formatBdf, parseBdf } from '../../core/bdf.ts';
-export { type ErrorCode, isPcibackError, PcibackError } from '../../core/errors/index.ts';
+export { isPcibackError, PcibackError } from '../../core/errors/index.ts';
 export type { Logger } from '../../core/log.ts';
 export type { Engine, GuestReport, Ledger } from '../../core/pciback.ts';
 export { HostError, type PciListing, type Platform } from '../../core/platform/index.ts';
+export type { ErrorCode } from '../errors.ts';
 export type { Config } from '../kinds/config.ts';
 export type { PartReport } from '../kinds/part.ts';
 export * from '../platforms/embedded/index.ts';

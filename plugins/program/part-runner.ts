@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { describeError, fail, isPcibackError, problem } from '../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Engine, PartPhase, RunningParts } from '../../core/pciback.ts';
 import type { Place, Shape } from '../../core/wall/wall.ts';
+import { fail, problem } from '../errors.ts';
 import type { Config } from '../kinds/config.ts';
 import {
   GUESTS,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Platform } from '../../core/platform/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { socketOf } from '../control/section.ts';
+import { fail } from '../errors.ts';
 import type { Config } from '../kinds/config.ts';
 import { openNative } from '../open-native.ts';
 import { readSection, sectionsOf } from '../read-section.ts';

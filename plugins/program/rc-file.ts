@@ -2,7 +2,8 @@
 
 import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
+import { fail } from '../errors.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../trust.ts';
 import { defaultConfig } from './defaults.ts';

@@ -2,11 +2,11 @@
 
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fail } from '../../core/errors/index.ts';
 import { definePlugin, type Plugin } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { SerialQueue } from '../../core/serial-queue.ts';
+import { fail } from '../errors.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { sectionsOf } from '../read-section.ts';
 

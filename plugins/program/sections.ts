@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
-import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Registries } from '../../core/plugin/index.ts';
+import { fail } from '../errors.ts';
 import type { Config } from '../kinds/config.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 import { configSchema } from './schema.ts';

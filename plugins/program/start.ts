@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
-import { describeError, fail } from '../../core/errors/index.ts';
+import { describeError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { type Logger, silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
@@ -11,6 +11,7 @@ import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
 import { bundled } from '../bundled.ts';
+import { fail } from '../errors.ts';
 import { guestBudgets } from '../guest-budgets.ts';
 import type { Config, LoadedConfig, PluginEntry } from '../kinds/config.ts';
 import { kinds } from '../kinds/kinds.ts';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../../core/bdf.ts';
-import { fail, type PcibackError } from '../../core/errors/index.ts';
+import type { PcibackError } from '../../core/errors/index.ts';
 import type { Ledger, Pciback } from '../../core/pciback.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
+import { fail } from '../errors.ts';
 
 /** What is held for guests now, in words; empty: nothing. */
 export const whatIsLeft = (engine: Pciback): readonly string[] => {

@@ -2,10 +2,11 @@
 
 import { formatBdf } from '../../core/bdf.ts';
 import type { GuestLog } from '../../core/budget.ts';
-import { describeError, fail } from '../../core/errors/index.ts';
+import { describeError } from '../../core/errors/index.ts';
 import type { FenceReason, GuestFacts } from '../../core/facts.ts';
 import type { DomainControl, Platform } from '../../core/platform/index.ts';
 import type { Assignment, SeizedDevice, Stub } from '../../core/stub/index.ts';
+import { fail } from '../errors.ts';
 import type { ErrorOptions } from './section.ts';
 
 /** What an operator lets follow when a device was fenced. */

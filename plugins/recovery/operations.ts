@@ -2,10 +2,10 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { ErrorSeverity, RecoveryReport, RecoveryStage } from '../../core/platform/index.ts';
+import { fail } from '../errors.ts';
 import { type OperationsOf, operation } from '../kinds/part.ts';
 import { channelName, verdictName } from './names.ts';
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import { columns } from '../columns.ts';
+import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { PlannedMethod } from './plan.ts';
 import type { ResetOperations } from './reset-operations.ts';

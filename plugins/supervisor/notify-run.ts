@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { problem } from '../../core/errors/index.ts';
+import { problem } from '../errors.ts';
 import { canHear } from '../hearing.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { openNative } from '../open-native.ts';

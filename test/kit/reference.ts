@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { parseBdf } from '../../core/bdf.ts';
-import { catalogue, type ErrorCode } from '../../core/errors/index.ts';
 import { coreKinds, type HookName, hookNames, hookTable } from '../../core/hooks/index.ts';
 import { silent } from '../../core/log.ts';
 import { API_VERSION } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import { catalogue, type ErrorCode } from '../../plugins/errors.ts';
 import { defaultDeadlines, kinds } from '../../plugins/kinds/kinds.ts';
 import { defaultConfig } from '../../plugins/program/defaults.ts';
 import { quirkSchema } from '../../plugins/program/quirk-json.ts';
@@ -166,7 +166,7 @@ const errorsPage = (): string => {
     .map((code) => `| \`${code}\` | ${withPlaceholders(code, 'message')} | ${withPlaceholders(code, 'solve')} |`);
   return generated(
     'Errors',
-    '`core/errors/catalogue.ts`',
+    '`core/errors/catalogue.ts` and `plugins/errors.ts`',
     ['| code | message | what to do |', '|---|---|---|', ...rows].join('\n'),
   );
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { type ErrorCode, isPcibackError, problem } from '../../core/errors/index.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
 import { HostError } from '../../core/platform/index.ts';
+import { type ErrorCode, problem } from '../../plugins/errors.ts';
 
 // Between the process that is the host and the one that serves guests: lines of JSON. A connection begins with a hello.
 // Calls of the first kind wait inside of a system call for their answer, or have none; those of the second are answered
@@ -41,7 +42,7 @@ export const oneWay: ReadonlySet<string> = new Set(['notify', 'unmask']);
 
 export const toFault = (error: unknown): Fault => {
   if (error instanceof HostError) return { call: error.call, errno: error.errno };
-  if (isPcibackError(error)) return { code: error.code, facts: error.facts };
+  if (isPcibackError(error)) return { code: error.code as ErrorCode, facts: error.facts };
   return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 };
 

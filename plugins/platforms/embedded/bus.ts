@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, busOf, formatBdf, segmentOf } from '../../../core/bdf.ts';
-import { fail } from '../../../core/errors/index.ts';
 import {
   Errno,
   HostError,
@@ -12,6 +11,7 @@ import {
   type PciResource,
   type ResetOutcome,
 } from '../../../core/platform/index.ts';
+import { fail } from '../../errors.ts';
 import { CommandBit } from './behaviour.ts';
 import { type ModelEvents, PciModel } from './device.ts';
 import type { DeviceImage } from './image.ts';

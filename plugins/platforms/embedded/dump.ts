@@ -3,7 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { formatBdf, parseBdf } from '../../../core/bdf.ts';
-import { describeError, fail } from '../../../core/errors/index.ts';
+import { describeError } from '../../../core/errors/index.ts';
+import { fail } from '../../errors.ts';
 import { beyondXen, isBeyondXen, usableLine } from '../../host-facts.ts';
 import { dumpResources } from './dump-resources.ts';
 import { addressInName, type HexLine, hexLine } from './hex-rows.ts';

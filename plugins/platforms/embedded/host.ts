@@ -3,8 +3,9 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseBdf } from '../../../core/bdf.ts';
-import { describeError, fail, isPcibackError } from '../../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../../core/errors/index.ts';
 import type { PciResource } from '../../../core/platform/index.ts';
+import { fail } from '../../errors.ts';
 import { beyondXen, isBeyondXen, usableLine } from '../../host-facts.ts';
 import { CommandBit } from './behaviour.ts';
 import {

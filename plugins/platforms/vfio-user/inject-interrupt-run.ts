@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../../core/bdf.ts';
-import { fail } from '../../../core/errors/index.ts';
+import { fail } from '../../errors.ts';
 import type { CommandContext } from '../../kinds/command.ts';
 import type { VfioUserOperations } from './operations.ts';
 

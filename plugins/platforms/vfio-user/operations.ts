@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../../core/bdf.ts';
-import { fail } from '../../../core/errors/index.ts';
+import { fail } from '../../errors.ts';
 import { type OperationsOf, operation, type PartContext } from '../../kinds/part.ts';
 import type { Client } from './client.ts';
 import type { RunningDoor } from './index.ts';

@@ -2,10 +2,11 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { describeError, fail, isPcibackError } from '../../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../../core/errors/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Answerer, Clock, PciListing, Platform } from '../../../core/platform/index.ts';
 import { systemClock, within } from '../../../core/wall/wall.ts';
+import { fail } from '../../errors.ts';
 import type { AnswererFactory, WatchPolicy } from '../../kinds/answerer.ts';
 import type { NativeLoader } from '../../kinds/native.ts';
 import { Holdings } from '../holdings.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { fail } from '../../../core/errors/index.ts';
 import { Errno, errnoName, HostError } from '../../../core/platform/index.ts';
+import { fail } from '../../errors.ts';
 import type { NativeLoader, NativePointer } from '../../kinds/native.ts';
 
 /**

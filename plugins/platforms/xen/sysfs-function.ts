@@ -3,7 +3,6 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
-import { fail } from '../../../core/errors/index.ts';
 import {
   Errno,
   errnoName,
@@ -14,6 +13,7 @@ import {
   type ResetOutcome,
 } from '../../../core/platform/index.ts';
 import { isSilent } from '../../../core/space/capabilities.ts';
+import { fail } from '../../errors.ts';
 import { usableLine } from '../../host-facts.ts';
 import { type ConfigPage, type ConfigPages, configLoads, NOT_ANSWERED } from './config-pages.ts';
 import {

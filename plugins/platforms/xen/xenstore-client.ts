@@ -2,8 +2,9 @@
 
 import { stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describeError, fail, isPcibackError, type PcibackError, problem } from '../../../core/errors/index.ts';
+import { describeError, isPcibackError, type PcibackError } from '../../../core/errors/index.ts';
 import type { StorePermission, StoreView, StoreWatch, Xenstore } from '../../../core/platform/index.ts';
+import { fail, problem } from '../../errors.ts';
 import { connectSocket, openDevice, type StoreTransport } from './xenstore-transport.ts';
 import {
   encodeFrame,

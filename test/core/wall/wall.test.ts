@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
-import { fail } from '../../../core/errors/index.ts';
 import type { Logger } from '../../../core/log.ts';
 import { silent } from '../../../core/log.ts';
 import { HostError } from '../../../core/platform/index.ts';
 import { type Place, takeStray, Wall } from '../../../core/wall/wall.ts';
+import { fail } from '../../../plugins/errors.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
 
 const place: Place = { plugin: 'acme/all', what: 'hook x', device: parseBdf('03:00.0'), guest: 4, offset: 0x40 };

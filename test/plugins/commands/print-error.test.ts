@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { problem } from '../../../core/errors/index.ts';
 import { reportError } from '../../../plugins/commands/print-error.ts';
+import { problem } from '../../../plugins/errors.ts';
 
 const known = problem('STORE_LOST', { why: 'gone' });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { problem } from '../../../../core/errors/index.ts';
+import { problem } from '../../../../plugins/errors.ts';
 import type {
   Bound,
   LibraryDeclaration,

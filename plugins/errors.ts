@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+
+import { catalogue as core, entry, list, perhaps } from '../core/errors/catalogue.ts';
+import { errorsOf } from '../core/errors/index.ts';
+
+/** Errors of the program and of the bundled plugins. */
+const ours = {
+  JOURNAL_FOLDER: entry(
+    (f: { folder: string; why: string }) => `the journal cannot be kept in ${f.folder}: ${f.why}`,
+    () =>
+      'Name a folder of your own on a file system in memory (`journal` in the rc file); until then a restart loses the guests.',
+  ),
+  PART_NEEDS: entry(
+    (f: { part: string; plugin: string; why: string; nearest: string | undefined }) =>
+      `part "${f.part}" of plugin ${f.plugin} has no place in the order of starting: ${f.why}.${perhaps(f.nearest)}`,
+    () => 'Load the plugin that brings the part it needs, or unload the one that needs it.',
+  ),
+  PART_FAILED: entry(
+    (f: { part: string; plugin: string; step: 'start' | 'stop'; why: string }) =>
+      `part "${f.part}" of plugin ${f.plugin} failed to ${f.step}: ${f.why}`,
+    () =>
+      'Only what the part does is missing. Correct what it complains of and start pciback again, or unload the plugin.',
+  ),
+  CONFIG_INVALID: entry(
+    (f: { file: string; key: string; why: string; nearest: string | undefined }) =>
+      `${f.file}: ${f.key === '' ? '' : `${f.key}: `}${f.why}.${perhaps(f.nearest)}`,
+    () => 'Correct the file; docs/reference/configuration.md lists every key.',
+  ),
+  CONFIG_UNREADABLE: entry(
+    (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,
+    () => 'Check that the file is there, readable and free of syntax errors.',
+  ),
+  CONFIG_UNTRUSTED: entry(
+    (f: { file: string; path: string; why: string }) => `${f.file} is refused: ${f.path} ${f.why}`,
+    (f) =>
+      `pciback runs as root and loads only what no other user can change: chown root ${f.path} && chmod go-w ${f.path}`,
+  ),
+  CONTROL_SOCKET: entry(
+    (f: { path: string; why: string }) => `there can be no control socket ${f.path}: ${f.why}`,
+    () => 'Take away what is in the way, or name another one with `--control`; `control: false` in the rc file: none.',
+  ),
+  HOST_LOCKED: entry(
+    (f: { path: string; owner: string }) => `another pciback serves this host, by the lock on ${f.path}: ${f.owner}`,
+    () => 'Nothing was touched. There can be one only: stop the other one first, with SIGTERM to its process.',
+  ),
+  UPGRADE_REFUSED: entry(
+    (f: { why: string }) => `not upgraded: ${f.why}`,
+    () => 'The running pciback serves on; nothing has changed for its guests. Its log has the new one’s words too.',
+  ),
+  CONTROL_UNREACHABLE: entry(
+    (f: { path: string; why: string }) => `no pciback answers at ${f.path}: ${f.why}`,
+    () =>
+      'Start one with `pciback serve`, or name the socket of the one that runs with `--control`, as the user that started it.',
+  ),
+  STORE_UNREACHABLE: entry(
+    (f: { tried: readonly string[]; why: string }) => `no xenstore: tried ${list(f.tried)}: ${f.why}`,
+    () => 'Run it in dom0 (or a driver domain) as root with xenstored started; without Xen use --platform embedded.',
+  ),
+  NATIVE_UNAVAILABLE: entry(
+    (f: { wanted: string; why: string }) => `no foreign-function loader: ${f.wanted}: ${f.why}`,
+    () =>
+      'Platforms xen and vfio-user call libraries: npm install koffi (or ffi-napi, with a compiler), then choose it with --native.',
+  ),
+  NATIVE_LIBRARY_MISSING: entry(
+    (f: { names: readonly string[]; package: string; why: string }) =>
+      `library ${f.names[0]} is not there (tried ${list(f.names)}): ${f.why}`,
+    (f) => `Install it: apt-get install ${f.package} (Debian) or the package of your distribution that brings it.`,
+  ),
+  NATIVE_SYMBOL_MISSING: entry(
+    (f: { library: string; symbol: string }) => `${f.library} has no function ${f.symbol}`,
+    () =>
+      'The library is too old or too new for this pciback; the versions it knows are in docs/operators/platforms.md.',
+  ),
+  NO_PRIVILEGE: entry(
+    (f: { what: string; why: string }) => `not permitted: ${f.what}: ${f.why}`,
+    () => 'Run it as root in dom0: sudo pciback serve --platform xen.',
+  ),
+  PLATFORM_UNAVAILABLE: entry(
+    (f: { platform: string; missing: string; next: string }) => `platform ${f.platform} is not available: ${f.missing}`,
+    (f) => f.next,
+  ),
+  FENCE_UNSUPPORTED: entry(
+    (f: { platform: string; action: string }) => `platform ${f.platform} cannot ${f.action} guests`,
+    (f) =>
+      `Set errors.onFailure to "fence" in the rc file; on platform xen, install the libxenctrl of the running Xen release to ${f.action} guests.`,
+  ),
+  GUESTS_UNHEARD: entry(
+    (f: { ms: number }) => `the thread that answers guests gave no sign for ${f.ms} ms`,
+    () => 'A call into the host holds it, or it waits for a processor. A supervisor starts pciback anew.',
+  ),
+  LEAK: entry(
+    (f: { when: string; held: readonly string[] }) => `${f.when}, still held: ${list(f.held)}`,
+    () => 'Compare with `pciback doctor --ledger` and report it; a new start of pciback lets go of it.',
+  ),
+  DUMP_INVALID: entry(
+    (f: { file: string; line: number; why: string }) => `${f.file}, line ${f.line}: ${f.why}`,
+    () => 'Make the dump with `lspci -xxxx -s BDF` (as root) and pass it unchanged.',
+  ),
+  FILE_UNREADABLE: entry(
+    (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,
+    () => 'Check the path and its permissions.',
+  ),
+  STOP_INCOMPLETE: entry(
+    (f: { step: string; left: readonly string[] }) => `${f.step} did not end in time; left: ${list(f.left)}`,
+    () => 'Pages and channels went with the process. Shut down a guest that has a device; the log says what hung.',
+  ),
+  OUTPUT_LOST: entry(
+    (f: { lines: number; why: string }) => `${f.lines} lines of the output were not written: ${f.why}`,
+    () => 'Make room where the output goes to, and run the command again.',
+  ),
+  RELOAD_REFUSED: entry(
+    (f: { file: string; keys: readonly string[] }) => `${f.file}: ${list(f.keys)} cannot change in place`,
+    () => 'What was in force stays in force, all of it. Take these changes back, or start pciback again.',
+  ),
+  USAGE: entry(
+    (f: { what: string; nearest: string | undefined }) => `${f.what}.${perhaps(f.nearest)}`,
+    () => 'See pciback --help.',
+  ),
+} as const;
+
+/** Every error an operator or a plugin author can see, those of the core too. */
+export const catalogue = { ...core, ...ours } as const;
+export type ErrorCode = keyof typeof catalogue;
+/** Make and throw an error of the {@link catalogue}. */
+export const { problem, fail } = errorsOf(catalogue);
