@@ -8,9 +8,7 @@ import type { Logger } from './log.ts';
 import type { Holding, Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
 import type { PluginHost } from './plugin/loader.ts';
-import { interruptLimitsOf } from './quirk/interrupt-limits.ts';
-import { isFor } from './quirk/limited-quirk.ts';
-import type { Quirk } from './quirk/quirk.ts';
+import { interruptLimitsOf, matches, type Quirk } from './quirk/quirk.ts';
 import type { Contribution } from './space/compile.ts';
 import { type SeizedDevice, Stub, type Tenant } from './stub/index.ts';
 import { Discovery, type GuestBackend, type GuestReport } from './xenbus/index.ts';
@@ -178,7 +176,7 @@ export class Pciback {
 }
 
 const quirksFor = ({ identity }: SeizedDevice, { quirks }: Registries): readonly Quirk[] =>
-  quirks.things.filter((quirk) => isFor(quirk, identity));
+  quirks.things.filter((quirk) => matches(quirk, identity));
 
 /** Field sets first, then the quirks for this device: where both claim a bit, the field keeps it. */
 const contributionsFor = (device: SeizedDevice, registries: Registries): Contribution[] => [

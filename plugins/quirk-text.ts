@@ -2,8 +2,7 @@
 
 import { type Bdf, formatBdf, hex, parseBdf } from '../core/bdf.ts';
 import { fail, isPcibackError } from '../core/errors/index.ts';
-import { type LimitedQuirk, limitTo } from '../core/quirk/limited-quirk.ts';
-import type { DeviceMatch } from '../core/quirk/quirk.ts';
+import type { DeviceMatch, Quirk } from '../core/quirk/quirk.ts';
 import { type FieldSet, header, type Register, register, type Width } from '../core/space/declaration.ts';
 
 /** One register opened by a text, for one function. */
@@ -66,11 +65,15 @@ export const parseQuirkText = (text: string): QuirkText => {
 };
 
 /** The quirk that such a text is. @param match the device at its address */
-export const quirkOfText = ({ bdf, set, text }: QuirkText, match: readonly DeviceMatch[]): LimitedQuirk =>
-  limitTo(
-    { kind: 'quirk', name: `text/${text}`, source: 'given as text at run time', match, sets: [set], surgery: [] },
-    [bdf],
-  );
+export const quirkOfText = ({ bdf, set, text }: QuirkText, match: readonly DeviceMatch[]): Quirk => ({
+  kind: 'quirk',
+  name: `text/${text}`,
+  source: 'given as text at run time',
+  match,
+  sets: [set],
+  surgery: [],
+  only: [bdf],
+});
 
 const bdfOf = (text: string, refuse: (where: string, why: string) => never): Bdf => {
   try {

@@ -2,14 +2,11 @@
 
 import satisfies from 'semver/functions/satisfies.js';
 import validRange from 'semver/ranges/valid.js';
-import type { Bdf } from '../bdf.ts';
 import { announce, type ChangeEffect, type ChangeListener, type RegistrationChange } from '../changes.ts';
 import { type ErrorCode, fail, isPcibackError, problem } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
 import { type Deadlines, Hooks, type KindTable, type Order } from '../hooks/index.ts';
 import type { Logger } from '../log.ts';
-import { limitOf, limitsMeet } from '../quirk/limited-quirk.ts';
-import { findOverlap, type OwnedSet } from '../quirk/overlap.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import { Wall } from '../wall/wall.ts';
@@ -27,6 +24,8 @@ export interface PluginHostSettings {
   readonly kinds?: KindTable;
   /** Reads what is to be loaded while guests run; missing: nobody can. */
   readonly read?: ReadPlugins;
+  /** Looks at what is added beside what is there; missing: what lies over each other is found in the devices that have it. */
+  readonly check?: CheckAdded;
   /** Puts refusals of options into words; missing: as the schema says them. */
   readonly explain?: ExplainIssue;
 }
@@ -39,6 +38,16 @@ export interface PluginHostSettings {
  * @throws PcibackError `PLUGIN_UNKNOWN`, `PLUGIN_LOAD`, `QUIRK_INVALID`, `CONFIG_UNTRUSTED`
  */
 export type ReadPlugins = (path: string, asked: string) => Promise<readonly (Plugin | Quirk)[]>;
+
+/**
+ * Looks at field sets, or quirks, before they are registered: those of one call, all or none.
+ *
+ * @throws PcibackError `FIELD_OVERLAP`, `PLUGIN_TOO_MUCH`
+ */
+export type CheckAdded = (
+  added: { readonly plugin: string; readonly fields?: readonly FieldSet[]; readonly quirks?: readonly Quirk[] },
+  there: Pick<Registries, 'fields' | 'quirks'>,
+) => void;
 
 /** A plugin or quirk that is in force. */
 export interface LoadedPlugin {
@@ -70,14 +79,6 @@ const refusals: readonly ErrorCode[] = [
   'PLUGIN_UNLOADED',
 ];
 
-/** Of all plugins and quirks together; each is compared with each. */
-const MOST_SETS = 2000;
-/** Of one set. */
-const MOST_REGISTERS = 4096;
-
-const ownedSets = (quirk: Quirk): OwnedSet[] =>
-  quirk.sets.map((set) => ({ owner: quirk.name, set, match: quirk.match }));
-
 const readsNothing: ReadPlugins = async (name, asked) =>
   fail('PLUGIN_UNKNOWN', { name, asked, nearest: undefined, tried: [] });
 
@@ -89,6 +90,7 @@ export class PluginHost {
   readonly #log: Logger;
   readonly #api: string;
   readonly #explain: ExplainIssue;
+  readonly #check: CheckAdded | undefined;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ChangeListener>();
   #sealed = false;
@@ -98,6 +100,7 @@ export class PluginHost {
     this.read = settings.read ?? readsNothing;
     this.#api = settings.api ?? API_VERSION;
     this.#explain = settings.explain ?? asItIs;
+    this.#check = settings.check;
     this.hooks = new Hooks(new Wall(settings.log), settings.deadlines, settings.kinds);
     this.registries = this.hooks.things as unknown as Registries;
   }
@@ -283,42 +286,15 @@ export class PluginHost {
     scope.register(() => this.#addQuirks(name, [quirk], {}));
   }
 
-  /** Sets that may come to lie in one device with those of a quirk that is limited to `only`. */
-  #present(only: readonly Bdf[] | undefined): OwnedSet[] {
-    return [
-      ...this.registries.fields.entries.map(({ plugin, thing }) => ({ owner: plugin, set: thing })),
-      ...this.registries.quirks.entries
-        .map(({ thing }) => thing)
-        .filter((quirk) => limitsMeet(limitOf(quirk), only))
-        .flatMap(ownedSets),
-    ];
-  }
-
   #addFields(plugin: string, sets: readonly FieldSet[], order: Order): Undo {
-    this.#refuseOverlap(
-      sets.map((set) => ({ owner: plugin, set })),
-      undefined,
-    );
     const { fields } = this.registries;
+    this.#check?.({ plugin, fields: sets }, this.registries);
     return addAll(sets.map((thing) => () => fields.add({ plugin, name: thing.name, thing }, order)));
   }
 
-  #addQuirks(plugin: string, quirks: readonly Quirk[], order: Order): Undo {
-    const limits = quirks.map(limitOf);
-    const only = limits.every((limit) => limit !== undefined) ? limits.flat() : undefined;
-    this.#refuseOverlap(quirks.flatMap(ownedSets), only);
-    const { quirks: known } = this.registries;
-    return addAll(quirks.map((thing) => () => known.add({ plugin, name: thing.name, thing }, order)));
-  }
-
-  #refuseOverlap(added: readonly OwnedSet[], only: readonly Bdf[] | undefined): void {
-    const present = this.#present(only);
-    const tooLong = added.find(({ set }) => set.registers.length > MOST_REGISTERS);
-    if (present.length + added.length > MOST_SETS || tooLong !== undefined) {
-      const { owner = '' } = tooLong ?? added[0] ?? {};
-      fail('PLUGIN_TOO_MUCH', { name: owner, sets: MOST_SETS, registers: MOST_REGISTERS });
-    }
-    const overlap = findOverlap(added, present);
-    if (overlap) fail('FIELD_OVERLAP', { ...overlap });
+  #addQuirks(plugin: string, added: readonly Quirk[], order: Order): Undo {
+    const { quirks } = this.registries;
+    this.#check?.({ plugin, quirks: added }, this.registries);
+    return addAll(added.map((thing) => () => quirks.add({ plugin, name: thing.name, thing }, order)));
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { functionOf } from '../bdf.ts';
+import { type Bdf, functionOf } from '../bdf.ts';
 import { fail } from '../errors/index.ts';
 import type { InterruptLimits } from '../interrupts.ts';
 import type { PciIdentity } from '../platform/pci.ts';
@@ -62,6 +62,8 @@ export interface Quirk {
   readonly surgery: readonly Surgery[];
   /** Missing: nothing is special. */
   readonly interruptLimits?: InterruptLimits;
+  /** An operator has it in force for these functions only, whatever else it matches. Missing: for all that it matches. */
+  readonly only?: readonly Bdf[];
 }
 
 const isSet = (field: Register | FieldSet): field is FieldSet => 'anchor' in field;
@@ -157,8 +159,9 @@ export type Matchable = Pick<
   'bdf' | 'vendor' | 'device' | 'subsystemVendor' | 'subsystemDevice' | 'class' | 'revision'
 >;
 
-/** Whether a quirk is for this device. */
-export const matches = (quirk: Pick<Quirk, 'match'>, identity: Matchable): boolean =>
+/** Whether a quirk is in force for this device. */
+export const matches = (quirk: Pick<Quirk, 'match' | 'only'>, identity: Matchable): boolean =>
+  (quirk.only?.includes(identity.bdf) ?? true) &&
   quirk.match.some(
     (one) =>
       one.vendor === identity.vendor &&
@@ -171,3 +174,7 @@ export const matches = (quirk: Pick<Quirk, 'match'>, identity: Matchable): boole
       (one.subsystemDevice === undefined || one.subsystemDevice === identity.subsystemDevice) &&
       (one.class === undefined || (identity.class & one.class.mask) === (one.class.value & one.class.mask)),
   );
+
+/** What these quirks, all of one device, say about its line interrupt. */
+export const interruptLimitsOf = (quirks: readonly Quirk[]): InterruptLimits =>
+  Object.assign({}, ...quirks.map((quirk) => quirk.interruptLimits));

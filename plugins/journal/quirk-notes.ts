@@ -7,8 +7,7 @@ import type { Records } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import type { PciIdentity } from '../../core/platform/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
-import { isFor, limitOf, limitTo } from '../../core/quirk/limited-quirk.ts';
-import type { DeviceMatch, Quirk } from '../../core/quirk/quirk.ts';
+import { type DeviceMatch, matches, type Quirk } from '../../core/quirk/quirk.ts';
 import type { QuirkNotes, QuirkSource } from '../journal-offers.ts';
 import { parseQuirkText, quirkOfText } from '../quirk-text.ts';
 
@@ -67,7 +66,7 @@ export class KeptQuirks implements QuirkNotes {
     const { records } = this.#terms;
     const { name, match } = quirk;
     const takeBack = this.#takeBackOf(name);
-    const only = limitOf(quirk)?.map(formatBdf);
+    const only = quirk.only?.map(formatBdf);
     // Before it is in force: what a guest did under it would be lost under other rules.
     records.merge(name, { ...nothing, ...from, only, match, begun: true });
     try {
@@ -134,7 +133,7 @@ export class KeptQuirks implements QuirkNotes {
         log.error({ ...facts, why, ...solve }, 'quirk of an earlier process not loaded');
         // It may have been refused there too.
         if (note.begun === true) records.delete(name);
-        else missing.push({ name, why, isFor: (identity) => isFor(likeness(name, note), identity) });
+        else missing.push({ name, why, isFor: (identity) => matches(likeness(name, note), identity) });
       }
     }
     return missing;
@@ -155,7 +154,7 @@ export class KeptQuirks implements QuirkNotes {
     const quirk = things.find((one) => one.name === name);
     if (quirk?.kind !== 'quirk') throw new Error(`${file} has no quirk ${name} any more`);
     const only = addressesOf(note);
-    return only === undefined ? quirk : limitTo(quirk, only);
+    return only === undefined ? quirk : { ...quirk, only };
   }
 }
 
@@ -165,5 +164,5 @@ const addressesOf = ({ only }: QuirkRecord): Bdf[] | undefined => only?.map(pars
 const likeness = (name: string, note: QuirkRecord): Quirk => {
   const quirk: Quirk = { kind: 'quirk', name, source: '', match: note.match ?? [], sets: [], surgery: [] };
   const only = addressesOf(note);
-  return only === undefined ? quirk : limitTo(quirk, only);
+  return only === undefined ? quirk : { ...quirk, only };
 };

@@ -5,7 +5,7 @@ import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import type { ChangeEffect } from '../../core/changes.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
-import { isFor, limitTo } from '../../core/quirk/limited-quirk.ts';
+import { matches } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
 import type { JournalOffers, QuirkNotes } from '../journal-offers.ts';
 import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
@@ -62,7 +62,7 @@ export const operations = {
         if (thing.kind !== 'quirk') {
           return fail('PLUGIN_LOAD', { name: file, why: 'it is a plugin; only quirks are loaded here' });
         }
-        const quirk = only === undefined ? thing : limitTo(thing, only);
+        const quirk = only === undefined ? thing : { ...thing, only };
         const load = () => plugins.replace(quirk, undefined, file);
         effects.push(await notesOf(context).loading(quirk, { file }, load));
       }
@@ -107,7 +107,7 @@ export const operations = {
           name: thing.name,
           origin: origins.get(plugin) ?? plugin,
           source: thing.source,
-          devices: assigned.filter((one) => isFor(thing, one.identity)).map((one) => formatBdf(one.bdf)),
+          devices: assigned.filter((one) => matches(thing, one.identity)).map((one) => formatBdf(one.bdf)),
         })),
       };
     },

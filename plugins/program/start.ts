@@ -19,6 +19,7 @@ import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
+import { refuseOverlap } from './overlap.ts';
 import { PartRunner } from './part-runner.ts';
 import { patientStore, withStore } from './patient-store.ts';
 import { assertThere, lockHost, openPlatform } from './platform.ts';
@@ -63,6 +64,7 @@ export const loadPlugins = async (
   const file = loaded.file ?? '(defaults)';
   const host = new PluginHost({
     kinds,
+    check: refuseOverlap,
     explain: explainIssue,
     log,
     deadlines: config.deadlines,

@@ -3,7 +3,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Bdf } from '../../core/bdf.ts';
 import { definePlugin, header } from '../../core/plugin/index.ts';
-import { limitTo } from '../../core/quirk/limited-quirk.ts';
 import { Command, Status } from '../../core/ring/layout.ts';
 import type { IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
 import { capability, defineQuirk, type Quirk, register } from '../../quirks/index.ts';
@@ -102,10 +101,10 @@ describe('a quirk, under a running guest', () => {
     await start();
     const nic = await e1000e();
     const guest = await boot([nic]);
-    const elsewhere = limitTo(quirkAt('acme/there', DEVICE_CONTROL, 0x7000), [(nic + 8) as Bdf]);
+    const elsewhere = { ...quirkAt('acme/there', DEVICE_CONTROL, 0x7000), only: [(nic + 8) as Bdf] };
     expect(await host.plugins.load(elsewhere, undefined, 'test')).toMatchObject({ devices: 0 });
     // The same bits, for the other one: no overlap.
-    const here = limitTo(quirkAt('acme/here', DEVICE_CONTROL, 0x7000), [nic]);
+    const here = { ...quirkAt('acme/here', DEVICE_CONTROL, 0x7000), only: [nic] };
     expect(await host.plugins.load(here, undefined, 'test')).toMatchObject({ devices: 1 });
     const before = await read(guest, DEVICE_CONTROL);
     await write(guest, DEVICE_CONTROL, before ^ 0x1000);

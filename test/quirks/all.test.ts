@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { hex } from '../../core/bdf.ts';
 import { silent } from '../../core/log.ts';
 import { PluginHost } from '../../core/plugin/loader.ts';
-import { findOverlap } from '../../core/quirk/overlap.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../../plugins/bundled.ts';
 import { kinds } from '../../plugins/kinds/kinds.ts';
+import { findOverlap, refuseOverlap } from '../../plugins/program/overlap.ts';
 import { type BundledPlugin, loadByName } from '../../plugins/program/resolve.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -25,7 +25,7 @@ const files = readdirSync(join(root, 'quirks'), { recursive: true, encoding: 'ut
 const nameOf = (file: string): string => file.replace(/^[0-9a-f]{4}-/, '');
 
 const load = async (): Promise<PluginHost> => {
-  const host = new PluginHost({ kinds, log: silent });
+  const host = new PluginHost({ check: refuseOverlap, kinds, log: silent });
   // What is for one platform alone takes the place of other plugins there.
   for (const [name, { only }] of Object.entries<BundledPlugin>(bundled))
     if (only === undefined) await loadByName(host, name, undefined, asker);

@@ -9,10 +9,17 @@ import { PluginHost } from '../../../core/plugin/loader.ts';
 import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
 import { header, register } from '../../../core/space/declaration.ts';
 import { kinds } from '../../../plugins/kinds/kinds.ts';
+import { refuseOverlap } from '../../../plugins/program/overlap.ts';
 import { explainIssue } from '../../../plugins/schema-issue.ts';
 
 const makeHost = (api?: string) =>
-  new PluginHost({ kinds, explain: explainIssue, log: silent, ...(api === undefined ? {} : { api }) });
+  new PluginHost({
+    kinds,
+    check: refuseOverlap,
+    explain: explainIssue,
+    log: silent,
+    ...(api === undefined ? {} : { api }),
+  });
 const nothing = () => {};
 const named = (name: string, apply: (host: Host) => void = nothing, api = '^1.0') => definePlugin({ name, api, apply });
 

@@ -8,6 +8,7 @@ import { PluginHost } from '../../../core/plugin/loader.ts';
 import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
 import { register } from '../../../core/space/declaration.ts';
 import { kinds } from '../../../plugins/kinds/kinds.ts';
+import { refuseOverlap } from '../../../plugins/program/overlap.ts';
 
 const quirkAt = (name: string, offset: number) =>
   defineQuirk({
@@ -33,7 +34,7 @@ const inForce = (host: PluginHost) =>
 
 describe('a replacement', () => {
   it('takes the place of the one with its name', async () => {
-    const host = new PluginHost({ kinds, log: silent });
+    const host = new PluginHost({ check: refuseOverlap, kinds, log: silent });
     await host.load(quirkAt('acme/nic', 0x50), undefined, 'first');
     await host.replace(quirkAt('acme/nic', 0x60), undefined, 'second');
     expect(inForce(host)).toEqual(['acme/nic 60']);
@@ -41,7 +42,7 @@ describe('a replacement', () => {
   });
 
   it('that is refused leaves the old one in force, and where it came from', async () => {
-    const host = new PluginHost({ kinds, log: silent });
+    const host = new PluginHost({ check: refuseOverlap, kinds, log: silent });
     await host.load(quirkAt('acme/other', 0x60), undefined, 'test');
     await host.load(quirkAt('acme/nic', 0x50), undefined, 'first');
     const replacing = host.replace(quirkAt('acme/nic', 0x60), undefined, 'second');
@@ -51,7 +52,7 @@ describe('a replacement', () => {
   });
 
   it('that throws leaves the old one with its options, and nothing of its own', async () => {
-    const host = new PluginHost({ kinds, log: silent });
+    const host = new PluginHost({ check: refuseOverlap, kinds, log: silent });
     await host.load(plugin(1), undefined, 'first');
     await expect(host.replace(plugin(2), undefined, 'second')).rejects.toThrow('not this version');
     expect(host.registries.slots.names).toEqual(['acme']);
@@ -61,7 +62,7 @@ describe('a replacement', () => {
   });
 
   it('that a listener refuses leaves the old one, and devices hear of it', async () => {
-    const host = new PluginHost({ kinds, log: silent });
+    const host = new PluginHost({ check: refuseOverlap, kinds, log: silent });
     await host.load(quirkAt('acme/nic', 0x50), undefined, 'first');
     const seen: string[] = [];
     host.onChange((change: RegistrationChange) => {

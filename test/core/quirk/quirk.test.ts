@@ -126,5 +126,7 @@ describe('a quirk matches', () => {
   ])('%j: %s', (one, expected) => {
     expect(matches(match(one), identity)).toBe(expected);
     expect(matches({ match: [{ vendor: 1 }, one] }, identity)).toBe(expected);
+    expect(matches({ ...match(one), only: [identity.bdf] }, identity)).toBe(expected);
+    for (const only of [[], [bdf(0, 4, 0)]]) expect(matches({ ...match(one), only }, identity)).toBe(false);
   });
 });

@@ -68,10 +68,10 @@ export const registers = [
   },
   {
     name: 'ranges that meet in one device',
-    file: 'core/quirk/overlap.ts',
+    file: 'plugins/program/overlap.ts',
     find: 'one.from <= other.to',
     replace: 'one.from < other.to',
-    tests: ['test/core/quirk/overlap.test.ts'],
+    tests: ['test/plugins/program/overlap.test.ts'],
     why: 'in that one two quirks would claim the same bits',
   },
   {
@@ -92,10 +92,10 @@ export const registers = [
   },
   {
     name: 'a limited quirk is for all',
-    file: 'core/quirk/limited-quirk.ts',
-    find: '(limitOf(quirk)?.includes(identity.bdf) ?? true) && ',
+    file: 'core/quirk/quirk.ts',
+    find: '(quirk.only?.includes(identity.bdf) ?? true) &&\n  ',
     replace: '',
-    tests: ['test/core/quirk/limited-quirk.test.ts'],
+    tests: ['test/core/quirk/quirk.test.ts'],
     why: 'what an operator opened for one device would be open in others of its kind',
   },
 ];

@@ -6,6 +6,7 @@ import { definePlugin, type Host } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { defineQuirk } from '../../../core/quirk/quirk.ts';
 import { header, register } from '../../../core/space/declaration.ts';
+import { refuseOverlap } from '../../../plugins/program/overlap.ts';
 
 const MANY = 100_000;
 const one = (index: number) => register(0x40, 8, `r${index}`).readOnly();
@@ -20,7 +21,7 @@ const quirk = (index: number) =>
   });
 
 const load = async (apply: (host: Host) => void): Promise<PluginHost> => {
-  const host = new PluginHost({ log: silent });
+  const host = new PluginHost({ check: refuseOverlap, log: silent });
   await host.load(definePlugin({ name: 'acme/many', api: '^1.0', apply }), undefined, 'a test');
   return host;
 };

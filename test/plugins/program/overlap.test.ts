@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import { findOverlap, type OwnedSet } from '../../../core/quirk/overlap.ts';
-import type { DeviceMatch } from '../../../core/quirk/quirk.ts';
+import { bdf } from '../../../core/bdf.ts';
+import { silent } from '../../../core/log.ts';
+import { PluginHost } from '../../../core/plugin/loader.ts';
+import { type DeviceMatch, defineQuirk, type Quirk } from '../../../core/quirk/quirk.ts';
 import { capability, extendedCapability, type FieldSet, header, register } from '../../../core/space/declaration.ts';
+import { findOverlap, type OwnedSet, refuseOverlap } from '../../../plugins/program/overlap.ts';
 
 const owned = (owner: string, set: FieldSet, match?: readonly DeviceMatch[]): OwnedSet => ({
   owner,
@@ -156,5 +159,33 @@ describe('overlaps of field sets', () => {
 
   it('of a quirk with a field of all devices are found', () => {
     expect(findOverlap([owned('q', at(0x40, 1), [{ vendor: 1 }])], [owned('f', at(0x40, 1))])).toBeDefined();
+  });
+});
+
+describe('a host that loads plugins and quirks', () => {
+  const [here, there] = [bdf(0, 3, 0), bdf(0, 4, 0)];
+  const one = register(0x50, 8, 'window').writable();
+  const quirk = (name: string, only?: Quirk['only']): Quirk => ({
+    ...defineQuirk({ name, source: 'a test', match: [{ vendor: 1 }], fields: [one] }),
+    ...(only === undefined ? {} : { only }),
+  });
+
+  it.each<[string, Quirk['only'], Quirk['only'], boolean]>([
+    ['the same function', [here], [there, here], true],
+    ['different functions', [here], [there], false],
+    ['one function and all', [here], undefined, true],
+    ['all and one function', undefined, [here], true],
+  ])('refuses quirks for the same bits that are limited to %s: %s, %s: %s', async (_what, first, second, refused) => {
+    const host = new PluginHost({ check: refuseOverlap, log: silent });
+    await host.load(quirk('acme/one', first), undefined, 'test');
+    const loading = host.load(quirk('acme/other', second), undefined, 'test');
+    if (refused) await expect(loading).rejects.toMatchObject({ code: 'FIELD_OVERLAP' });
+    else await expect(loading).resolves.toBeDefined();
+  });
+
+  it('compares nothing without being told how: what lies over each other is found in the devices that have it', async () => {
+    const host = new PluginHost({ log: silent });
+    for (const name of ['acme/one', 'acme/other']) await host.load(quirk(name), undefined, 'test');
+    expect(host.registries.quirks.names).toEqual(['acme/one', 'acme/other']);
   });
 });

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
 
-import { hex } from '../bdf.ts';
-import type { Anchor, BitClaim, FieldSet } from '../space/declaration.ts';
-import type { DeviceMatch } from './quirk.ts';
+import { type Bdf, hex } from '../../core/bdf.ts';
+import { fail } from '../../core/errors/index.ts';
+import type { CheckAdded } from '../../core/plugin/loader.ts';
+import type { DeviceMatch, Quirk } from '../../core/quirk/quirk.ts';
+import type { Anchor, BitClaim, FieldSet } from '../../core/space/declaration.ts';
+
+/** Field sets of all plugins and quirks together; each is compared with each. */
+const MOST_SETS = 2000;
+/** Of one set. */
+const MOST_REGISTERS = 4096;
 
 /** A set of registers, who brings it, and the devices it is for (missing: all). */
 export interface OwnedSet {
@@ -151,4 +158,32 @@ export const findOverlap = (added: readonly OwnedSet[], present: readonly OwnedS
     }
   }
   return undefined;
+};
+
+const ownedSets = (quirk: Quirk): OwnedSet[] =>
+  quirk.sets.map((set) => ({ owner: quirk.name, set, match: quirk.match }));
+
+/** Whether a function can exist that both limits allow. */
+const limitsMeet = (one: readonly Bdf[] | undefined, other: readonly Bdf[] | undefined): boolean =>
+  one === undefined || other === undefined || one.some((address) => other.includes(address));
+
+/** Refuses field sets and quirks that lie over others: before any device has both. */
+export const refuseOverlap: CheckAdded = ({ plugin, fields = [], quirks = [] }, there) => {
+  const added = [...fields.map((set) => ({ owner: plugin, set })), ...quirks.flatMap(ownedSets)];
+  const only = quirks.flatMap((quirk) => quirk.only ?? []);
+  const isLimited = fields.length === 0 && quirks.every((quirk) => quirk.only !== undefined);
+  const beside = there.quirks.entries
+    .map(({ thing }) => thing)
+    .filter((quirk) => !isLimited || limitsMeet(quirk.only, only));
+  const present = [
+    ...there.fields.entries.map(({ plugin: owner, thing: set }) => ({ owner, set })),
+    ...beside.flatMap(ownedSets),
+  ];
+  const tooLong = added.find(({ set }) => set.registers.length > MOST_REGISTERS);
+  if (present.length + added.length > MOST_SETS || tooLong !== undefined) {
+    const { owner = '' } = tooLong ?? added[0] ?? {};
+    fail('PLUGIN_TOO_MUCH', { name: owner, sets: MOST_SETS, registers: MOST_REGISTERS });
+  }
+  const overlap = findOverlap(added, present);
+  if (overlap !== undefined) fail('FIELD_OVERLAP', { ...overlap });
 };
