@@ -8,7 +8,7 @@ import { Interpreter, reachOf } from './interpreter.ts';
 import { Outcome } from './outcome.ts';
 import type { PlacedRegister, RegisterDenials } from './placed-register.ts';
 import type { AccessRecorder, RecordedAccess } from './recorder.ts';
-import type { Refusal, RefusedWrite } from './refusal.ts';
+import { CurrentRefusal, type Refusal, type RefusedWrite } from './refusal.ts';
 import type { DeviceView } from './views.ts';
 
 type Size = 1 | 2 | 4;
@@ -31,29 +31,6 @@ export interface AccessCounts {
 const MOST = 0xffffffff;
 const NONE: readonly PlacedRegister[] = [];
 
-/** The refusal that is told now; what takes a search is searched for when it is asked for. */
-class CurrentRefusal implements Refusal {
-  offset = 0;
-  size = 0;
-  value = 0;
-  mask = 0;
-  times = 1;
-  why = '';
-  /** `undefined`: the policy of the bits. */
-  register: PlacedRegister | undefined;
-  readonly #space: ConfigSpace;
-
-  constructor(space: ConfigSpace) {
-    this.#space = space;
-  }
-
-  get owner(): string {
-    if (this.register !== undefined) return this.register.owner;
-    const owners = new Set(this.#space.claimsOf(this.offset, this.mask).map((claim) => claim.owner));
-    return owners.size === 0 ? 'policy: drop' : [...owners].join('; ');
-  }
-}
-
 /**
  * A guest's view of one device's config space: the interpreter of its table, and the behaviours that the table names.
  *
@@ -75,7 +52,7 @@ export class ConfigSpace {
     denied: 0,
     wanted: 0,
   };
-  readonly #refusal = new CurrentRefusal(this);
+  readonly #refusal = new CurrentRefusal((offset, mask) => this.claimsOf(offset, mask));
   /** Bits that were refused during the write that runs now. */
   #refused = 0;
   readonly #denials: RegisterDenials = { denied: (register, mask, why) => this.#deniedBy(register, mask, why) };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf } from '../bdf.ts';
+import { describeError } from '../errors/index.ts';
 import type { Hooks, Owned } from '../hooks/index.ts';
 import type { DeviceInterrupts, InterruptLimits, InterruptMemory, NamedPolicy, SharedLines } from '../interrupts.ts';
 import type { Journal } from '../journal.ts';
@@ -68,8 +69,8 @@ export class Assigner {
    */
   assign(device: SeizedDevice, tenant: Tenant, resumed?: ResumedDevice): Assignment {
     const { operations, bdf } = device;
-    const rules = this.rules(device, tenant);
-    if (rules.unhandled === 'permissive') this.tellPermissive(device, tenant);
+    const rules = this.#rules(device, tenant);
+    if (rules.unhandled === 'permissive') this.#tellPermissive(device, tenant);
     const allowed = this.#terms.policy.allowInterruptControl(device, tenant);
     const limits = this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device);
     const journal = this.#terms.journal();
@@ -118,8 +119,45 @@ export class Assigner {
     });
   }
 
+  /**
+   * Looks at what plugins say now for a device that a guest has. One that cannot be looked at is, as soon as it can be.
+   * Throws as {@link Assignment.prepare}.
+   *
+   * @returns puts it in force; `undefined`: nothing is other than before
+   */
+  prepare(
+    device: SeizedDevice,
+    assignment: Assignment,
+    overlap: 'refuse' | 'leave out',
+  ): (() => void) | 'later' | undefined {
+    const { tenant } = assignment;
+    const rules = this.#rules(device, tenant);
+    if (!assignment.isConcernedBy(rules)) return undefined;
+    if (assignment.isBusy) {
+      assignment.whenSettled(() => this.#catchUp(device, assignment));
+      return 'later';
+    }
+    const grows = rules.unhandled === 'permissive' && assignment.rules.unhandled !== 'permissive';
+    const commit = assignment.prepare(rules, overlap);
+    return () => {
+      commit();
+      if (grows) this.#tellPermissive(device, tenant);
+    };
+  }
+
+  /** A device that could not be looked at when plugins came or went may be now; or it was the answer to something else. */
+  #catchUp(device: SeizedDevice, assignment: Assignment): void {
+    try {
+      const commit = this.prepare(device, assignment, 'leave out');
+      if (typeof commit === 'function') commit();
+    } catch (error) {
+      const facts = { bdf: formatBdf(device.bdf), why: describeError(error) };
+      assignment.tenant.budget.log.error(facts, 'device keeps its old registers');
+    }
+  }
+
   /** What plugins and operator say at this moment. */
-  rules(device: SeizedDevice, tenant: Tenant): AccessRules {
+  #rules(device: SeizedDevice, tenant: Tenant): AccessRules {
     const answer = this.#terms.hooks.call('unhandledWrite', device, tenant);
     const { unhandled, recorder = undefined } = typeof answer === 'object' ? answer : { unhandled: answer };
     return {
@@ -131,7 +169,7 @@ export class Assigner {
   }
 
   /** Says that this guest writes what no field covers, when it begins: once for each device, loudly (XSA-131). */
-  tellPermissive(device: SeizedDevice, tenant: Tenant): void {
+  #tellPermissive(device: SeizedDevice, tenant: Tenant): void {
     tenant.budget.log.warn({ bdf: formatBdf(device.bdf) }, 'permissive: writes without a field reach the device');
   }
 }

@@ -36,12 +36,10 @@ export interface Tenant extends GuestFacts {
   readonly refused: (denial: Denial) => void;
   /** A deferred register write has ended. */
   readonly settled: (status: number) => void;
-  /**
-   * Does `work` while no other thread answers the guest, and after what one has left. Missing: there is no other thread.
-   */
-  readonly hold?: (work: () => void) => void;
+  /** Does `work` while no other thread answers the guest, and after what one has left. */
+  readonly hold: (work: () => void) => void;
   /** What another thread may answer from has changed. */
-  readonly viewChanged?: () => void;
+  readonly viewChanged: () => void;
 }
 
 /** What plugins and the operator say about a guest's accesses; changes when plugins come or go. */
@@ -163,7 +161,7 @@ export class Assignment implements AccessSink {
   fence(reason: FenceReason): string[] {
     this.#fenced = reason;
     this.#terms.journal.devices.merge(formatBdf(this.#terms.bdf), { fenced: reason });
-    this.tenant.viewChanged?.();
+    this.tenant.viewChanged();
     return this.#cutOff();
   }
 
@@ -191,10 +189,8 @@ export class Assignment implements AccessSink {
    */
   async whileReset<T>(work: () => Promise<T>): Promise<T> {
     const { bdf, tenant } = this.#terms;
-    const tell = (): void => tenant.viewChanged?.();
     this.#resets++;
-    if (tenant.hold === undefined) tell();
-    else tenant.hold(tell);
+    tenant.hold(tenant.viewChanged);
     try {
       return await work();
     } finally {
@@ -204,7 +200,7 @@ export class Assignment implements AccessSink {
         const refusals = this.#fenced === undefined ? [] : this.#cutOff();
         for (const why of refusals) tenant.budget.log.warn({ bdf: formatBdf(bdf), why }, 'a step of fencing failed');
         this.#lookAgain();
-        tell();
+        tenant.viewChanged();
       }
     }
   }
@@ -264,7 +260,7 @@ export class Assignment implements AccessSink {
       this.#tellSkipped(fresh);
       this.#skipped = new Set(skipped.keys());
       this.#rules = rules;
-      const swap = (): void => {
+      this.tenant.hold(() => {
         // Together with the table: no request is answered by the one and the policy before.
         takePolicy();
         const { kept } = this.space.table;
@@ -272,10 +268,8 @@ export class Assignment implements AccessSink {
         this.#inForce(table);
         this.#terms.journal.free(kept);
         this.space.record(rules.recorder);
-        this.tenant.viewChanged?.();
-      };
-      if (this.tenant.hold === undefined) swap();
-      else this.tenant.hold(swap);
+        this.tenant.viewChanged();
+      });
     };
   }
 

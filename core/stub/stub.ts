@@ -214,20 +214,9 @@ export class Stub {
       const { assignment } = device;
       if (assignment === undefined || assignment.ended) continue;
       try {
-        const rules = this.#assigner.rules(device, assignment.tenant);
-        if (!assignment.isConcernedBy(rules)) continue;
-        if (assignment.isBusy) {
-          waiting++;
-          assignment.whenSettled(() => this.#catchUp(device, assignment));
-        } else {
-          const overlap = change.what === 'loaded' ? 'refuse' : 'leave out';
-          const grows = rules.unhandled === 'permissive' && assignment.rules.unhandled !== 'permissive';
-          const commit = assignment.prepare(rules, overlap);
-          commits.push(() => {
-            commit();
-            if (grows) this.#assigner.tellPermissive(device, assignment.tenant);
-          });
-        }
+        const commit = this.#assigner.prepare(device, assignment, change.what === 'loaded' ? 'refuse' : 'leave out');
+        if (commit === 'later') waiting++;
+        else if (commit !== undefined) commits.push(commit);
       } catch (error) {
         if (change.what === 'loaded' && isPcibackError(error, 'FIELD_OVERLAP')) throw error;
         failures.push({ bdf: formatBdf(device.bdf), why: describeError(error) });
@@ -240,19 +229,6 @@ export class Stub {
         return { devices: commits.length, waiting, ms: performance.now() - started, failures };
       },
     };
-  }
-
-  /** A device that could not be looked at when plugins came or went, and can be now. */
-  #catchUp(device: SeizedDevice, assignment: Assignment): void {
-    const bdf = formatBdf(device.bdf);
-    try {
-      const rules = this.#assigner.rules(device, assignment.tenant);
-      // Still in low power, say: it was the answer to something else.
-      if (assignment.isBusy) assignment.whenSettled(() => this.#catchUp(device, assignment));
-      else if (assignment.isConcernedBy(rules)) assignment.prepare(rules, 'leave out')();
-    } catch (error) {
-      assignment.tenant.budget.log.error({ bdf, why: describeError(error) }, 'device keeps its old registers');
-    }
   }
 
   /**

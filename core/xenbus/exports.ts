@@ -181,13 +181,11 @@ export class Exports {
 
   async #giveBack(device: SeizedDevice): Promise<void> {
     const { slots, stub, drained, tenant, changed } = this.#terms;
-    const remove = (): void => {
+    // In one go: what the lane has left is recorded under this address, and it leaves nothing more.
+    tenant.hold(() => {
       slots.remove(device);
       changed();
-    };
-    // In one go: what the lane has left is recorded under this address, and it leaves nothing more.
-    if (tenant.hold === undefined) remove();
-    else tenant.hold(remove);
+    });
     await drained();
     this.#devices.delete(device.bdf);
     this.returned.pirqs += await stub.giveBack(device);
@@ -223,7 +221,7 @@ export class Exports {
   /** What a lane needs to answer for these devices. */
   view(counters: Pick<GuestView, 'requests' | 'statuses'>): GuestView {
     const placed = this.devices.flatMap((device) => {
-      const vdev = this.#terms.slots.find(device);
+      const vdev = this.vdevOf(device);
       return vdev === undefined ? [] : [{ vdev, view: device.assignment?.deviceView ?? null }];
     });
     return {
@@ -239,8 +237,7 @@ export class Exports {
   }
 
   /** Virtual address of a device that is exported. */
-  addressOf(device: SeizedDevice): { readonly vdev: Bdf; readonly devfn: number } | undefined {
-    const vdev = this.#terms.slots.find(device);
-    return vdev === undefined ? undefined : { vdev, devfn: devfnOf(vdev) };
+  vdevOf(device: SeizedDevice): Bdf | undefined {
+    return this.#terms.slots.find(device);
   }
 }

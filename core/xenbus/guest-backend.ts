@@ -168,7 +168,7 @@ export class GuestBackend {
 
   /** Where the guest sees the device. */
   vdevOf(device: SeizedDevice): Bdf | undefined {
-    return this.#exports.addressOf(device)?.vdev;
+    return this.#exports.vdevOf(device);
   }
 
   /** What serves its ring, as others may use it; `undefined`: the guest is not connected. */

@@ -27,6 +27,8 @@ const nobody = (budgets: GuestBudgets): Tenant => ({
   budget: budgets.of(1),
   refused: () => {},
   settled: () => {},
+  hold: (work) => work(),
+  viewChanged: () => {},
 });
 
 /**

@@ -14,4 +14,6 @@ export const tenantOf = (domain: number): Tenant => ({
   budget: guestBudgets(silent, createManualClock()).of(domain),
   refused: () => {},
   settled: () => {},
+  hold: (work) => work(),
+  viewChanged: () => {},
 });

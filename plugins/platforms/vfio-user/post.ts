@@ -125,6 +125,8 @@ export class Post {
           engine.plugins.hooks.call('deniedWrite', denial);
         }),
       settled: (status) => this.client?.settled(status),
+      hold: (work) => work(),
+      viewChanged: () => {},
     };
   }
 
