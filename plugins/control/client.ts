@@ -2,19 +2,20 @@
 
 import { connect } from 'node:net';
 import { describeError, PcibackError } from '../../core/errors/index.ts';
-import { catalogue, type ErrorCode, fail } from '../errors.ts';
+import { fail } from '../errors.ts';
 import type { ControlClient } from '../kinds/command.ts';
 import { type Answer, type ErrorAnswer, LONGEST_ANSWER } from './protocol.ts';
 
 /** Milliseconds that a running pciback may take. */
 const PATIENCE = 10_000;
 
-const isCode = (code: string): code is ErrorCode => Object.hasOwn(catalogue, code);
+/** What is no error of a catalogue, the program's or that of a plugin there. */
+const DEFECTS: readonly string[] = ['HOST', 'DEFECT'];
 
 const remoteError = ({ code, message, solve, facts }: ErrorAnswer): Error =>
-  isCode(code)
-    ? new PcibackError(code, message, solve, { ...facts })
-    : new Error(`the running pciback failed: ${message}`);
+  DEFECTS.includes(code)
+    ? new Error(`the running pciback failed: ${message}`)
+    : new PcibackError(code, message, solve, { ...facts });
 
 /** One exchange: connects, sends one line, reads one line. */
 const exchange = (path: string, line: string): Promise<string> =>
