@@ -19,18 +19,13 @@ export class MsixTables {
 
   /** While the host still owns it, and only with the capability: without one this call can take a host down. */
   prepare(device: SeizedDevice): void {
-    if (device.operations.msix !== undefined) this.#interrupts.prepareMsix(device.operations.hardware);
-    this.#note(device, { prepared: true });
-  }
-
-  /** As {@link prepare}, where an earlier process may have died between telling the hypervisor and noting it. */
-  prepareAgain(device: SeizedDevice): void {
     try {
-      this.prepare(device);
+      if (device.operations.msix !== undefined) this.#interrupts.prepareMsix(device.operations.hardware);
     } catch (error) {
+      // A process that died told it, and could not note that.
       if (!(error instanceof HostError) || error.errno !== Errno.EBUSY) throw error;
-      this.#note(device, { prepared: true });
     }
+    this.#note(device, { prepared: true });
   }
 
   release(device: SeizedDevice): void {

@@ -113,7 +113,7 @@ export class Stub {
   /** A function that an earlier process held is held here; nothing is done to it. */
   hold(device: SeizedDevice, record: DeviceRecord): void {
     this.#devices.set(device.bdf, device);
-    if (record.prepared !== true) this.#tables.prepareAgain(device);
+    if (record.prepared !== true) this.#tables.prepare(device);
   }
 
   /** A guest that had a held device in an earlier process goes on with it; nothing is done to it. Throws as {@link assign}. */

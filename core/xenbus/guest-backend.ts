@@ -140,7 +140,7 @@ export class GuestBackend {
     this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, budget.paced(this.#look)));
   }
 
-  /** Goes on where an earlier process ended, unseen by the guest. What cannot go on is closed in order. */
+  /** Goes on where an earlier process ended, unseen by the guest. A directory that is gone or another one ends it, else it is closed in order. */
   async resume({ keys, domain }: GuestRecord): Promise<void> {
     const { xenstore } = this.#terms.platform;
     await this.#queue.run(async () => {
@@ -148,12 +148,12 @@ export class GuestBackend {
       this.#state = await readState(xenstore, this.directory);
       this.#frontState = await readState(xenstore, this.#terms.frontend);
       const owner = decimal(await xenstore.read(`${this.directory}/frontend-id`));
-      // The directory went, or is another one.
       if (this.#state === unknown || this.#state === initialising || owner !== domain) return this.#retire();
       await this.#watch();
+      const resuming = this.#exports.resume((address) => this.#dispatcher.wasInterrupted(address));
+      await resuming.catch((error: unknown) => this.#fatal(error));
       try {
-        await this.#exports.resume((address) => this.#dispatcher.wasInterrupted(address));
-        // Before it is connected to the guest anew.
+        // One that is being closed too: it does not wait in vain for answers about devices that are not there any more.
         if (keys !== undefined && this.#state !== initWait && this.#state !== initialised) this.#connect(keys, true);
         else this.#note({ keys: undefined });
       } catch (error) {

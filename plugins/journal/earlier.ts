@@ -8,6 +8,7 @@ import type { Logger } from '../../core/log.ts';
 import { HostError, type Platform } from '../../core/platform/index.ts';
 import { type EarlierDevices, SavedConfig, SeizedDevice, type Stub, type Tenant } from '../../core/stub/index.ts';
 import type { FolderJournal } from './journal.ts';
+import type { LostGuests } from './lost-guests.ts';
 import type { MissingQuirk } from './quirk-notes.ts';
 import { savedState } from './saved-state.ts';
 
@@ -19,7 +20,28 @@ export interface EarlierTerms {
   readonly log: Logger;
   /** What was in force in the process before, and is not in this one. */
   readonly missing: readonly MissingQuirk[];
+  /** Guests that are to be closed, because the journal of the process before cannot be used. */
+  readonly lost: LostGuests;
 }
+
+/** A record of which parts may be lost. */
+type Noted = Partial<DeviceRecord>;
+
+const isWhole = (record: Noted): record is DeviceRecord => record.pristine !== undefined && record.lists !== undefined;
+
+/** Control word in the MSI-X capability, and how many entries its table has, less one. */
+const MSIX_CONTROL = 2;
+const MSIX_SIZE = 0x7ff;
+
+/** What a device says; `undefined`: it cannot be asked. */
+const readOr = (read: () => number): number | undefined => {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
+};
 
 /** Takes devices over that an earlier process held, by what the journal says of them. */
 export class Earlier implements EarlierDevices {
@@ -35,7 +57,7 @@ export class Earlier implements EarlierDevices {
     const record = journal.devices.get(bdf);
     if (record === undefined) return undefined;
     try {
-      const device = await this.#adopt(address, record);
+      const device = await this.#hold(address, record);
       if (record.cleaning === true || record.guest !== undefined) await this.#takeBack(device, record);
       return device;
     } catch (error) {
@@ -49,6 +71,8 @@ export class Earlier implements EarlierDevices {
     const { journal, log } = this.#terms;
     const facts = { bdf: formatBdf(address), guest: tenant.domain };
     const record = journal.devices.get(facts.bdf);
+    const why = this.#terms.lost.whyOf(tenant.domain);
+    if (why !== undefined) return this.#takeFrom(address, tenant, why);
     if (record === undefined || record.guest !== tenant.domain || record.cleaning === true) return undefined;
     let device: SeizedDevice;
     try {
@@ -69,6 +93,33 @@ export class Earlier implements EarlierDevices {
       await this.#takeBack(device, record);
       throw error;
     }
+  }
+
+  /** Takes the device from a guest that cannot be continued, by what is known of it. @throws PcibackError why it is closed */
+  async #takeFrom(address: Bdf, { domain }: Tenant, lost: string): Promise<never> {
+    const { journal, stub } = this.#terms;
+    const record: Noted = { ...journal.devices.get(formatBdf(address)), guest: domain };
+    // The store may name it twice.
+    if (!stub.devices.some(({ bdf }) => bdf === address))
+      await this.#takeBack(await this.#hold(address, record), record, 'all messages');
+    return fail('GUEST_NOT_CONTINUED', { why: `its journal cannot be used: ${lost}` });
+  }
+
+  /** As {@link #adopt}; where its record is lost, it is switched off first, and then what it has counts as what it had. */
+  async #hold(address: Bdf, record: Noted): Promise<SeizedDevice> {
+    if (isWhole(record)) return this.#adopt(address, record);
+    const { platform, stub, journal, log } = this.#terms;
+    const bdf = formatBdf(address);
+    const hardware = await platform.pci.seize(address);
+    const device = new SeizedDevice(hardware, await platform.pci.bridgesAbove(address), platform.clock);
+    device.operations.turnOff();
+    await device.save();
+    const { lists } = device.operations;
+    const whole: DeviceRecord = { ...record, pristine: device.pristine.registers, lists, cleaning: true };
+    journal.devices.merge(bdf, whole);
+    stub.hold(device, whole);
+    log.warn({ bdf }, 'what the device had before is lost: it keeps what it has now');
+    return device;
   }
 
   /** Holds the function again; nothing is done to it. */
@@ -106,6 +157,20 @@ export class Earlier implements EarlierDevices {
     space.refresh();
   }
 
+  /** All that the hypervisor has mapped for messages of a device, as far as it tells. */
+  #messagesOf({ bdf, operations: { hardware, msix } }: SeizedDevice, guest: number): number[] {
+    const { platform, log } = this.#terms;
+    const { interrupts } = platform;
+    if (interrupts.mappedFor === undefined) {
+      log.warn({ bdf: formatBdf(bdf), guest }, 'PIRQs that are not known may be left in the guest until it ends');
+      return [];
+    }
+    const control = msix === undefined ? undefined : readOr(() => hardware.readConfig(msix + MSIX_CONTROL, 2));
+    const entries = control === undefined ? 0 : (control & MSIX_SIZE) + 1;
+    const found = [undefined, ...Array(entries).keys()].map((entry) => interrupts.mappedFor?.(guest, bdf, entry));
+    return found.filter((pirq) => pirq !== undefined);
+  }
+
   /** What was being mapped when the process died. */
   #begun(address: Bdf, guest: number | undefined, notes: InterruptNotes | undefined): number[] {
     const { mapping } = notes ?? {};
@@ -116,19 +181,20 @@ export class Earlier implements EarlierDevices {
   }
 
   /** Its guest is gone, or cannot keep it: off, its PIRQs unmapped, clean. */
-  async #takeBack(device: SeizedDevice, record: DeviceRecord): Promise<void> {
+  async #takeBack(device: SeizedDevice, record: Noted, which: 'noted' | 'all messages' = 'noted'): Promise<void> {
     const { stub, journal, log } = this.#terms;
     const bdf = formatBdf(device.bdf);
+    const found = which === 'noted' ? [] : this.#messagesOf(device, record.guest as number);
     device.assignment?.unwatch?.();
     device.assignment = undefined;
     device.operations.serve(undefined);
     try {
       device.operations.turnOff();
-      this.#unmap(device.bdf, record);
+      this.#unmap(device.bdf, record, found);
       await stub.clean(device);
     } catch (error) {
       device.quarantine = describeError(error);
-      this.#unmap(device.bdf, record);
+      this.#unmap(device.bdf, record, found);
       log.error({ bdf, why: device.quarantine }, 'device quarantined');
     }
     const table = journal.devices.get(bdf)?.table;
@@ -139,14 +205,15 @@ export class Earlier implements EarlierDevices {
   }
 
   /** The function is gone; what the hypervisor knows of it is not. */
-  #forget(address: Bdf, record: DeviceRecord): void {
+  #forget(address: Bdf, record: Noted): void {
     this.#unmap(address, record);
     this.#terms.journal.devices.delete(formatBdf(address));
   }
 
-  #unmap(address: Bdf, { guest, interrupts }: DeviceRecord): void {
+  #unmap(address: Bdf, { guest, interrupts }: Noted, found: readonly number[] = []): void {
     const { platform, log } = this.#terms;
-    for (const pirq of new Set([...(interrupts?.pirqs ?? []), ...this.#begun(address, guest, interrupts)])) {
+    const begun = this.#begun(address, guest, interrupts);
+    for (const pirq of new Set([...(interrupts?.pirqs ?? []), ...begun, ...found])) {
       try {
         platform.interrupts.unmap(guest as number, pirq);
       } catch (error) {

@@ -10,7 +10,7 @@ import type { NativeLoader } from '../kinds/native.ts';
 import { KeptPages } from './kept-pages.ts';
 import type { QuirkRecord } from './quirk-notes.ts';
 import { RecordFile } from './record-file.ts';
-import type { Entry } from './record-text.ts';
+import { type Entry, EVERYTHING, type LostRecord } from './record-text.ts';
 import { bytesOfTable } from './saved-state.ts';
 
 /** Records whose changes are taken down before they count. */
@@ -66,6 +66,8 @@ export class FolderJournal implements Journal {
   readonly guests: KeptRecords<GuestRecord>;
   /** By name: what was loaded and unloaded while guests ran. */
   readonly quirks: KeptRecords<QuirkRecord>;
+  /** By the back end's directory: guests of which too little is known to go on with them. */
+  readonly lost: KeptRecords<LostRecord>;
   /** Why nothing is kept any more. */
   broken: string | undefined;
   /** Changes taken down so far. */
@@ -81,11 +83,13 @@ export class FolderJournal implements Journal {
     this.devices = new KeptRecords('device', append);
     this.guests = new KeptRecords('guest', append);
     this.quirks = new KeptRecords('quirk', append);
-    const { devices, guests, quirks } = this;
+    this.lost = new KeptRecords('lost', append);
+    const { devices, guests, quirks, lost } = this;
     this.#file = new RecordFile(join(folder, 'journal'), boot, function* () {
       yield* devices.noted();
       yield* guests.noted();
       yield* quirks.noted();
+      yield* lost.noted();
     });
     this.#read();
     const left = [
@@ -101,13 +105,25 @@ export class FolderJournal implements Journal {
     if (found === undefined) return;
     if (found.what === 'unusable') {
       const aside = this.#file.setAside();
-      this.#log.error({ aside, why: found.why }, 'journal of an earlier process not used: its guests are left alone');
+      this.#log.error({ aside, why: found.why }, 'journal of an earlier process not used: its guests are closed');
+      this.#salvage(found.why, found.entries);
     } else if (found.what === 'other boot') this.#log.info({}, 'journal of before the host was started: not used');
     else {
       if (found.torn > 0) this.#log.warn({ bytes: found.torn }, 'last record of the journal was not finished');
-      const records = { device: this.devices, guest: this.guests, quirk: this.quirks };
+      const records = { device: this.devices, guest: this.guests, quirk: this.quirks, lost: this.lost };
       for (const entry of found.entries) records[entry.kind].apply(entry);
     }
+  }
+
+  /** Devices are made clean by what is left of their records; guests are closed. */
+  #salvage(why: string, entries: readonly Entry[]): void {
+    this.lost.apply({ kind: 'lost', name: EVERYTHING, change: { why } });
+    for (const entry of entries) {
+      if (entry.kind === 'device') this.devices.apply(entry);
+      if (entry.kind === 'guest') this.lost.apply({ ...entry, kind: 'lost', change: entry.change && { why } });
+    }
+    const change = { cleaning: true, table: null, before: null };
+    for (const [name] of this.devices) this.devices.apply({ kind: 'device', name, change });
   }
 
   /** Serving goes on without a journal; one that is not kept up would only mislead the next process. */

@@ -53,10 +53,11 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
   if (chosen === false) return { health: () => 'none is kept' };
   const folder = resolve(directory, chosen);
   await prepareFolder(folder);
-  const [{ FolderJournal }, { Earlier }, { KeptQuirks }] = await Promise.all([
+  const [{ FolderJournal }, { Earlier }, { KeptQuirks }, { LostGuests }] = await Promise.all([
     import('./journal.ts'),
     import('./earlier.ts'),
     import('./quirk-notes.ts'),
+    import('./lost-guests.ts'),
   ]);
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   const journal = new FolderJournal({ folder, boot, native: await nativeOf(context), log });
@@ -64,9 +65,14 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
   stub.journal = journal;
   const quirks = new KeptQuirks({ records: journal.quirks, plugins, log });
   const missing = await quirks.loadEarlier();
-  stub.earlier = new Earlier({ platform, stub, journal, log, missing });
+  const lost = await LostGuests.find({ platform, journal, log });
+  stub.earlier = new Earlier({ platform, stub, journal, log, missing, lost });
   const deaf = plugins.onChange((change) => quirks.heard(change));
-  const offers: KeptOffers = { folder, quirks, forget: () => quirks.forget(missing) };
+  const forget = (): void => {
+    quirks.forget(missing);
+    for (const [name] of [...journal.lost]) journal.lost.delete(name);
+  };
+  const offers: KeptOffers = { folder, quirks, forget };
   return {
     health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept any more: ${journal.broken}`),
     counters: () => ({ changes: journal.written, pages: journal.pages ?? 0 }),

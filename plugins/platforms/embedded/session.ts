@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { LineClaim, PciFunction, Platform } from '../../../core/platform/index.ts';
+import { Errno, HostError, type LineClaim, type PciFunction, type Platform } from '../../../core/platform/index.ts';
 import { Holdings } from '../holdings.ts';
 import type { EmbeddedPlatform } from './index.ts';
 
@@ -64,6 +64,11 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
     (...args: Args): Answer | undefined =>
       isAlive ? work(...args) : undefined;
 
+  /** What it would have got nobody would give back. */
+  const assertAlive = (): void => {
+    if (!isAlive) throw new HostError('call of a process that is gone', Errno.ESRCH);
+  };
+
   const held = new Map<PciFunction, PciFunction>();
   const platform: Platform = {
     name: world.name,
@@ -74,6 +79,7 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
     grants: {
       map: (domain, reference) => {
         called('grants.map', 'before');
+        assertAlive();
         const page = grants.map(domain, reference);
         return mortal('page', page, () => undefined);
       },
@@ -81,6 +87,7 @@ export const createSession = (world: EmbeddedPlatform, called: Called = () => un
     events: {
       bindInterdomain: (domain, port, listener) => {
         called('events.bind', 'before');
+        assertAlive();
         const channel = events.bindInterdomain(domain, port, whileAlive(listener));
         return mortal('channel', channel, () => undefined);
       },

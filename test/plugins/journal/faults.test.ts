@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatBdf } from '../../../core/bdf.ts';
@@ -34,11 +34,19 @@ describe('the text of a journal', () => {
     }
   });
 
-  it('with any bit flipped is not used', () => {
+  it('with any bit flipped is not used, and says what is left of it', () => {
     for (let bit = 0; bit < 8 * whole.length; bit++) {
       const bytes = Buffer.from(whole);
       bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect([bit, readJournal(bytes, BOOT).what]).toEqual([bit, 'unusable']);
+      const found = readJournal(bytes, BOOT);
+      expect([bit, found.what]).toEqual([bit, 'unusable']);
+      if (found.what !== 'unusable') continue;
+      const at = bit >> 3;
+      const header = headerLine(BOOT).length;
+      const known = entries.map(({ kind, name, change }) => ({ kind, name, change: change && {} }));
+      // What a damaged beginning was the beginning of is not known.
+      if (at < header) expect(found.entries.slice(-2)).toEqual(known.slice(-2));
+      else if (at >= whole.length - entryLine(entries[2]).length) expect(found.entries).toEqual(entries.slice(0, 2));
     }
   });
 
@@ -67,20 +75,6 @@ beforeEach(async () => {
 afterEach(() => host.close());
 
 describe('what cannot be continued', () => {
-  it('a journal that is damaged: the guest and its device are left alone, and nobody else gets it', async () => {
-    host.kill();
-    const bytes = readFileSync(journal());
-    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
-    writeFileSync(journal(), bytes);
-    const before = { config: model().snapshot(), counters: { ...model().counters }, pirqs: messages() };
-    await host.start({ config: { hide: [formatBdf(nic)] } });
-    expect({ config: model().snapshot(), counters: model().counters, pirqs: messages() }).toEqual(before);
-    expect(await stateOf(guest.domain)).toBe('4');
-    await expect(host.running.engine.stub.seize(nic)).rejects.toMatchObject({ code: 'DEVICE_FOREIGN' });
-    expect(readFileSync(`${journal()}.unusable`)).toEqual(bytes);
-    expect(said('journal of an earlier process not used: its guests are left alone')).toHaveLength(1);
-  });
-
   it('a guest that went meanwhile: its device is made clean for the next one', async () => {
     host.kill();
     guest.crash();
