@@ -12,14 +12,8 @@ import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { refuseOverlap } from '../../../plugins/program/overlap.ts';
 import { explainIssue } from '../../../plugins/schema-issue.ts';
 
-const makeHost = (api?: string) =>
-  new PluginHost({
-    kinds,
-    check: refuseOverlap,
-    explain: explainIssue,
-    log: silent,
-    ...(api === undefined ? {} : { api }),
-  });
+const terms = { kinds, check: refuseOverlap, explain: explainIssue, log: silent };
+const makeHost = (api?: string) => new PluginHost(api === undefined ? terms : { ...terms, api });
 const nothing = () => {};
 const named = (name: string, apply: (host: Host) => void = nothing, api = '^1.0') => definePlugin({ name, api, apply });
 
