@@ -18,3 +18,4 @@ export { type State, stateOf } from '../core/space/state.ts';
 export { add, hide, limitConfigSize, relink, type Surgery } from '../core/space/surgery.ts';
 export { clearOnly, type Key, type Lock, lock, onlyValues, onlyWhile } from './blocks.ts';
 export { lacksCapability, offCapabilityHeaders, onCapabilityHeader } from './conditions.ts';
+export { ids } from './ids.ts';

@@ -6,11 +6,12 @@ import type { Logger } from '../../../core/log.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
-import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
+import { defineQuirk } from '../../../core/quirk/quirk.ts';
 import { header, register } from '../../../core/space/declaration.ts';
 import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { refuseOverlap } from '../../../plugins/program/overlap.ts';
 import { explainIssue } from '../../../plugins/schema-issue.ts';
+import { ids } from '../../../quirks/index.ts';
 
 const terms = { kinds, check: refuseOverlap, explain: explainIssue, log: silent };
 const makeHost = (api?: string) => new PluginHost(api === undefined ? terms : { ...terms, api });

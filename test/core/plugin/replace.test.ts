@@ -5,10 +5,11 @@ import type { RegistrationChange } from '../../../core/changes.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
-import { defineQuirk, ids } from '../../../core/quirk/quirk.ts';
+import { defineQuirk } from '../../../core/quirk/quirk.ts';
 import { register } from '../../../core/space/declaration.ts';
 import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { refuseOverlap } from '../../../plugins/program/overlap.ts';
+import { ids } from '../../../quirks/index.ts';
 
 const quirkAt = (name: string, offset: number) =>
   defineQuirk({

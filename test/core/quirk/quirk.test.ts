@@ -6,7 +6,6 @@ import {
   type DeviceMatch,
   defineQuirk,
   hide,
-  ids,
   limitConfigSize,
   matches,
   type QuirkDefinition,
@@ -79,14 +78,6 @@ describe('a quirk is accepted with', () => {
   it('limits of the line interrupt alone', () => {
     const limits = { maskingBroken: true } as const;
     expect(define({ fields: [], interruptLimits: limits }).interruptLimits).toEqual(limits);
-  });
-
-  it('ids as lspci prints them', () => {
-    expect(ids('14E4', ['1659', 'ffff'])).toEqual([
-      { vendor: 0x14e4, device: 0x1659 },
-      { vendor: 0x14e4, device: 0xffff },
-    ]);
-    expect(() => ids('14e4', ['0x1659'])).toThrow('four hexadecimal digits');
   });
 });
 
