@@ -280,6 +280,18 @@ describe('plugins, under a running guest', () => {
     expect(host.pciback.stub.devices[0]?.assignment?.rules.unhandled).toBe('drop');
   });
 
+  it('a policy of a device in D3hot takes effect when it is awake, and is told of then', async () => {
+    await start();
+    const guest = await boot([await e1000e()]);
+    const told = () => host.lines.filter((line) => line.message.startsWith('permissive:'));
+    await write(guest, PMCSR, 3);
+    expect(await host.plugins.load(open, undefined, 'test')).toMatchObject({ devices: 0, waiting: 1 });
+    expect(told()).toEqual([]);
+    await write(guest, PMCSR, 0);
+    expect(host.pciback.stub.devices[0]?.assignment?.rules.unhandled).toBe('permissive');
+    expect(told()).toHaveLength(1);
+  });
+
   it('a hook that throws costs no device its table', async () => {
     await start();
     const guest = await boot([await e1000e()]);
