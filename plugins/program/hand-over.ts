@@ -57,7 +57,10 @@ class Successor {
   readonly #child: ChildProcess;
 
   constructor() {
+    // Signs of life are asked of whoever serves, not of this process alone (sd_watchdog_enabled(3)).
+    const { WATCHDOG_PID: _, ...env } = process.env;
     const child = spawn(process.execPath, successorWords(), {
+      env,
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

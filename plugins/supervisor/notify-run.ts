@@ -4,7 +4,7 @@ import { problem } from '../errors.ts';
 import { canHear } from '../hearing.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { openNative } from '../open-native.ts';
-import type { SupervisorOffers } from '../supervisor-offers.ts';
+import type { HandOverProgress, SupervisorOffers } from '../supervisor-offers.ts';
 import { type Notifier, openNotifier } from './notify-socket.ts';
 
 /** What a service manager gives to a program that it starts; see sd_notify(3) and sd_watchdog_enabled(3). */
@@ -46,7 +46,9 @@ class Supervised {
   }
 
   start(): void {
-    this.#tell('READY=1', this.#nextStatus());
+    // Said by each process that serves: after a hand-over it is another one than the supervisor started.
+    const alive = this.#interval === undefined ? '' : 'WATCHDOG=1';
+    this.#tell('READY=1', `MAINPID=${process.pid}`, this.#nextStatus(), alive);
     this.#next();
   }
 
@@ -115,7 +117,10 @@ class Supervised {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#tell('STOPPING=1', 'STATUS=guests are asked to let go');
+    const { state } = (this.#context.part('hand-over') as HandOverProgress | undefined) ?? { state: { state: 'none' } };
+    // A supervisor that heard of an end would end the other process with this one.
+    if (state.state === 'leaving') this.#tell(`STATUS=process ${state.pid} goes on with the guests`);
+    else this.#tell('STOPPING=1', 'STATUS=guests are asked to let go');
     this.#notifier.close();
   }
 }

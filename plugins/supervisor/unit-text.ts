@@ -21,7 +21,7 @@ type Directives = readonly (readonly [name: string, value: string | number])[];
 
 const service = ({ command, startSeconds, stopSeconds }: UnitTerms): Directives => [
   ['Type', 'notify'],
-  ['NotifyAccess', 'main'],
+  ['NotifyAccess', 'all'],
   ['ExecStart', command.map(quoted).join(' ')],
   ['ExecReload', '/bin/kill -HUP $MAINPID'],
   ['WatchdogSec', 30],

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { createLoader } from '../../../plugins/native/koffi/index.ts';
+import { receiveAt } from '../supervisor/datagrams.ts';
 import { build, dist, type Running, run, start } from './built.ts';
 import { makePlaces, plugin, rc } from './places.ts';
 
@@ -22,8 +27,10 @@ const shelf = plugin(
    import { samples } from '${dist}/plugins/platforms/embedded/sources.js';`,
 );
 
+const config = { plugins: ['./shelf.mjs'], platform: 'shelf', control: 'control.sock' };
+const main = join(dist, 'plugins/commands/main.js');
 const files = {
-  ...rc({ plugins: ['./shelf.mjs'], platform: 'shelf', control: 'control.sock' }),
+  ...rc(config),
   'shelf.mjs': shelf,
   node: '',
 };
@@ -92,6 +99,38 @@ describe('upgrade', () => {
     expect({ status, out }).toEqual({ status: 1, out: '' });
     expect((await run(['status', '--control', 'control.sock'], directory)).status).toBe(0);
     await ended(serving);
+  });
+
+  it('tells the supervisor which process serves, and of no end: it is that one from then on', async () => {
+    const native = await createLoader();
+    const directory = place({ ...files, ...rc({ ...config, journal: './journal' }) });
+    const name = join(directory, 'notify');
+    const receiver = receiveAt(native, name);
+    // As systemd does it: signs of life are asked of the process that was started.
+    const shell = spawn('/bin/sh', ['-c', 'WATCHDOG_PID=$$ exec "$0" "$1" serve', process.execPath, main], {
+      cwd: directory,
+      env: { ...process.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: '600000' },
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => shell.once('exit', (status) => resolve(status)));
+    await receiver.received(`MAINPID=${shell.pid}`);
+    await receiver.received('WATCHDOG=1', 3);
+    const upgraded = await run(['upgrade', '--control', 'control.sock'], directory);
+    expect({ status: upgraded.status, err: upgraded.err }).toEqual({ status: 0, err: '' });
+    const pid = Number(/MAINPID=(\d+)/.exec(receiver.messages.findLast((one) => one.includes('MAINPID=')) ?? '')?.[1]);
+    expect(pid).not.toBe(shell.pid);
+    expect(await ended).toBe(0);
+    const before = receiver.messages.length;
+    expect(receiver.messages.join('\n')).toContain(`STATUS=process ${pid} goes on with the guests`);
+    expect(receiver.messages.join('\n')).not.toContain('STOPPING=1');
+    // It is the one that says signs of life now, as the variables that it was started with ask for.
+    for (let signs = 0; signs < 3; ) {
+      await pause(50);
+      signs = receiver.messages.slice(before).filter((one) => one.startsWith('WATCHDOG=1')).length;
+    }
+    process.kill(pid, 'SIGTERM');
+    await receiver.received('STOPPING=1');
+    receiver.close();
   });
 
   it('has nobody to ask where none runs', async () => {

@@ -93,7 +93,7 @@ const contextWith = (runs: () => boolean) => {
     ledger: () => ({ assigned: 1 }),
     stub: { devices: [{}, {}, {}] },
   };
-  return { context: { engine, log } as unknown as PartContext, lines };
+  return { context: { engine, log, part: () => undefined } as unknown as PartContext, lines };
 };
 
 describe('signs of life', () => {
@@ -103,7 +103,8 @@ describe('signs of life', () => {
     let runs = true;
     const { context, lines } = contextWith(() => runs);
     const part = await startNotifying(context, name, { WATCHDOG_USEC: '60000' });
-    expect(receiver.messages).toEqual(['READY=1\nSTATUS=2 guests, 1 of 3 devices given to them']);
+    const status = 'STATUS=2 guests, 1 of 3 devices given to them';
+    expect(receiver.messages).toEqual([`READY=1\nMAINPID=${process.pid}\n${status}\nWATCHDOG=1`]);
     await receiver.received('WATCHDOG=1', 3);
     runs = false;
     await receiver.received('STATUS=the thread that answers guests does not run', 2);
@@ -116,6 +117,22 @@ describe('signs of life', () => {
     await receiver.received('WATCHDOG=1', before + 2);
     await part.stop?.();
     expect(receiver.messages.at(-1)).toBe('STOPPING=1\nSTATUS=guests are asked to let go');
+    receiver.close();
+  });
+
+  it.each([
+    ['none', 'STOPPING=1\nSTATUS=guests are asked to let go'],
+    ['starting', 'STOPPING=1\nSTATUS=guests are asked to let go'],
+    ['leaving', 'STATUS=process 77 goes on with the guests'],
+    ['refused', 'STOPPING=1\nSTATUS=guests are asked to let go'],
+  ])('end, with a hand-over that is "%s", with what becomes of the guests', async (state, expected) => {
+    const name = join(place(), 'notify');
+    const receiver = receiveAt(native, name);
+    const { context } = contextWith(() => true);
+    const handOver = { state: { state, pid: 77 } };
+    const part = await startNotifying({ ...context, part: () => handOver }, name, {});
+    await part.stop?.();
+    expect(receiver.messages.at(-1)).toBe(expected);
     receiver.close();
   });
 

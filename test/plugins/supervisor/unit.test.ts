@@ -31,6 +31,10 @@ describe('the unit', () => {
     expect(valuesOf(text, 'TimeoutStopSec')).toEqual(['2']);
   });
 
+  it('has systemd listen to the process that an upgrade leaves the guests to', () => {
+    expect(valuesOf(text, 'NotifyAccess')).toEqual(['all']);
+  });
+
   it('forbids nothing that a back end needs', () => {
     for (const name of [
       'PrivateDevices',
