@@ -41,6 +41,8 @@ export interface HookArguments {
   deviceFenced: [device: DeviceFacts, guest: GuestFacts, reason: FenceReason];
   /** The ring is mapped, requests are answered. */
   guestConnected: [guest: GuestFacts];
+  /** A guest of an earlier process goes on. */
+  guestResumed: [guest: GuestFacts, devices: readonly DeviceFacts[]];
   /** The channel is closed and the page unmapped. */
   guestDisconnected: [guest: GuestFacts];
 }
@@ -58,6 +60,7 @@ export interface HookResults {
   deniedWrite: undefined;
   deviceFenced: undefined;
   guestConnected: undefined;
+  guestResumed: undefined;
   guestDisconnected: undefined;
 }
 
@@ -129,6 +132,12 @@ const hooks = {
     kind: 'observe',
     arguments: ['guest'],
     doc: 'The ring is mapped, requests are answered.',
+    next: ['interruptControl', 'deniedWrite', 'resetDevice', 'deviceFenced', 'guestResumed', 'guestDisconnected'],
+  },
+  guestResumed: {
+    kind: 'observe',
+    arguments: ['guest', 'devices'],
+    doc: 'A guest of an earlier process goes on. Neither it nor its devices have noticed anything: `deviceSeized`, `deviceAssigned` and `guestConnected` are not called for them again, the end of each is. Nothing of a device is to be changed here: its driver runs. Without a device it is only answered until it has closed its end.',
     next: ['interruptControl', 'deniedWrite', 'resetDevice', 'deviceFenced', 'guestDisconnected'],
   },
   interruptControl: {

@@ -131,6 +131,8 @@ export class Assigner {
     overlap: 'refuse' | 'leave out',
   ): (() => void) | 'later' | undefined {
     const { tenant } = assignment;
+    // Of a change that another device, or somebody else, refused.
+    assignment.dropSpare();
     const rules = this.#rules(device, tenant);
     if (!assignment.isConcernedBy(rules)) return undefined;
     if (assignment.isBusy) {

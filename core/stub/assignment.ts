@@ -100,6 +100,8 @@ export class Assignment implements AccessSink {
   #rules: AccessRules;
   /** Sets that the table in force leaves out. */
   #skipped: ReadonlySet<string>;
+  /** State of a table that is prepared. */
+  #spare: KeptMemory | undefined;
   /** Resets under way. */
   #resets = 0;
   #whenSettled: (() => void) | undefined;
@@ -249,6 +251,7 @@ export class Assignment implements AccessSink {
    */
   prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
     const { table, skipped } = this.#compile(rules, stateOfTable(this.space.table));
+    this.#spare = table.kept;
     const takePolicy = this.interrupts.differsFrom(rules.policy) ? this.interrupts.prepare(rules.policy) : () => {};
     const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
     for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
@@ -257,6 +260,7 @@ export class Assignment implements AccessSink {
       fail('FIELD_OVERLAP', { register: set, other: owner, offset: hex(dword, 2), bits: hex(conflict.bits, 8) });
     }
     return () => {
+      this.#spare = undefined;
       this.#tellSkipped(fresh);
       this.#skipped = new Set(skipped.keys());
       this.#rules = rules;
@@ -271,6 +275,12 @@ export class Assignment implements AccessSink {
         this.tenant.viewChanged();
       });
     };
+  }
+
+  /** Frees the state of a table that was prepared and is not to come in force. */
+  dropSpare(): void {
+    if (this.#spare !== undefined) this.#terms.journal.free(this.#spare);
+    this.#spare = undefined;
   }
 
   /** What another thread may answer from; `null`: nothing. */

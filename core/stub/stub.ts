@@ -283,6 +283,7 @@ export class Stub {
       device.quarantine ??= broken;
       device.assignment = undefined;
       this.noteFree(device);
+      assignment.dropSpare();
       this.journal.free(assignment.space.table.kept);
     }
     if (device.quarantine !== undefined) log.error({ ...facts, why: device.quarantine }, 'device quarantined');

@@ -58,6 +58,7 @@ export class Connection {
   constructor(platform: Platform, keys: FrontendKeys, terms: ConnectionTerms) {
     const { domain, dispatcher, leftWork } = terms;
     this.#page = platform.grants.map(domain, keys.grantReference);
+    let channel: EventChannel | undefined;
     try {
       const { answerer } = platform;
       const { reference } = this.#page;
@@ -72,10 +73,11 @@ export class Connection {
         this.#seat?.catchUp();
         server.event();
       };
-      const channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
+      channel = platform.events.bindInterdomain(domain, keys.eventChannel, listener);
       this.#seat = reference === undefined ? undefined : answerer?.seat(channel, reference, leftWork);
       this.#channel = this.#seat ?? channel;
     } catch (error) {
+      channel?.close();
       this.#page.unmap();
       throw error;
     }

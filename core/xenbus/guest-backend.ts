@@ -293,6 +293,7 @@ export class GuestBackend {
       patience: { milliseconds: hooks.deadline('later'), overdue: (request) => this.#exports.overdue(request) },
     });
     this.#showView();
+    if (resumed) hooks.call('guestResumed', guest, this.#exports.devices);
   }
 
   async #disconnect(): Promise<void> {

@@ -247,6 +247,14 @@ export const faultyPlaces = (victim: Bdf): readonly FaultyPlace[] => [
   hookPlace('interruptLimits', victim, { phase: 'from the start', effect: 'not given' }),
   hookPlace('deviceAssigned', victim, { phase: 'from the start', effect: 'not given', nonsense: 'none' }),
   hookPlace('guestConnected', victim, { phase: 'from the start', effect: 'none' }),
+  hookPlace('guestResumed', victim, {
+    phase: 'from the start',
+    effect: 'none',
+    run: async (host) => {
+      host.plugins.hooks.call('guestResumed', { domain: 7, name: VICTIM }, []);
+      return 'none';
+    },
+  }),
   hookPlace('interruptControl', victim, { phase: 'once connected', effect: 'request fails' }),
   hookPlace('deniedWrite', victim, { phase: 'once connected', effect: 'none' }),
   hookPlace('deviceFenced', victim, {

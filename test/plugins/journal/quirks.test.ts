@@ -127,6 +127,22 @@ describe('a quirk that was loaded while guests ran', () => {
     expect(said(refusal)).toEqual([]);
   });
 
+  it('and refused keeps no memory of the journal, for whichever of its devices it was compiled', async () => {
+    const second = await host.guest([other], { driver: 'none' });
+    await second.reached(4);
+    const pages = () => host.running.parts.reports().find(({ name }) => name === 'journal')?.counters?.pages;
+    const before = pages();
+    // Compiled for both; in the second it lies over its power management.
+    const match = [
+      { vendor: '8086', device: '10d3' },
+      { vendor: '14e4', device: '1659' },
+    ];
+    const power = { offset: '4c', width: 16, name: 'power', writable: 'ffff' };
+    writeFileSync(file, JSON.stringify({ ...quirkFor('10d3'), match, fields: [power] }));
+    for (let time = 0; time < 3; time++) await expect(load()).rejects.toMatchObject({ code: 'FIELD_OVERLAP' });
+    expect(pages()).toBe(before);
+  });
+
   it('is gone after an end in order with nothing left to continue', async () => {
     await load();
     await host.xen.toolstack.destroy(guest.domain);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { formatBdf } from '../../../core/bdf.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
 import { Command, Status } from '../../../core/ring/layout.ts';
 import type { IncludedGuest } from '../../../plugins/platforms/embedded/guest.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
@@ -48,6 +50,29 @@ describe('a pciback that was killed and started again', () => {
     const asked = read(0x00);
     await host.start();
     expect(await asked).toMatchObject({ err: Status.success, value: 0x10d38086, timedOut: false });
+  });
+
+  it('tells plugins of the guest that goes on, and of nothing that happened to it before', async () => {
+    const told: string[] = [];
+    const listener = definePlugin({
+      name: 'acme/listener',
+      api: '^1.0',
+      apply: ({ hooks }) => {
+        hooks.deviceSeized.tap(async () => void told.push('seized'));
+        hooks.deviceAssigned.tap(async () => void told.push('assigned'));
+        hooks.guestConnected.tap(() => void told.push('connected'));
+        hooks.guestResumed.tap(({ domain }, devices) => {
+          told.push(`${domain} resumed with ${devices.map(({ bdf }) => formatBdf(bdf)).join()}`);
+        });
+        hooks.guestDisconnected.tap(() => void told.push('disconnected'));
+        hooks.deviceReturned.tap(async () => void told.push('returned'));
+      },
+    });
+    await host.restart({ plugins: [listener] });
+    const resumed = `${guest.domain} resumed with ${formatBdf(nic)}`;
+    expect(told).toEqual([resumed]);
+    await host.xen.toolstack.destroy(guest.domain);
+    expect(told).toEqual([resumed, 'disconnected', 'returned']);
   });
 
   it('gives everything back in order afterwards', async () => {
