@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-// npm run survive -- [--kills 1000] [--seed N] [--mode cold|standby|upgrade] [--requests 2000] [--stretch 1] [--dist FOLDER]
-// Guests ask without pause while the process that serves them is killed with -9, and another one takes over; with mode
-// upgrade it is not killed but told to hand its guests over. Status 0:
-// none of them noticed. A machine that is busy with other things needs --stretch: guests wait that many times longer.
+// npm run survive -- --help
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,8 +8,26 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compileFor } from './compile.mjs';
 
+const HELP = `npm run survive -- [options]
+
+Guests ask without pause while the process that serves them is killed with -9, and another one takes over. Status 0: none
+of them noticed.
+
+  --kills N        how often it is killed (1000)
+  --seed N         replays a run; printed by each
+  --mode MODE      cold: started anew when it is dead (default); standby: a second one waits; upgrade: not killed, but told
+                   to hand its guests over
+  --during ACT     what goes on at each kill: answering, attach, quirk or reset; missing: answering at most, one in five
+                   something else. quirk: one is loaded or unloaded, and has to be in force after the take-over, or not
+  --requests N     answered before the first kill, and after the last (2000)
+  --stretch N      guests wait that many times longer: for a machine that is busy with other things (1)
+  --dist FOLDER    the built package (dist)
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
+    during: { type: 'string' },
     kills: { type: 'string', default: '1000' },
     seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 1e6)) },
     mode: { type: 'string', default: 'cold' },
@@ -28,6 +43,13 @@ const wrong = (what) => {
 const number = (name) => (/^\d{1,9}$/.test(values[name]) ? Number(values[name]) : wrong(`--${name} is a number`));
 if (!['cold', 'standby', 'upgrade'].includes(values.mode)) wrong('--mode is cold, standby or upgrade');
 
+const ACTS = ['answering', 'attach', 'quirk', 'reset'];
+if (values.during !== undefined && !ACTS.includes(values.during)) wrong(`--during is ${ACTS.join(', ')}`);
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'pciback-survive-'));
 const dist = resolve(values.dist);
 let ok = false;
@@ -38,6 +60,7 @@ try {
     kills: number('kills'),
     seed: number('seed'),
     mode: values.mode,
+    during: values.during,
     requests: number('requests'),
     stretch: number('stretch'),
     command: join(dist, 'plugins/commands/main.js'),

@@ -14,6 +14,8 @@ export interface RunTerms {
   readonly kills: number;
   readonly seed: number;
   readonly mode: Mode;
+  /** What goes on at each kill; missing: chosen at random. */
+  readonly during?: Act | undefined;
   /** How many times longer guests wait than they would. */
   readonly stretch: number;
   /** Requests that are answered before the first kill, and after the last. */
@@ -155,13 +157,27 @@ class Run {
     await killed;
     await this.#until('an answer for each guest', () => this.#unheard.size === 0);
     await service.ready();
+    await this.#sameQuirk(world, act === 'quirk');
     await ended;
+    if (act === 'quirk') await this.#sameQuirk(world, false);
     this.#done[act] += 1;
   }
 
+  /** What was in force before a kill is in force after it, as the process itself sees it; guests look by themselves. */
+  async #sameQuirk({ socket, quirkName }: World, isChanging: boolean): Promise<void> {
+    const known = this.#quirk;
+    const answer = await createClient(socket).ask('quirk-list', {});
+    const { quirks = [] } = (answer ?? {}) as { readonly quirks?: readonly { readonly name: string }[] };
+    const isLoaded = quirks.some(({ name }) => name === quirkName);
+    // While it is being loaded or unloaded both are right.
+    if (isChanging || known !== this.#quirk || isLoaded === known) return;
+    throw new Error(`the quirk is ${isLoaded ? '' : 'not '}in force after a kill, and was ${known ? '' : 'not '}before`);
+  }
+
   #choose(): Act {
-    if (!this.#random.oneIn(SPECIAL)) return 'answering';
-    const act = this.#random.pick(acts);
+    const { during } = this.#terms;
+    if (during === undefined && !this.#random.oneIn(SPECIAL)) return 'answering';
+    const act = during ?? this.#random.pick(acts);
     return act === 'attach' && this.#attached ? 'detach' : act;
   }
 
