@@ -17,8 +17,9 @@ of them noticed.
   --seed N         replays a run; printed by each
   --mode MODE      cold: started anew when it is dead (default); standby: a second one waits; upgrade: not killed, but told
                    to hand its guests over
-  --during ACT     what goes on at each kill: answering, attach, quirk or reset; missing: answering at most, one in five
-                   something else. quirk: one is loaded or unloaded, and has to be in force after the take-over, or not
+  --during ACT     what goes on at each kill: answering, attach, quirk or reset; missing: answering, and
+                   something else one time in five. quirk: one is loaded, loaded again, unloaded; while it is
+                   loaded again it has to be in force after every take-over
   --requests N     answered before the first kill, and after the last (2000)
   --stretch N      guests wait that many times longer: for a machine that is busy with other things (1)
   --dist FOLDER    the built package (dist)

@@ -27,6 +27,10 @@ export interface RunTerms {
   readonly say: (line: string) => void;
 }
 
+/** What is ordered of the quirk, one after the other; while it is loaded again it is in force at every moment. */
+const nextOrder = { load: 'load again', 'load again': 'unload', unload: 'load' } as const;
+type QuirkOrder = keyof typeof nextOrder;
+
 /** One kill in five happens while something other than answering goes on. */
 const SPECIAL = 5;
 const acts: readonly Act[] = ['attach', 'quirk', 'reset', 'attach'];
@@ -49,6 +53,7 @@ class Run {
   #answers = 0;
   #attached = false;
   #quirk = false;
+  #quirkOrder: QuirkOrder = 'load';
   #failure: string | undefined;
 
   constructor(terms: RunTerms) {
@@ -152,12 +157,13 @@ class Run {
         resolve();
       });
     });
+    const changesQuirk = act === 'quirk' && this.#quirkOrder !== 'load again';
     const ended = this.#act(act, world, guests);
     ended.catch(() => undefined);
     await killed;
     await this.#until('an answer for each guest', () => this.#unheard.size === 0);
     await service.ready();
-    await this.#sameQuirk(world, act === 'quirk');
+    await this.#sameQuirk(world, changesQuirk);
     await ended;
     if (act === 'quirk') await this.#sameQuirk(world, false);
     this.#done[act] += 1;
@@ -171,7 +177,9 @@ class Run {
     const isLoaded = quirks.some(({ name }) => name === quirkName);
     // While it is being loaded or unloaded both are right.
     if (isChanging || known !== this.#quirk || isLoaded === known) return;
-    throw new Error(`the quirk is ${isLoaded ? '' : 'not '}in force after a kill, and was ${known ? '' : 'not '}before`);
+    throw new Error(
+      `the quirk is ${isLoaded ? '' : 'not '}in force after a kill, and was ${known ? '' : 'not '}before`,
+    );
   }
 
   #choose(): Act {
@@ -208,8 +216,8 @@ class Run {
   async #changeQuirk({ socket, quirkFile, quirkName }: World, guest: AskingGuest): Promise<void> {
     const client = createClient(socket);
     const end = performance.now() + PATIENCE_MS;
-    guest.quirk = undefined;
-    const wanted = !this.#quirk;
+    const wanted = this.#quirkOrder !== 'unload';
+    if (wanted !== this.#quirk) guest.quirk = undefined;
     for (;;) {
       try {
         const answer = wanted
@@ -225,6 +233,7 @@ class Run {
     }
     this.#quirk = wanted;
     guest.quirk = wanted;
+    this.#quirkOrder = nextOrder[this.#quirkOrder];
   }
 
   /** What the hypervisor has now, and what was done to the devices. */

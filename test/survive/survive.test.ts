@@ -23,4 +23,11 @@ describe('guests served by another process', () => {
     expect(stderr).toBe('');
     expect(status).toBe(0);
   }, 60_000);
+
+  it('go by a quirk that was loaded at run time after its process was killed, whenever that was', () => {
+    const { stdout } = survive('--kills', '4', '--seed', '11', '--requests', '200', '--during', 'quirk');
+    expect(stdout).toMatch(/4 of 4 kills \(.*quirk 4/);
+    expect(stdout).toMatch(/lost 0, .*wrong answers 0/);
+    expect(stdout).not.toContain('failed:');
+  }, 120_000);
 });
