@@ -35,8 +35,12 @@ export const degraded: readonly DegradedRow[] = [
   {
     fault: 'A reset never ends',
     behaviour:
-      'It is given up after its deadline (`deadlines.reset`, `deadlines.resetDevice`). A guest that asked gets `op_failed`; a device that came back is quarantined; other guests are attached and served meanwhile.',
+      'It is given up after its deadline (`deadlines.reset`, `deadlines.resetDevice`). A guest that asked gets `op_failed`; a device that came back is quarantined; other guests are attached and served meanwhile. On Xen, where the kernel may never come back from it, two such take no more than two threads; later ones are done in processes of their own.',
     tests: [
+      [
+        'test/plugins/platforms/xen/sysfs-bus.test.ts',
+        'that never end hold nothing up but themselves: later ones are made in processes of their own',
+      ],
       ['test/core/degraded-host.test.ts', 'a reset that never ends holds up its own guest only'],
       [
         'test/core/wall/host.test.ts',

@@ -74,20 +74,62 @@ const writeOnce: WriteAttribute = async (path, value) => {
   }
 };
 
+/** Milliseconds that a write waits for its turn. A front end gives a reset up after 2 s. */
+const TURN_MS = 5000;
+
+/** Writes to the file of its first word, as {@link writeOnce} does; its status is the errno. */
+const SCRIPT = `
+  const { constants, openSync, writeSync } = require('node:fs');
+  const [path, value] = process.argv.slice(1);
+  try {
+    writeSync(openSync(path, constants.O_WRONLY), value);
+  } catch ({ errno }) {
+    process.exitCode = Math.abs(errno) || ${Errno.EIO};
+  }
+`;
+
+/** The same in a process of its own: when the kernel never comes back from it, nothing here waits but the caller. */
+const writeApart: WriteAttribute = async (path, value) => {
+  const call = `write of ${path}`;
+  // A start has no need of it.
+  const { spawn } = await import('node:child_process');
+  const child = spawn(process.execPath, ['-e', SCRIPT, path, value], { stdio: 'ignore', env: {} });
+  // It may outlive this process, which does not wait for it at its end.
+  child.unref();
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', (error) => reject(hostError(call, error)));
+    child.once('exit', resolve);
+  });
+  if (status !== 0) throw new HostError(call, status ?? Errno.EIO);
+};
+
 /**
- * Makes a writer that writes to at most `parallel` attributes at a time; the others wait.
+ * Makes a writer that writes to at most `parallel` attributes at a time; the others wait, for `turnMs` at most, and are
+ * then written in a process of their own.
  *
- * A reset or a change of driver holds a thread of the pool for up to tens of seconds. The pool has four, and the reader
- * of events needs one at once whenever it comes back: guests wait for it 2 s at most.
+ * A reset or a change of driver holds a thread of the pool for up to tens of seconds, or for good. The pool has four, and the
+ * reader of events needs one at once whenever it comes back: guests wait for it 2 s at most.
  */
-export const createWriter = (parallel = 2, write: WriteAttribute = writeOnce): WriteAttribute => {
+export const createWriter = (parallel = 2, write: WriteAttribute = writeOnce, turnMs = TURN_MS): WriteAttribute => {
   const waiting: (() => void)[] = [];
   let running = 0;
+  /** @returns whether it has a place */
+  const turn = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const take = (): void => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        waiting.splice(waiting.indexOf(take), 1);
+        resolve(false);
+      }, turnMs);
+      waiting.push(take);
+    });
   return async (path, value) => {
-    if (running === parallel) {
-      // Whoever finishes hands its place over, so the number stays the same.
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else running += 1;
+    // Whoever finishes hands its place over, so the number stays the same.
+    if (running < parallel) running += 1;
+    else if (!(await turn())) return writeApart(path, value);
     try {
       await write(path, value);
     } finally {

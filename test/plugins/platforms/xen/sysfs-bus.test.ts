@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { readFileSync, truncateSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf, parseBdf } from '../../../../core/bdf.ts';
@@ -241,6 +241,44 @@ describe('attribute writes', () => {
     expect(order).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
     expect(results.map(({ status }) => status === 'fulfilled')).toEqual([true, false, true, true, true, true]);
     await write('g', '1');
+  });
+
+  it('that never end hold nothing up but themselves: later ones are made in processes of their own', async () => {
+    await dropIn();
+    const { root = '' } = tree ?? {};
+    const hung: string[] = [];
+    const hangs = (path: string): Promise<void> => {
+      hung.push(path);
+      return new Promise(() => undefined);
+    };
+    const write = createWriter(2, hangs, 20);
+    void write('one', '1');
+    void write('two', '1');
+    const target = join(root, 'attribute');
+    writeFileSync(target, 'before');
+    await Promise.all([write(target, 'after'), write(target, 'after')]);
+    // Written over from its beginning, and not cut off.
+    expect(readFileSync(target, 'utf8')).toBe('aftere');
+    await expect(write(fileOf('nothing'), '1')).rejects.toMatchObject({ errno: 2 });
+    await expect(write(root, '1')).rejects.toMatchObject({ errno: 21 });
+    expect(hung).toEqual(['one', 'two']);
+  });
+
+  it('that were slow give their places to those that wait', async () => {
+    const ends: (() => void)[] = [];
+    const order: string[] = [];
+    const write = createWriter(1, (path) => {
+      order.push(path);
+      return new Promise((resolve) => ends.push(resolve));
+    });
+    const both = [write('one', '1'), write('two', '1')];
+    expect(order).toEqual(['one']);
+    ends.shift()?.();
+    await both[0];
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(order).toEqual(['one', 'two']);
+    ends.shift()?.();
+    await both[1];
   });
 
   it('never make a file', async () => {
