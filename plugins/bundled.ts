@@ -70,6 +70,7 @@ export const bundled = {
   'observe/explain': { byDefault: true, command: 'explain', load: () => import('./observe/explain.ts') },
   'supervisor/crash': { byDefault: true, load: () => import('./supervisor/crash.ts') },
   'supervisor/loop': { byDefault: true, load: () => import('./supervisor/loop.ts') },
+  rehearsal: { byDefault: true, only: 'xen', load: () => import('./rehearsal/plugin.ts') },
   ledger: { byDefault: true, load: () => import('./ledger/plugin.ts') },
   journal: { byDefault: true, load: () => import('./journal/plugin.ts') },
   control: { byDefault: true, command: 'status', load: () => import('./control/plugin.ts') },
