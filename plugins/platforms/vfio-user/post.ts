@@ -72,6 +72,8 @@ export class Post {
   readonly #listening: number;
   /** The device is on its way to a client, or back. */
   #passing: Promise<void> | undefined;
+  /** Clients come and go too fast: the next one waits in the socket's queue. */
+  #isHeld = false;
   #closed = false;
 
   private constructor(terms: PostTerms, listening: number) {
@@ -90,15 +92,21 @@ export class Post {
 
   /** A client could be taken now. */
   get isFree(): boolean {
-    return this.client === undefined && this.#passing === undefined && !this.#closed;
+    return this.client === undefined && this.#passing === undefined && !this.#isHeld && !this.#closed;
   }
 
   get listening(): number {
     return this.#listening;
   }
 
-  /** Takes the next client, if there is one. */
+  /** Takes the next client, if there is one. Each costs a table and a reset: who comes and goes without end waits for more. */
   accept(): void {
+    const { budget, wake } = this.#terms;
+    this.#isHeld = !budget.takesState(() => {
+      this.#isHeld = false;
+      wake();
+    });
+    if (this.#isHeld) return;
     const connection = this.#terms.sockets.accept(this.#listening);
     if (connection !== undefined) this.#pass(this.#give(connection));
   }

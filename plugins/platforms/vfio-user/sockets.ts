@@ -263,6 +263,8 @@ export class Sockets {
   readonly loader: NativeLoader;
   readonly libc: Libc;
   readonly #one: Memory;
+  /** One descriptor that is asked about. */
+  readonly #asked: Memory;
 
   /** @throws PcibackError `NATIVE_LIBRARY_MISSING` */
   constructor(loader: NativeLoader) {
@@ -270,6 +272,7 @@ export class Sockets {
     this.libc = loader.bind(libc);
     this.#one = this.memory(8);
     this.#one.view.setUint32(0, 1, true);
+    this.#asked = this.memory(PollFd.bytes);
   }
 
   /** Zeroed. @throws HostError `ENOMEM` */
@@ -310,16 +313,30 @@ export class Sockets {
     }
   }
 
-  /** @returns the next client; `undefined`: there is none any more */
+  /** @returns the next client that has not gone while it waited; `undefined`: there is none any more */
   accept(fd: number): Connection | undefined {
-    const client = this.libc.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (client < 0) return undefined;
+    let client: number;
+    do {
+      client = this.libc.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (client < 0) return undefined;
+    } while (this.#hasGone(client));
     try {
       return new Connection(this, client);
     } catch (error) {
       this.close(client);
       throw error;
     }
+  }
+
+  /** Whether the other end of a connection is closed; this one is closed then too. */
+  #hasGone(fd: number): boolean {
+    const { view, pointer } = this.#asked;
+    view.setInt32(PollFd.fd, fd, true);
+    // A descriptor that is asked for nothing tells that alone.
+    view.setUint16(PollFd.events, PollEvent.none, true);
+    const gone = this.libc.poll(pointer, 1n, 0) > 0;
+    if (gone) this.close(fd);
+    return gone;
   }
 
   readonly close = (fd: number): void => {
@@ -344,5 +361,6 @@ export class Sockets {
   /** Nothing of it may be used afterwards. */
   end(): void {
     this.libc.free(this.#one.pointer);
+    this.libc.free(this.#asked.pointer);
   }
 }
