@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# summary: the daemon is killed with -9, three times, under a guest that pings and asks for config space; each next one goes on
+# summary: a guest that pings and asks for config space while the daemon is started twice, upgraded, killed beside a standby, killed alone, and reloaded
 # devices: -netdev user,id=n0 -device e1000e,netdev=n0,addr=04.0
 # options: native=koffi|ffi-napi
 # seconds: 1200
@@ -12,12 +12,36 @@ rounds() { guest_log "$1" | grep -c '^TRAFFIC '; }
 more_rounds() { [ "$(rounds "$1")" -ge "$2" ]; }
 lost_pings() { guest_log "$1" | sed -nE 's/^TRAFFIC ([0-9]+) sent ([0-9]+) received.*/\1 \2/p' | awk '{ n += $1 - $2 } END { print n + 0 }'; }
 unanswered() { guest_log "$1" | grep -c 'not responding'; }
+command() { "$NODE" "$PROJECT/dist/plugins/commands/main.js" "$@"; }
+second_daemon() { # what a second one says; HOST_LOCKED with the first one's process, and nothing else
+  command serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json > /run/second.log 2>&1 && { echo "it served"; return 1; }
+  grep -q 'HOST_LOCKED' /run/second.log && grep -q "process $DAEMON" /run/second.log && ! grep -q '"msg":"device' /run/second.log && return
+  cat /run/second.log
+  return 1
+}
+begin() { # what is so before something is done to the daemon
+  asked=$(pokes u1) late=$(unanswered u1) lost=$(lost_pings u1)
+}
+goes_on() { # title: the guest is served by another daemon, whose log is DAEMON_LOG from line FROM on, and noticed nothing
+  tail -n "+${FROM:-1}" "$DAEMON_LOG" > /run/daemon-now.log
+  check "$1: the device was taken over" grep -q '"msg":"device taken over"' /run/daemon-now.log
+  check "$1: nothing was reset or seized anew" same "$(grep -cE '"msg":"(device seized|device returned|device reset)' /run/daemon-now.log)" 0
+  check "$1: the state in the store is the same" same "$(xenstore-read "/local/domain/0/backend/pci/$id/0/state")" "$state"
+  check "$1: the guest holds what it held" same "$(held_of_guest "$id")" "$held"
+  check "$1: config space is answered again" within 120 more_pokes u1 $((asked + 3))
+  check "$1: the guest pings" within 120 more_rounds u1 $(($(rounds u1) + 2))
+  note "$1: $(($(unanswered u1) - late)) times not responding, $(($(lost_pings u1) - lost)) pings lost"
+}
+taken_by() { # log: whoever logs there serves
+  grep -q '"msg":"standby: taking over"' "$1" && [ "$(grep -c '"msg":"ready"' "$1")" -ge "${2:-1}" ]
+}
 start_xen
 load_pciback_module
 echo 0 > /sys/bus/xen-backend/drivers_autoprobe
 make_assignable "$NIC"
 cp "$PCI/$NIC/config" /run/before
 start_daemon
+check "a second daemon is refused, and names the first" second_daemon
 PCI_LINE='pci=["00:04.0"]'
 guest_config u1 "hold traffic poke=8086:10d3@e8.w=5"
 check "xl create u1" xl create /run/u1.cfg
@@ -28,20 +52,42 @@ check "u1: pings and asks" within 120 more_rounds u1 2
 held=$(held_of_guest "$id")
 state=$(xenstore-read "/local/domain/0/backend/pci/$id/0/state")
 
-for n in 1 2 3; do
-  asked=$(pokes u1) late=$(unanswered u1) lost=$(lost_pings u1)
-  kill -9 "$DAEMON"
-  wait "$DAEMON" 2> /dev/null
-  DAEMON_LOG="$OUT/daemon-$n.log"
-  start_daemon
-  check "kill $n: the device was taken over" logged 'device taken over' "bdf=$NIC" "guest=$id"
-  check "kill $n: nothing was reset or seized anew" same "$(grep -cE '"msg":"(device seized|device returned|device reset)' "$DAEMON_LOG")" 0
-  check "kill $n: the state in the store is the same" same "$(xenstore-read "/local/domain/0/backend/pci/$id/0/state")" "$state"
-  check "kill $n: the guest holds what it held" same "$(held_of_guest "$id")" "$held"
-  check "kill $n: config space is answered again" within 120 more_pokes u1 $((asked + 3))
-  check "kill $n: the guest pings" within 120 more_rounds u1 $(($(rounds u1) + 2))
-  note "kill $n: $(($(unanswered u1) - late)) times not responding, $(($(lost_pings u1) - lost)) pings lost"
-done
+begin
+check "a second daemon is refused under a guest too" second_daemon
+check "the guest pings on" within 60 more_rounds u1 $(($(rounds u1) + 1))
+check "no request of it went without an answer" same "$(unanswered u1)" "$late"
+
+begin
+FROM=$(($(wc -l < "$DAEMON_LOG") + 1))
+check "upgrade: the command says who serves" command upgrade
+goes_on upgrade
+check "upgrade: no request went without an answer" same "$(unanswered u1)" "$late"
+check "upgrade: the first daemon has ended" within 30 daemon_ended
+DAEMON=$(command status --json | sed -nE 's/^ *"pid": ([0-9]+).*/\1/p' | head -n 1)
+FROM=1
+
+begin
+command serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json --standby > "$OUT/daemon-standby.log" 2>&1 &
+standby=$!
+check "standby: it waits" within 120 grep -q 'standby: waiting' "$OUT/daemon-standby.log"
+kill -9 "$DAEMON"
+DAEMON=$standby DAEMON_LOG="$OUT/daemon-standby.log"
+check "standby: it serves" within 60 taken_by "$DAEMON_LOG"
+goes_on standby
+check "standby: no request went without an answer" same "$(unanswered u1)" "$late"
+
+begin
+kill -9 "$DAEMON"
+wait "$DAEMON" 2> /dev/null
+DAEMON_LOG="$OUT/daemon-cold.log"
+start_daemon
+goes_on "cold start"
+
+begin
+kill -HUP "$DAEMON"
+check "reload: the log says so" within 30 logged reloaded
+check "reload: the guest pings on" within 60 more_rounds u1 $(($(rounds u1) + 1))
+check "reload: no request went without an answer" same "$(unanswered u1)" "$late"
 
 check "u1: hot unplug" xl pci-detach u1 00:04.0
 check "the log says that the device was returned" within 30 logged 'device returned' "bdf=$NIC" "guest=$id"
