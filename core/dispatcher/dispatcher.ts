@@ -115,10 +115,39 @@ export class Dispatcher {
     const command = request.cmd;
     const counter = command < UNKNOWN ? command : UNKNOWN;
     this.#requests[counter] = (this.#requests[counter] as number) + 1;
-    if (command !== Command.confRead) this.#begin(request, command);
-    let status: Outcome;
+    // Apart, so that the compiler keeps a read in one piece.
+    return command === Command.confRead ? this.#read(request) : this.#change(request, command);
+  }
+
+  #read(request: Request): boolean {
+    let status: Outcome = Status.devNotFound;
     try {
-      status = this.#run(request, command);
+      const target = this.#find(request);
+      if (target !== undefined) {
+        if (target.fenced !== undefined) status = Status.opFailed;
+        else {
+          status = target.space.read(request.offset, request.size);
+          request.value = target.space.bits;
+        }
+      }
+    } catch (error) {
+      status = Status.opFailed;
+      this.#failed(error);
+    }
+    if (status === Outcome.later) return false;
+    this.#settle(request, status);
+    return true;
+  }
+
+  #change(request: Request, command: number): boolean {
+    this.#begin(request, command);
+    let status: Outcome = Status.devNotFound;
+    try {
+      const target = this.#find(request);
+      if (target !== undefined) {
+        if (target.fenced !== undefined) status = Status.opFailed;
+        else status = other(target, request, command);
+      }
     } catch (error) {
       status = Status.opFailed;
       this.#failed(error);
@@ -128,15 +157,20 @@ export class Dispatcher {
     return true;
   }
 
-  /** Puts the status of a request, at once or deferred, into its answer. */
+  /** Puts the status of a request that was answered later, or changed something, into its answer. */
   settle(request: Request, status: number): void {
-    request.err = status;
     const work = this.#work;
     if (work[Work.phase] === BEGUN) {
+      request.err = status;
       if (work[Work.command] !== Command.confWrite) request.save(this.#answer);
       work[Work.status] = status;
       work[Work.phase] = DONE;
     }
+    this.#settle(request, status);
+  }
+
+  #settle(request: Request, status: number): void {
+    request.err = status;
     const counter = status <= 0 && status >= Status.opFailed ? -status : OTHER;
     this.#statuses[counter] = (this.#statuses[counter] as number) + 1;
   }
@@ -151,17 +185,11 @@ export class Dispatcher {
     work[Work.phase] = BEGUN;
   }
 
-  #run(request: Request, command: number): Outcome {
-    const { segment, bus, devfn } = request;
+  /** The device at the address of the request, in the hands of the guest. */
+  #find({ segment, bus, devfn }: Request): Target['assignment'] {
     // Range checks come before the mapper (S-2): a mapper sees only addresses that exist.
-    if (segment > 0xffff || bus > 0xff || devfn > 0xff) return Status.devNotFound;
-    const target = this.#targets.lookup(segment, bus, devfn)?.assignment;
-    if (target === undefined) return Status.devNotFound;
-    if (target.fenced !== undefined) return Status.opFailed;
-    if (command !== Command.confRead) return other(target, request, command);
-    const status = target.space.read(request.offset, request.size);
-    request.value = target.space.bits;
-    return status;
+    if (segment > 0xffff || bus > 0xff || devfn > 0xff) return undefined;
+    return this.#targets.lookup(segment, bus, devfn)?.assignment;
   }
 
   /** The counters themselves. */

@@ -53,16 +53,17 @@ export const guests = [
   {
     name: 'a device that was cut off answers',
     file: 'core/dispatcher/dispatcher.ts',
-    find: 'if (target.fenced !== undefined) return Status.opFailed;',
-    replace: '',
+    find: 'if (target.fenced !== undefined) status = Status.opFailed;\n        else {',
+    replace: '{',
     tests: ['test/core/dispatcher/dispatcher.test.ts'],
     why: 'its guest must reach nothing of it any more',
   },
   {
     name: 'a request that fails inside is a success',
     file: 'core/dispatcher/dispatcher.ts',
-    find: 'status = Status.opFailed;\n      this.#failed(error);',
-    replace: 'status = Status.success;\n      this.#failed(error);',
+    find: 'this.#failed(error);\n    }\n    if (status === Outcome.later) return false;\n    this.#settle',
+    replace:
+      'this.#failed(error);\n      status = Status.success;\n    }\n    if (status === Outcome.later) return false;\n    this.#settle',
     tests: ['test/core/dispatcher/dispatcher.test.ts'],
     why: 'the guest would go on with what was not done (S-13)',
   },
