@@ -2,14 +2,13 @@
 // Breaks the core in one place at a time and runs the tests that have to notice. `npm run mutants`, or with words that
 // choose: `npm run mutants -- ring saved`.
 
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { mutants } from './mutants/list.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const TREE = ['core', 'plugins', 'quirks', 'test', 'docs', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
 /** Milliseconds for the tests of one mutant; one that makes them hang is noticed too. */
 const PATIENCE = 240_000;
 
@@ -22,7 +21,8 @@ export const mutated = (text, { name, find, replace }) => {
 
 const copyTree = () => {
   const copy = mkdtempSync(join(tmpdir(), 'pciback-mutants-'));
-  for (const one of TREE) cpSync(join(ROOT, one), join(copy, one), { recursive: true });
+  const files = execFileSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' }).split('\0');
+  for (const one of files) if (one !== '') cpSync(join(ROOT, one), join(copy, one));
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   return copy;
 };
@@ -53,6 +53,9 @@ const run = (copy, tests, titles = []) => {
     const { numFailedTests, numPassedTests, success, testResults } = JSON.parse(readFileSync(report, 'utf8'));
     const all = testResults.flatMap((file) => file.assertionResults);
     const failed = all.filter(({ status }) => status === 'failed').map(({ title }) => title);
+    // A file that cannot be loaded has no test that could fail.
+    for (const { name, status, message } of testResults)
+      if (status === 'failed' && failed.length === 0) console.error(`${name}: ${message}`);
     if (numFailedTests > 0) return { outcome: 'failed', failed };
     return { outcome: success && numPassedTests > 0 ? 'passed' : 'broken', failed };
   } catch {
@@ -86,8 +89,9 @@ const main = (words) => {
   const copy = copyTree();
   try {
     const tests = [...new Set(chosen.flatMap((one) => one.tests))];
-    if (run(copy, tests).outcome !== 'passed') {
-      console.error('the tests do not pass without any mutant');
+    const sound = run(copy, tests);
+    if (sound.outcome !== 'passed') {
+      console.error(`the tests do not pass without any mutant: ${[sound.outcome, ...sound.failed].join('; ')}`);
       return 1;
     }
     let killed = 0;

@@ -5,9 +5,8 @@ export const devices = [
   {
     name: 'saved after the reset',
     file: 'core/stub/stub.ts',
-    find: '      if (!reset.ok && device.quarantine === undefined) {',
-    replace:
-      '      Object.assign(device, { pristine: SavedConfig.of(hardware) });\n      if (!reset.ok && device.quarantine === undefined) {',
+    find: '    device.quarantine = quarantineAfter(reset, this.#policy);',
+    replace: '    await device.save();\n    device.quarantine = quarantineAfter(reset, this.#policy);',
     tests: ['test/core/stub/seizing.test.ts'],
     why: 'what a reset has erased would be taken for the state that the host had set up',
   },

@@ -92,7 +92,11 @@ export const seedsOfDevices = [
   seed(
     'cd9db80e52',
     'not restored at release',
-    { file: 'core/stub/stub.ts', find: 'device.pristine.restore(device.operations.hardware);', replace: '' },
+    {
+      file: 'core/stub/stub.ts',
+      find: 'const offsets = device.pristine.restore(device.operations.hardware);',
+      replace: 'const offsets = [];',
+    },
     [
       [stub, 'resets and restores first: the host’s driver finds the device as it was (seed cd9db80e52)'],
       [seizing, 'at release is what was saved at seizing'],

@@ -50,7 +50,8 @@ export const seedsOfGuests = [
     {
       file: 'core/xenbus/guest-backend.ts',
       find: 'new Dispatcher(slots, failed,',
-      replace: "new Dispatcher({ lookup: (...at) => (log.info({ at }, 'request'), slots.lookup(...at)) }, failed,",
+      replace:
+        "new Dispatcher({ lookup: (...at) => (budget.log.info({ at }, 'request'), slots.lookup(...at)) }, failed,",
     },
     [['test/core/log-levels.test.ts', 'says nothing per request at level info (seed 4969a3a2cd)']],
   ),
