@@ -161,7 +161,6 @@ export class Dispatcher {
   settle(request: Request, status: number): void {
     const work = this.#work;
     if (work[Work.phase] === BEGUN) {
-      request.err = status;
       if (work[Work.command] !== Command.confWrite) request.save(this.#answer);
       work[Work.status] = status;
       work[Work.phase] = DONE;

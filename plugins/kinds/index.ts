@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+/** `pciback/plugin`: what plugins import. The core's half, and the kinds of things that the program knows. */
+
 export { type Catalogue, type Entry, entry } from '../../core/errors/catalogue.ts';
 export { errorsOf } from '../../core/errors/index.ts';
-/** `pciback/plugin`: what plugins import. The core's half, and the kinds of things that the program knows. */
 export type { Engine, Ledger } from '../../core/pciback.ts';
 export * from '../../core/plugin/index.ts';
 export { fail, problem } from '../errors.ts';

@@ -9,7 +9,7 @@ import type { NativeFactory } from './native.ts';
 
 /** What a platform is made with. */
 export interface PlatformSettings<Options = Readonly<Record<string, unknown>>> {
-  /** Name of the foreign-function loader that was asked for; `undefined`: the first that loads. */
+  /** Loads the foreign-function loader that was asked for, or the first that loads. */
   readonly native: NativeFactory;
   /** The log of the running pciback. */
   readonly log: Logger;

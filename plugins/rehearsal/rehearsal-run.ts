@@ -2,12 +2,11 @@
 
 import { describeError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
+import { XenbusState } from '../../core/xenbus/index.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
 
 /** Lives of the guest: the engine compiles for good what has run in the first. */
 const LIVES = 2;
-/** State of a front end whose driver has started. */
-const CONNECTED = 4;
 /** Milliseconds after the start: whoever waits for that comes first. */
 const DELAY = 100;
 
@@ -35,9 +34,9 @@ const rehearse = async ({ engine }: PartContext, ended: () => boolean): Promise<
     for (let life = 0; life < LIVES && !ended(); life++) {
       const domain = await platform.toolstack.create({ devices: [nic.bdf] });
       const guest = await platform.startGuest({ domain });
-      await guest.reached(CONNECTED);
+      await guest.reached(XenbusState.connected);
       await platform.toolstack.destroy(domain);
-      while (stage.guests().length > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      while (stage.guests().length > 0 && !ended()) await new Promise((resolve) => setTimeout(resolve, 1));
     }
   } finally {
     await stop();
