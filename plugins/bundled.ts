@@ -59,7 +59,7 @@ export const bundled = {
   'platforms/xen': { byDefault: true, load: () => import('./platforms/xen/plugin.ts') },
   'platforms/vfio-user': {
     byDefault: true,
-    command: 'inject-interrupt',
+    command: ['attach', 'detach', 'inject-interrupt'],
     load: () => import('./platforms/vfio-user/plugin.ts'),
   },
   'native/koffi': { byDefault: true, load: () => import('./native/koffi/plugin.ts') },

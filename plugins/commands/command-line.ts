@@ -14,7 +14,7 @@ import type { Terminal } from './terminal.ts';
 const bundledCommands = async (first: string, log: Logger): Promise<CommandDefinition[]> => {
   const asker: Asker = { asked: 'bundled', directory: '/', bundled };
   const all = Object.entries<BundledPlugin>(bundled).filter(([, { command }]) => command !== undefined);
-  const asked = all.filter(([, { command }]) => command === first);
+  const asked = all.filter(([, { command }]) => [command].flat().includes(first));
   const host = new PluginHost({ kinds, log });
   const names = (asked.length > 0 ? asked : all).map(([name]) => name);
   await loadAllByName(

@@ -24,8 +24,8 @@ export interface BundledPlugin {
   readonly only?: string;
   /** The platform on which it is not, because others take its place there. */
   readonly except?: string;
-  /** Name of the command that it brings: then it can be loaded for that alone. */
-  readonly command?: string;
+  /** Name of the command that it brings, or of several: then it can be loaded for that alone. */
+  readonly command?: string | readonly string[];
 }
 
 export type BundledPlugins = Readonly<Record<string, BundledPlugin>>;

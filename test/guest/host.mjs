@@ -88,7 +88,7 @@ export async function startHost({ place, devices, quirks = [], plugins = [], lev
       const { hardware, lists } = device.operations;
       if (device.identity.headerType !== 0) throw new Error(`header type ${device.identity.headerType}`);
       const socket = join(place, `${offered.length}.sock`);
-      await operation('offer-device', { bdf: text, socket });
+      await operation('attach', { name, bdf: text, socket });
       offered.push({
         name,
         bdf: one.bdf,

@@ -41,6 +41,8 @@ describe('the bundled plugins', () => {
     await onPlatform('vfio-user');
     const host = await onPlatform('xen');
     expect(host.registries.commands.names).toEqual([
+      'attach',
+      'detach',
       'inject-interrupt',
       'serve',
       'demo',

@@ -53,6 +53,14 @@ export class Door {
     this.#running ??= this.#run();
   }
 
+  /** Serves this socket no longer. The device is back when it resolves. */
+  async remove(post: Post): Promise<void> {
+    this.#posts.splice(this.#posts.indexOf(post), 1);
+    // The thread that waits has the list with its descriptors still.
+    this.wake();
+    await post.close();
+  }
+
   /** There is something else to wait for: a client, a device that has settled. */
   readonly wake = (): void => {
     if (!this.#isGone) this.#poller.wake();

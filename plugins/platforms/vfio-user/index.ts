@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 import { chmod, mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import { type Bdf, formatBdf, parseBdf } from '../../../core/bdf.ts';
 import type { Logger } from '../../../core/log.ts';
 import type { Engine } from '../../../core/pciback.ts';
+import { SerialQueue } from '../../../core/serial-queue.ts';
 import { fail } from '../../errors.ts';
 import { guestBudgets } from '../../guest-budgets.ts';
 import type { NativeLoader } from '../../kinds/native.ts';
@@ -30,28 +31,48 @@ export interface DoorSettings {
 /** The sockets that are open, and how to open more. */
 export interface RunningDoor {
   readonly posts: readonly Post[];
-  /** Offers a device at one more socket. @throws PcibackError `DEVICE_NOT_FOUND`, `PLATFORM_UNAVAILABLE`; HostError */
-  offer(bdf: Bdf, path: string): Promise<void>;
+  /**
+   * Offers a device to a guest of that name, at a socket of its own.
+   *
+   * @throws PcibackError `DEVICE_NOT_FOUND`, `USAGE` when it is offered already, `PLATFORM_UNAVAILABLE`; HostError
+   */
+  attach(place: Place): Promise<void>;
+  /**
+   * Takes sockets away, ends their clients and has the devices back.
+   *
+   * @param bdf missing: all of that name
+   * @returns their addresses; none: nothing was attached so
+   */
+  detach(name: string, bdf?: Bdf): Promise<readonly Bdf[]>;
   /** The device was cut off from its client, which is told by its descriptor for errors, if it gave one. */
   reportError(bdf: Bdf): void;
   close(): Promise<void>;
 }
 
+/** Where a device is offered, and what the guest there is called. */
+export interface Place {
+  readonly name: string;
+  readonly bdf: Bdf;
+  readonly path: string;
+}
+
 /** Base class of bridges. */
 const BRIDGE = 0x06;
 
-/** Paths by address: those that were named, then one in the folder for each other endpoint. */
-const placesOf = async ({ engine, options, directory }: DoorSettings): Promise<Map<Bdf, string>> => {
+/** Those that were named, then one in the folder for each other endpoint. A guest is called as its socket. */
+const placesOf = async ({ engine, options, directory }: DoorSettings): Promise<readonly Place[]> => {
   const places = new Map<Bdf, string>();
   for (const [text, path] of Object.entries(options.sockets)) places.set(parseBdf(text), resolve(directory, path));
-  if (options.folder === undefined) return places;
+  const named = (): readonly Place[] =>
+    [...places].map(([bdf, path]) => ({ name: basename(path).replace(/\.sock$/, ''), bdf, path }));
+  if (options.folder === undefined) return named();
   const folder = resolve(directory, options.folder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const one of await engine.platform.pci.list()) {
     if (one.class >> 16 === BRIDGE || places.has(one.bdf)) continue;
     places.set(one.bdf, join(folder, `${formatBdf(one.bdf)}.sock`));
   }
-  return places;
+  return named();
 };
 
 /**
@@ -66,9 +87,16 @@ export const openDoor = async (settings: DoorSettings): Promise<RunningDoor> => 
   const door = new Door(sockets, log);
   const budgets = guestBudgets(log, engine.platform.clock);
   let offered = 0;
-  const offer = async (bdf: Bdf, path: string): Promise<void> => {
+  /** Whether a device is offered already is asked, and it is offered, without another one in between. */
+  const changes = new SerialQueue();
+  const attach = async ({ name, bdf, path }: Place): Promise<void> => {
     const listed = await engine.platform.pci.list();
     if (!listed.some((one) => one.bdf === bdf)) fail('DEVICE_NOT_FOUND', { bdf: formatBdf(bdf), platform: PLATFORM });
+    const other = door.posts.find((one) => one.bdf === bdf);
+    if (other !== undefined) {
+      const what = `${formatBdf(bdf)} is attached already, as ${other.name} at ${other.path}; detach it there first`;
+      fail('USAGE', { what, nearest: undefined });
+    }
     if (door.posts.length >= MAX_POSTS) {
       fail('PLATFORM_UNAVAILABLE', {
         platform: PLATFORM,
@@ -84,6 +112,7 @@ export const openDoor = async (settings: DoorSettings): Promise<RunningDoor> => 
       log,
       bdf,
       path,
+      name,
       domain,
       budget: budgets.of(domain),
       memory,
@@ -92,17 +121,24 @@ export const openDoor = async (settings: DoorSettings): Promise<RunningDoor> => 
     // Whoever may talk to it has the device: this user alone.
     await chmod(path, 0o600);
     door.add(post);
-    log.info({ bdf: formatBdf(bdf), path }, 'device offered');
+    log.info({ bdf: formatBdf(bdf), name, path }, 'device offered');
+  };
+  const detach = async (name: string, bdf?: Bdf): Promise<readonly Bdf[]> => {
+    const found = door.posts.filter((one) => one.name === name && (bdf === undefined || one.bdf === bdf));
+    await Promise.all(found.map((one) => door.remove(one)));
+    for (const one of found) log.info({ bdf: formatBdf(one.bdf), name, path: one.path }, 'device offered no longer');
+    return found.map((one) => one.bdf);
   };
   try {
-    for (const [bdf, path] of await placesOf(settings)) await offer(bdf, path);
+    for (const place of await placesOf(settings)) await attach(place);
   } catch (error) {
     await door.close();
     throw error;
   }
   return {
     posts: door.posts,
-    offer,
+    attach: (place) => changes.run(() => attach(place)),
+    detach: (name, bdf) => changes.run(() => detach(name, bdf)),
     reportError: (bdf) => {
       for (const post of door.posts) if (post.bdf === bdf) post.client?.raise(Interrupt.error, 0);
     },

@@ -2,7 +2,6 @@
 
 import { unlink } from 'node:fs/promises';
 import { createConnection } from 'node:net';
-import { basename } from 'node:path';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import type { GuestBudget } from '../../../core/budget.ts';
 import { describeError } from '../../../core/errors/index.ts';
@@ -21,6 +20,8 @@ export interface PostTerms {
   readonly log: Logger;
   readonly bdf: Bdf;
   readonly path: string;
+  /** What the guest at this socket is called. */
+  readonly name: string;
   /** Number of the guest that a client's machine is taken for. */
   readonly domain: number;
   /** What the clients of this socket may cause in the log, all together. */
@@ -65,6 +66,7 @@ const clearPath = async (path: string): Promise<void> => {
 export class Post {
   readonly bdf: Bdf;
   readonly path: string;
+  readonly name: string;
   client: Client | undefined;
   /** The refused writes of the last client, also when it has gone. */
   denials: DenialRecord;
@@ -80,6 +82,7 @@ export class Post {
     this.#terms = terms;
     this.bdf = terms.bdf;
     this.path = terms.path;
+    this.name = terms.name;
     this.#listening = listening;
     this.denials = new DenialRecord(terms.domain);
   }
@@ -124,7 +127,7 @@ export class Post {
     this.denials = denials;
     return {
       domain,
-      name: basename(this.path).replace(/\.sock$/, ''),
+      name: this.name,
       denials,
       budget,
       refused: (denial) =>

@@ -176,15 +176,6 @@ describe('platform vfio-user', () => {
     await expect(ask('inject-interrupt', { bdf: '03:00.0' })).rejects.toThrow(/no client has 0000:03:00.0/);
   });
 
-  it('offers a device at one more socket while it runs', async () => {
-    await start({ 'vfio-user': {} });
-    await ask('offer-device', { bdf: '03:00.0', socket: at('disk.sock') });
-    expect(await (await connect(at('disk.sock'))).config(0, 4)).toBe(0xa808144d);
-    await expect(ask('offer-device', { bdf: '09:00.0', socket: at('x.sock') })).rejects.toMatchObject({
-      code: 'DEVICE_NOT_FOUND',
-    });
-  });
-
   it('does not take a socket at which somebody answers', async () => {
     await start();
     await expect(
