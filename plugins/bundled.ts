@@ -80,6 +80,7 @@ export const bundled = {
     command: 'inject-error',
     load: () => import('./recovery/plugin.ts'),
   },
+  'guests/linux': { byDefault: true, load: () => import('./guests/linux/plugin.ts') },
   'commands/plugins': { byDefault: true, command: 'plugins', load: () => import('./commands/plugins.ts') },
   'commands/reload': { byDefault: true, command: 'reload', load: () => import('./commands/reload.ts') },
   'commands/upgrade': { byDefault: true, command: 'upgrade', load: () => import('./commands/upgrade.ts') },

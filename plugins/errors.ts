@@ -112,6 +112,10 @@ const ours = {
     (f: { file: string; keys: readonly string[] }) => `${f.file}: ${list(f.keys)} cannot change in place`,
     () => 'What was in force stays in force, all of it. Take these changes back, or start pciback again.',
   ),
+  GUEST_SYSTEM: entry(
+    (f: { what: string; next: string }) => f.what,
+    (f) => f.next,
+  ),
   USAGE: entry(
     (f: { what: string; nearest: string | undefined }) => `${f.what}.${perhaps(f.nearest)}`,
     () => 'See pciback --help.',

@@ -9,6 +9,7 @@ export * from '../../core/plugin/index.ts';
 export { fail, problem } from '../errors.ts';
 export type { WatchPolicy } from './answerer.ts';
 export * from './command.ts';
+export type { GuestSystem, TrialHost, TrialResult, TrialTerms } from './guest-system.ts';
 export { kinds } from './kinds.ts';
 export type { NativeFactory } from './native.ts';
 export * from './part.ts';

@@ -9,6 +9,7 @@ import {
 } from '../../core/hooks/index.ts';
 import type { AnswererFactory, WatchPolicy } from './answerer.ts';
 import type { CommandDefinition } from './command.ts';
+import type { GuestSystem } from './guest-system.ts';
 import type { NativeFactory } from './native.ts';
 import type { PartDefinition } from './part.ts';
 import type { PlatformDefinition, PlatformFactory } from './platform.ts';
@@ -21,6 +22,7 @@ declare module '../../core/plugin/definition.ts' {
     natives: NativeFactory;
     commands: CommandDefinition;
     parts: PartDefinition;
+    guestSystems: GuestSystem;
   }
   interface Host {
     /** How long a thread that answers guests looks at their pages for the next request. */
@@ -40,6 +42,8 @@ declare module '../../core/plugin/definition.ts' {
     readonly natives: Choices<NativeFactory>;
     /** Commands of the command line. */
     readonly commands: Collection<CommandDefinition>;
+    /** Real guests that devices are tried in. */
+    readonly guestSystems: Choices<GuestSystem>;
     /** Pieces of the plugin that run as long as the daemon. */
     readonly parts: {
       /** Registers it under this name. @throws PcibackError `PLUGIN_REGISTRATION`; `PART_NEEDS` when pciback starts */
@@ -68,6 +72,10 @@ const table = {
     doc: 'How libraries of the host are called. Chosen with `native`; without a choice the first that loads, in order.',
   },
   commands: { one: 'command', doc: 'Commands of the command line.', isNamed: true },
+  guestSystems: {
+    one: 'guest system',
+    doc: 'A real guest that devices are tried in. Chosen with `pciback quirk dev --guest`.',
+  },
   parts: {
     one: 'part',
     doc: 'Pieces of a plugin that run as long as the daemon. Started in order of their needs, stopped in reverse. One that cannot start, or does not in time, costs what it does and nothing else.',

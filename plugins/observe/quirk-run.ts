@@ -100,6 +100,7 @@ const actions: Readonly<Record<string, (context: CommandContext) => Promise<numb
   unload,
   list,
   learn: runLearn,
+  dev: async (context) => (await import('./quirk-dev-run.ts')).runDev(context),
 };
 
 /**

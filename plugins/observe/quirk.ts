@@ -6,19 +6,33 @@ import { operations } from './quirk-operations.ts';
 
 export const quirk: CommandDefinition = {
   name: 'quirk',
-  summary: 'load, unload and list quirks of the running pciback; make one from a recorded session',
+  summary: 'load, unload and list quirks of the running pciback; make one from a recorded session; try one in a guest',
   details: `  pciback quirk load FILE            a quirk in .json or .ts, in force between two requests of a guest
   pciback quirk load TEXT            [DDDD:]BB:SS.F-REG:SIZE:MASK, all hexadecimal
   pciback quirk unload NAME
   pciback quirk list
-  pciback quirk learn RECORDING      made by "pciback serve --record" or the policy observe/recorder`,
+  pciback quirk learn RECORDING      made by "pciback serve --record" or the policy observe/recorder
+  pciback quirk dev [FILE] --dump DUMP --guest linux
+                                     the quirk under a stock kernel and its real driver, without Xen: what the driver
+                                     wrote, and what became of each bit. Once, as root, for Debian packages, about
+                                     900 MB in $PCIBACK_GUEST (/var/tmp/pciback-guest):
+                                     pciback quirk dev --guest linux --setup`,
   arguments: [
-    { name: '<action>', description: 'load, unload, list or learn' },
+    { name: '<action>', description: 'load, unload, list, learn or dev' },
     { name: '[what]', description: 'the file, text, name or recording' },
   ],
   options: [
     { flags: '--device <bdf...>', description: 'load: only for these devices' },
     { flags: '-o, --output <file>', description: 'learn: where the quirk is written, .json or .ts; missing: printed' },
+    { flags: '--guest <system>', description: 'dev: the guest, linux or what a plugin brings' },
+    { flags: '--dump <dump...>', description: 'dev: devices, files made by lspci -xxxx or names of bundled samples' },
+    { flags: '--quirk <file...>', description: 'dev: more quirks' },
+    { flags: '--driver <module...>', description: 'dev: drivers, instead of those that the guest would load; none' },
+    { flags: '--script <file>', description: 'dev: what the guest’s shell runs when its drivers are there' },
+    { flags: '--interrupts <n>', description: 'dev: raised by each device after that, and counted in the guest' },
+    { flags: '--reads', description: 'dev: shows reads too, by register' },
+    { flags: '--seconds <n>', description: 'dev: longest time of the guest (default 120)' },
+    { flags: '--setup', description: 'dev: only fetches what the guest needs' },
     ...controlOptions,
   ],
   run: async (context) => (await import('./quirk-run.ts')).runQuirk(context),

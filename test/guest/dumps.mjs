@@ -6,10 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildProject } from '../lab/setup.mjs';
-import { boot, guestAddresses, section, TELL_PLACES } from './boot.mjs';
 import { compare, isAboutTheModel } from './compare.mjs';
-import { startHost } from './host.mjs';
-import { driversFor, SetupError, setUp } from './setup.mjs';
 
 const PROJECT = resolve(import.meta.dirname, '../..');
 const HELP = `Usage: PCIBACK_DUMPS=FOLDER npm run guest:dumps -- [options]
@@ -30,10 +27,23 @@ const options = {
   each: { type: 'string', default: '16' },
   drivers: { type: 'boolean', default: false },
   out: { type: 'string' },
-  help: { type: 'boolean', short: 'h', default: false },
 };
 
+/** Milliseconds after which a guest that is not up never will be. */
+const UP_MS = 75_000;
+
 const say = (text) => console.log(`dumps: ${text}`);
+
+if (process.argv.some((one) => ['--help', '-h'].includes(one))) {
+  console.log(HELP);
+  process.exit();
+}
+buildProject(PROJECT, say);
+const built = (name) => import(join(PROJECT, 'dist/plugins/guests/linux', `${name}.js`));
+const { boot, guestAddresses, section, TELL_PLACES } = await built('boot');
+const { driversFor } = await built('image');
+const { guestFolder, setUp } = await built('machine');
+const { offerDevices } = await built('offer');
 
 const job = (drivers) => `
 ${TELL_PLACES}
@@ -49,7 +59,7 @@ echo "=== begin kernel"; dmesg -r; echo "=== end kernel"
 `;
 
 /** What the table answers now, for every device that a client has. */
-function snapshot({ engine, offered }) {
+function snapshot({ running: { engine }, offered }) {
   const found = new Map();
   for (const { bdf } of offered) {
     const { assignment } = engine.stub.devices.find((one) => one.bdf === bdf) ?? {};
@@ -112,7 +122,7 @@ async function sift(files, refuse) {
   const kept = [];
   for (const file of files) {
     try {
-      const trial = await startHost({ place, devices: [file] });
+      const trial = await offerDevices({ place, devices: [file] });
       await trial.running.stop();
       if (trial.offered.length > 0) kept.push(file);
       else refuse(file, trial.refused.map(({ why }) => why).join('; ') || 'no function');
@@ -135,19 +145,31 @@ function refusedByClient(said) {
 
 async function bootAll(machine, files, drivers) {
   const place = mkdtempSync(join(tmpdir(), 'pciback-dumps-'));
-  const host = await startHost({ place, devices: files });
+  const host = await offerDevices({ place, devices: files });
   let tables = new Map();
   let text = '';
+  const never = new AbortController();
+  const patience = setTimeout(() => never.abort(), UP_MS);
   const onText = (data) => {
     text += data;
+    if (text.includes('=== guest up')) clearTimeout(patience);
     if (tables.size === 0 && text.includes('=== begin config')) tables = snapshot(host);
   };
   try {
     const identities = host.offered.map((one) => one.identity);
-    const modules = drivers ? driversFor(machine, identities) : [];
-    const ran = await boot(machine, { place, devices: host.offered, modules, job: job(drivers), onText, seconds: 240 });
+    const modules = drivers ? driversFor(machine.modules, identities) : [];
+    const ran = await boot(machine, {
+      place,
+      devices: host.offered,
+      modules,
+      job: job(drivers),
+      onText,
+      seconds: 240,
+      signal: never.signal,
+    });
     return { ran, judge: () => judge(ran, host, tables, files) };
   } finally {
+    clearTimeout(patience);
     await host.running.stop();
     rmSync(place, { recursive: true });
   }
@@ -158,10 +180,19 @@ async function tryBatch(machine, files, drivers, refuse) {
     if (left.length === 0) return { results: [], seconds: 0 };
     const { ran, judge: judged } = await bootAll(machine, left, drivers);
     const culprit = ran.up ? undefined : refusedByClient(ran.said);
+    if (culprit === undefined && !ran.done && left.length > 1) return tryHalves(machine, left, drivers, refuse, ran);
     if (culprit === undefined) return { results: judged(), seconds: ran.seconds };
     refuse(left[culprit.index], culprit.why.replaceAll(/\/\S+\.sock/g, '…'));
     left = left.filter((_, index) => index !== culprit.index);
   }
+}
+
+/** A firmware gives up when devices want more addresses together than there are: fewer at a time then, down to one. */
+async function tryHalves(machine, files, drivers, refuse, { seconds }) {
+  const half = Math.ceil(files.length / 2);
+  const first = await tryBatch(machine, files.slice(0, half), drivers, refuse);
+  const second = await tryBatch(machine, files.slice(half), drivers, refuse);
+  return { results: [...first.results, ...second.results], seconds: seconds + first.seconds + second.seconds };
 }
 
 function judge(ran, host, tables, files) {
@@ -206,14 +237,12 @@ function judge(ran, host, tables, files) {
 
 async function main(args) {
   const { values } = parseArgs({ args, options });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
   const folder = process.env.PCIBACK_DUMPS;
-  if (folder === undefined) throw new SetupError('PCIBACK_DUMPS names no folder of dumps');
-  const machine = setUp(resolve(process.env.PCIBACK_GUEST ?? '/var/tmp/pciback-guest'), say);
-  buildProject(PROJECT, say);
+  if (folder === undefined) {
+    console.error('dumps: PCIBACK_DUMPS names no folder of dumps');
+    return 2;
+  }
+  const machine = setUp(resolve(guestFolder()), say);
   const all = readdirSync(folder, { recursive: true })
     .map((one) => join(folder, one))
     .filter((one) => one.endsWith('.txt') && statSync(one).isFile())
@@ -258,7 +287,7 @@ function summary(results) {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof SetupError)) throw error;
+  if (error.code !== 'GUEST_SYSTEM') throw error;
   console.error(`dumps: ${error.message}`);
   process.exitCode = 2;
 }

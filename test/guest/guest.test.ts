@@ -2,10 +2,6 @@
 
 import { describe, expect, it } from 'vitest';
 
-interface Boot {
-  guestAddresses(text: string): Map<number, string>;
-  section(text: string, name: string): string;
-}
 interface Compare {
   compare(
     table: Uint8Array,
@@ -13,32 +9,7 @@ interface Compare {
     lists: object,
   ): { readonly explained: object; readonly unexplained: readonly string[] };
 }
-interface Fates {
-  fatesOf(accesses: readonly object[], space: object): readonly { readonly text: string }[];
-}
-const load = (name: string): Promise<unknown> => import(`./${name}.mjs` as string);
-const { guestAddresses, section } = (await load('boot')) as Boot;
-const { compare } = (await load('compare')) as Compare;
-const { fatesOf } = (await load('fates')) as Fates;
-
-describe('what a guest says', () => {
-  it('has a place for each device, behind a port or on the first bus', () => {
-    const text = [
-      '=== at /sys/devices/pci0000:00/0000:00:00.0',
-      '=== at /sys/devices/pci0000:00/0000:00:02.0',
-      '=== at /sys/devices/pci0000:00/0000:00:02.0/0000:01:00.0',
-      '=== at /sys/devices/pci0000:00/0000:00:03.0',
-      '=== at /sys/devices/pci0000:00/0000:00:1f.2',
-    ].join('\n');
-    const found = guestAddresses(`${text}\n`);
-    expect([found.get(0), found.get(1), found.get(2)]).toEqual(['0000:01:00.0', '0000:00:03.0', undefined]);
-  });
-
-  it('stands between marks', () => {
-    expect(section('x\n=== begin a\none\ntwo\n=== end a\n', 'a')).toBe('one\ntwo\n');
-    expect(section('=== begin a\n', 'a')).toBe('');
-  });
-});
+const { compare } = (await import('./compare.mjs' as string)) as Compare;
 
 describe('config space of a guest beside the table', () => {
   const lists = { standard: [{ id: 0x05, offset: 0x50 }], extended: [] };
@@ -56,38 +27,19 @@ describe('config space of a guest beside the table', () => {
     expect(compare(table, seen({ 14: 0x80 }), lists).unexplained).toEqual([]);
     expect(compare(table, seen({ 14: 0x81 }), lists).unexplained).toEqual(['0xe: table 00, guest 81']);
   });
-});
 
-describe('the fates of bits', () => {
-  const space = {
-    claimsOf: () => [
-      { dword: 0xe8, mask: 0x00ff0000, policy: 'emulated', owner: 'a' },
-      { dword: 0xe8, mask: 0x0f000000, policy: 'emulated', owner: 'a' },
-      { dword: 0xe8, mask: 0x10000000, policy: 'readOnly', owner: 'b' },
-    ],
-  };
-  const write = (more: object) => ({
-    kind: 'write',
-    offset: 0xea,
-    size: 2,
-    value: 0xffff,
-    status: 0,
-    denied: 0,
-    ...more,
-  });
-
-  it('name each owner once, and what nobody owns', () => {
-    const [one] = fatesOf([write({ denied: 0xf000 }), { ...write({}), kind: 'read' }], space);
-    expect(one?.text.split('\n').map((line: string) => line.trim())).toEqual([
-      '0x0ea:2 = ffff, refused f000',
-      "0fff the guest's own (a)",
-      '1000 refused: read-only (b)',
-      'e000 dropped: no field',
-    ]);
-  });
-
-  it('count what comes again', () => {
-    expect(fatesOf([write({}), write({}), write({ value: 1 })], space)).toHaveLength(2);
-    expect(fatesOf([write({}), write({})], space)[0]?.text).toContain('ffff 2x');
+  it('has a list of extended capabilities that goes round those the client keeps, to the next and nowhere else', () => {
+    const extended = [
+      { id: 0x18, offset: 0x40 },
+      { id: 0x0e, offset: 0x60 },
+      { id: 0x10, offset: 0x70 },
+      { id: 0x01, offset: 0x80 },
+    ];
+    const withList = { standard: [], extended };
+    expect(compare(table, seen({ 66: 0x00, 67: 0x08 }), withList).unexplained).toEqual([]);
+    expect(compare(table, seen({ 67: 0x07 }), withList).unexplained).toEqual(['0x43: table 00, guest 07']);
+    expect(compare(table, seen({ 67: 0x08 }), { standard: [], extended: extended.slice(3) }).unexplained).toHaveLength(
+      1,
+    );
   });
 });

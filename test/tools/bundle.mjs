@@ -19,6 +19,7 @@ const LATE = [
   /^test\//,
   /^plugins\/lane\//,
   /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|section)\.js$)/,
+  /^plugins\/guests\/linux\/(?!plugin\.js$)/,
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-|supervisor\/crash-)[^/]+\/[^/]+-(run|report|offline|thread)\.js$/,
   /^plugins\/native\/loader\.js$/,

@@ -7,6 +7,7 @@ import { type Bdf, formatBdf, parseBdf } from '../../../core/bdf.ts';
 import type { Logger } from '../../../core/log.ts';
 import type { Engine } from '../../../core/pciback.ts';
 import { SerialQueue } from '../../../core/serial-queue.ts';
+import { isBridgeClass } from '../../bridges.ts';
 import { fail } from '../../errors.ts';
 import { guestBudgets } from '../../guest-budgets.ts';
 import type { NativeLoader } from '../../kinds/native.ts';
@@ -56,9 +57,6 @@ export interface Place {
   readonly path: string;
 }
 
-/** Base class of bridges. */
-const BRIDGE = 0x06;
-
 /** Those that were named, then one in the folder for each other endpoint. A guest is called as its socket. */
 const placesOf = async ({ engine, options, directory }: DoorSettings): Promise<readonly Place[]> => {
   const places = new Map<Bdf, string>();
@@ -69,7 +67,7 @@ const placesOf = async ({ engine, options, directory }: DoorSettings): Promise<r
   const folder = resolve(directory, options.folder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const one of await engine.platform.pci.list()) {
-    if (one.class >> 16 === BRIDGE || places.has(one.bdf)) continue;
+    if (isBridgeClass(one.class) || places.has(one.bdf)) continue;
     places.set(one.bdf, join(folder, `${formatBdf(one.bdf)}.sock`));
   }
   return named();

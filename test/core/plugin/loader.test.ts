@@ -46,6 +46,7 @@ const everything = (host: Host) => {
   host.platforms.add('p', async () => ({}) as never);
   host.natives.add('n', async () => ({}) as never);
   host.commands.add({ name: 'c', summary: '', run: async () => 0 });
+  host.guestSystems.add('g', {} as never);
   host.hooks.deviceSeized.tap(() => {});
   host.hooks.deviceSeized.tap({ name: 'second' }, () => {});
 };
@@ -68,6 +69,7 @@ describe('loading a plugin', () => {
       platforms: ['p'],
       natives: ['n'],
       commands: ['c'],
+      guestSystems: ['g'],
       taps: ['acme/all', 'second'],
     });
     expect(host.registries.fields.owned[0]?.plugin).toBe('acme/all');

@@ -1,6 +1,7 @@
-#!/bin/busybox sh
-# SPDX-License-Identifier: MIT
-# The first process of a guest that devices are tried in. What it shall do lies in /job, from the overlay.
+// SPDX-License-Identifier: MIT
+
+/** The first process of a guest that devices are tried in. What it shall do lies in /job, from the overlay. */
+export const init = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
 /bin/busybox mount -t devtmpfs dev /dev
@@ -11,3 +12,4 @@ load_modules() { while read -r m; do insmod "/lib/m/$m" || echo "module $m: not 
 . /job
 echo "=== guest done $(cut -d' ' -f1 /proc/uptime)"
 poweroff -f
+`;
