@@ -13,6 +13,9 @@ import { RecordFile } from './record-file.ts';
 import { type Entry, EVERYTHING, type LostRecord } from './record-text.ts';
 import { bytesOfTable } from './saved-state.ts';
 
+/** Milliseconds after which a journal that could not be kept is begun anew. */
+const AGAIN_MS = 1000;
+
 /** Records whose changes are taken down before they count. */
 class KeptRecords<Of> extends PlainRecords<Of> {
   readonly #kind: Entry['kind'];
@@ -68,13 +71,14 @@ export class FolderJournal implements Journal {
   readonly quirks: KeptRecords<QuirkRecord>;
   /** By the back end's directory: guests of which too little is known to go on with them. */
   readonly lost: KeptRecords<LostRecord>;
-  /** Why nothing is kept any more. */
+  /** Why nothing is kept now. */
   broken: string | undefined;
   /** Changes taken down so far. */
   written = 0;
   readonly #file: RecordFile;
   readonly #pages: KeptPages | undefined;
   readonly #log: Logger;
+  #again: NodeJS.Timeout | undefined;
 
   /** @throws Error, HostError, PcibackError when the folder cannot be used */
   constructor({ folder, boot, native, log }: FolderTerms) {
@@ -134,14 +138,30 @@ export class FolderJournal implements Journal {
       this.written++;
     } catch (error) {
       this.broken = describeError(error);
-      this.#log.error({ why: this.broken }, 'journal not kept any more: a next process will not continue these guests');
+      this.#log.error({ why: this.broken }, 'journal not kept: a next process would not continue these guests');
       this.#file.remove();
+      this.#tryAgain();
     }
+  }
+
+  /** A disk is full for a while: what is known then is taken down as a whole when it has room again. */
+  #tryAgain(): void {
+    this.#again = setTimeout(() => {
+      try {
+        this.#file.begin();
+      } catch (error) {
+        this.broken = describeError(error);
+        this.#tryAgain();
+        return;
+      }
+      this.broken = undefined;
+      this.#log.warn({}, 'journal kept again');
+    }, AGAIN_MS).unref();
   }
 
   allocate(bytes: number): KeptMemory {
     const unkept = { memory: new SharedArrayBuffer(bytes), at: -1 };
-    if (this.#pages === undefined || this.broken !== undefined) return unkept;
+    if (this.#pages === undefined) return unkept;
     try {
       return this.#pages.allocate(bytes);
     } catch (error) {
@@ -165,6 +185,7 @@ export class FolderJournal implements Journal {
 
   /** Ends it. When nothing is left to be continued, nothing is left of it. */
   close(): void {
+    clearTimeout(this.#again);
     const isIdle = [...this.devices].every(([, { guest, cleaning }]) => guest === undefined && cleaning === undefined);
     if (this.guests.size === 0 && isIdle) this.#file.remove();
     else this.#file.close();

@@ -74,7 +74,7 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
   };
   const offers: KeptOffers = { folder, quirks, forget };
   return {
-    health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept any more: ${journal.broken}`),
+    health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept: ${journal.broken}`),
     counters: () => ({ changes: journal.written, pages: journal.pages ?? 0 }),
     offers,
     stop: () => {
