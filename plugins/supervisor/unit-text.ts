@@ -51,6 +51,7 @@ const hardening: Directives = [
   ['ProtectSystem', 'strict'],
   ['ProtectHome', 'yes'],
   ['PrivateTmp', 'yes'],
+  ['PrivateMounts', 'yes'],
   ['PrivateNetwork', 'yes'],
   ['IPAddressDeny', 'any'],
   ['RestrictAddressFamilies', 'AF_UNIX'],
@@ -65,10 +66,10 @@ const hardening: Directives = [
   ['ProtectControlGroups', 'yes'],
   ['ProtectProc', 'invisible'],
   ['KeyringMode', 'private'],
-  ['RemoveIPC', 'yes'],
   ['SystemCallArchitectures', 'native'],
   ['SystemCallFilter', '@system-service'],
-  ['SystemCallFilter', '~@chown @keyring @setuid'],
+  ['SystemCallFilter', '~@chown @keyring @privileged @resources @setuid'],
+  ['SystemCallFilter', 'setpriority'],
   ['SystemCallErrorNumber', 'EPERM'],
 ];
 

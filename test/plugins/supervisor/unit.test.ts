@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { runUnit, secondsOf } from '../../../plugins/supervisor/unit-run.ts';
@@ -8,6 +11,11 @@ import { commandContext } from '../../kit/command-context.ts';
 import { makePlaces, rc } from '../commands/places.ts';
 
 const place = makePlaces();
+
+/** Exposure that `systemd-analyze security` may find, in tenths: docs/operators/systemd.md says what it consists of. */
+const MOST_EXPOSURE = 19;
+const analyze = (...words: readonly string[]) => spawnSync('systemd-analyze', words, { encoding: 'utf8' });
+const hasAnalyze = analyze('--version').status === 0;
 
 /** The values of a directive, in order. */
 const valuesOf = (text: string, name: string): string[] =>
@@ -65,5 +73,39 @@ describe('the unit', () => {
     expect(valuesOf(shown, 'ExecStart')[0]).toMatch(/^\S+ \S+ serve --config \S+pciback\.config\.json --platform xen$/);
     expect(Number(valuesOf(shown, 'TimeoutStopSec')[0])).toBeGreaterThan(200);
     expect(shown).not.toContain('undefined');
+  });
+
+  it('has each of its directives explained', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/operators/systemd.md'), 'utf8');
+    const names = text.split('\n').flatMap((line) => /^([A-Z]\w+)=/.exec(line)?.[1] ?? []);
+    expect(names.length).toBeGreaterThan(40);
+    const unexplained = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(page));
+    // What every unit has.
+    expect([...new Set(unexplained)]).toEqual(['Description', 'WantedBy']);
+  });
+
+  describe.skipIf(!hasAnalyze)('by the word of systemd', () => {
+    const written = (unit: string): string => {
+      const file = join(place(), 'pciback.service');
+      writeFileSync(file, unit);
+      return file;
+    };
+    const good = unitText({ command: [process.execPath, 'main.js', 'serve'], startSeconds: 10, stopSeconds: 20 });
+
+    it('is right', () => {
+      const { status, stdout, stderr } = analyze('verify', written(good));
+      expect([status, stdout, stderr]).toEqual([0, '', '']);
+      // It would say so.
+      expect(analyze('verify', written(good.replace('NoNewPrivileges=yes', 'NoNewPrivilege=yes'))).stderr).toContain(
+        'NoNewPrivilege',
+      );
+    });
+
+    it('exposes no more than the page says', () => {
+      const judge = (unit: string) =>
+        analyze('security', '--offline=true', `--threshold=${MOST_EXPOSURE}`, written(unit)).status;
+      expect(judge(good)).toBe(0);
+      expect(judge(good.replace('ProtectSystem=strict\n', ''))).not.toBe(0);
+    });
   });
 });
