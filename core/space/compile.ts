@@ -71,7 +71,7 @@ export const compileSpace = (
   const { hardware } = device;
   const surgeries = contributions.flatMap((one) => ('surgery' in one ? [one.surgery] : []));
   const shape = shapeOf(hardware, hardware.identity.configSize, device.lists, surgeries);
-  const builder = new TableBuilder(device, shape.size, options);
+  const builder = new TableBuilder(device, shape.size, { wall: options.wall, guest: options.guest });
 
   for (const register of shape.registers) {
     const found = builder.conflict([register], 0);

@@ -74,8 +74,10 @@ const writeOnce: WriteAttribute = async (path, value) => {
   }
 };
 
-/** Milliseconds that a write waits for its turn. A front end gives a reset up after 2 s. */
+/** Milliseconds that a write waits for its turn. */
 const TURN_MS = 5000;
+/** Milliseconds after which nobody waits for a write that has not ended. A front end gives a reset up after 2 s. */
+const STUCK_MS = 1000;
 
 /** Writes to the file of its first word, as {@link writeOnce} does; its status is the errno. */
 const SCRIPT = `
@@ -104,35 +106,54 @@ const writeApart: WriteAttribute = async (path, value) => {
 };
 
 /**
- * Makes a writer that writes to at most `parallel` attributes at a time; the others wait, for `turnMs` at most, and are
- * then written in a process of their own.
+ * Makes a writer that writes to at most `parallel` attributes at a time. The others wait, for `turnMs` at most, and not for
+ * writes that have taken `stuckMs`; then they are done in a process of their own. So resets of one guest that hang in all
+ * places hold those of another one up for `stuckMs` at most.
  *
  * A reset or a change of driver holds a thread of the pool for up to tens of seconds, or for good. The pool has four, and the
  * reader of events needs one at once whenever it comes back: guests wait for it 2 s at most.
  */
-export const createWriter = (parallel = 2, write: WriteAttribute = writeOnce, turnMs = TURN_MS): WriteAttribute => {
+export const createWriter = (
+  parallel = 2,
+  write: WriteAttribute = writeOnce,
+  turnMs = TURN_MS,
+  stuckMs = STUCK_MS,
+): WriteAttribute => {
   const waiting: (() => void)[] = [];
+  /** When each write that has a place began. */
+  const begun = new Map<symbol, number>();
   let running = 0;
   /** @returns whether it has a place */
   const turn = (): Promise<boolean> =>
     new Promise((resolve) => {
+      const end = performance.now() + turnMs;
+      let timer: NodeJS.Timeout | undefined;
       const take = (): void => {
         clearTimeout(timer);
         resolve(true);
       };
-      const timer = setTimeout(() => {
+      const look = (): void => {
+        const left = Math.min(end, Math.max(...begun.values()) + stuckMs) - performance.now();
+        if (left > 0) {
+          timer = setTimeout(look, Math.ceil(left));
+          return;
+        }
         waiting.splice(waiting.indexOf(take), 1);
         resolve(false);
-      }, turnMs);
+      };
       waiting.push(take);
+      look();
     });
   return async (path, value) => {
     // Whoever finishes hands its place over, so the number stays the same.
     if (running < parallel) running += 1;
     else if (!(await turn())) return writeApart(path, value);
+    const place = Symbol(path);
+    begun.set(place, performance.now());
     try {
       await write(path, value);
     } finally {
+      begun.delete(place);
       const next = waiting.shift();
       if (next === undefined) running -= 1;
       else next();

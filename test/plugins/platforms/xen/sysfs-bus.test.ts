@@ -264,6 +264,24 @@ describe('attribute writes', () => {
     expect(hung).toEqual(['one', 'two']);
   });
 
+  it('of one guest that hang in every place hold up those of another for a moment, and then not at all', async () => {
+    await dropIn();
+    const write = createWriter(2, () => new Promise(() => undefined), 60_000, 300);
+    void write('one', '1');
+    void write('two', '1');
+    const target = join(tree?.root ?? '', 'attribute');
+    writeFileSync(target, '');
+    const begun = performance.now();
+    const first = write(target, 'a');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(readFileSync(target, 'utf8')).toBe('');
+    await first;
+    // As long as two processes of Node take, and far less than its turn.
+    await write(target, 'b');
+    expect(performance.now() - begun).toBeLessThan(20_000);
+    expect(readFileSync(target, 'utf8')).toBe('b');
+  });
+
   it('that were slow give their places to those that wait', async () => {
     const ends: (() => void)[] = [];
     const order: string[] = [];
