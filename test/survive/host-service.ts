@@ -200,6 +200,10 @@ class HostCalls {
     return { identity, line, resources, physical: physical !== undefined };
   }
 
+  async stillHolds(session: Session, address: Bdf): Promise<boolean> {
+    return session.claimed.has(address);
+  }
+
   async release(session: Session, address: Bdf): Promise<void> {
     session.claimed.delete(address);
   }
@@ -223,7 +227,7 @@ class HostCalls {
 }
 
 const ownCalls: ReadonlySet<string> = new Set(
-  'map unmap bind close notify unmask read readPhysical write mapMsi mapMsix mappedFor unmapPirq isShared hostUsers list bridgesAbove seize release reset'.split(
+  'map unmap bind close notify unmask read readPhysical write mapMsi mapMsix mappedFor unmapPirq isShared hostUsers list bridgesAbove seize stillHolds release reset'.split(
     ' ',
   ),
 );
@@ -297,14 +301,26 @@ class Connection {
   }
 }
 
+/** What goes on behind the socket of a host. */
+export interface ServedHost {
+  /** Whoever has the function has it no more. */
+  rebind(address: Bdf): void;
+  close(): void;
+}
+
 /** Answers processes that serve the guests of this host. When one ends, its kernel takes back what it had. */
-export const serveHost = async (terms: HostServiceTerms, address: string): Promise<() => void> => {
+export const serveHost = async (terms: HostServiceTerms, address: string): Promise<ServedHost> => {
   const sessions = new Map<string, Session>();
   const calls = new HostCalls(terms, sessions);
   const server = createServer((socket) => new Connection(socket, terms, calls, sessions));
   await new Promise<void>((resolve) => server.listen(address, resolve));
-  return () => {
-    for (const session of sessions.values()) session.end();
-    server.close();
+  return {
+    rebind: (one) => {
+      for (const session of sessions.values()) session.claimed.delete(one);
+    },
+    close: () => {
+      for (const session of sessions.values()) session.end();
+      server.close();
+    },
   };
 };

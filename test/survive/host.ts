@@ -22,6 +22,8 @@ export interface HostTerms {
   readonly devices: readonly DeviceImage[];
   readonly guard?: CallGuard;
   readonly storeGuard?: StoreGuard;
+  /** What the store waits for before it answers a process: a store that is slow, or stands still. */
+  readonly storeWait?: () => Promise<void> | undefined;
   /** Milliseconds that each half of a reset takes. */
   readonly resetMs?: number;
   /** How many times slower the clock of guests and toolstack goes, on a machine that is. */
@@ -34,6 +36,8 @@ export interface Host {
   readonly platform: EmbeddedPlatform;
   /** Where its sockets and pages are, for this user alone. */
   readonly folder: string;
+  /** The host takes a function away from the process that has it, and gives it back: it can be seized anew. */
+  rebind(address: Bdf): void;
   close(): Promise<void>;
 }
 
@@ -59,6 +63,7 @@ const stretched = (times: number): Clock => ({
 
 export const createHost = async (terms: HostTerms): Promise<Host> => {
   const { native, devices, guard = () => 'go on', storeGuard = () => 'go on', resetMs = 1, stretch = 1 } = terms;
+  const { storeWait = () => undefined } = terms;
   const folder = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'pciback-survive-'));
   writeFileSync(join(folder, LOCK_FILE), '', { mode: 0o600 });
   const memory = createNativeMemory(native);
@@ -75,13 +80,14 @@ export const createHost = async (terms: HostTerms): Promise<Host> => {
   const held = await holdAll(platform);
   const more = terms.more?.(platform, fileOf);
   const service = { platform, held, fileOf, guard, resetMs, ...(more === undefined ? {} : { more }) };
-  const closeHost = await serveHost(service, join(folder, HOST_SOCKET));
-  const closeStore = await serveStore(platform.store, join(folder, STORE_SOCKET), storeGuard);
+  const served = await serveHost(service, join(folder, HOST_SOCKET));
+  const closeStore = await serveStore(platform.store, join(folder, STORE_SOCKET), storeGuard, storeWait);
   return {
     platform,
     folder,
+    rebind: (address) => served.rebind(address),
     close: async () => {
-      closeHost();
+      served.close();
       closeStore();
       await platform.close();
       rmSync(folder, { recursive: true });

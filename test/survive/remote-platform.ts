@@ -214,6 +214,7 @@ const busOf = (calls: WaitingCalls, later: LaterCalls): PciBus => ({
   list: async () => (await later.ask('list')) as PciListing[],
   bridgesAbove: async (address) => (await later.ask('bridgesAbove', address)) as Bdf[],
   seize: async (address) => functionOf(calls, later, (await later.ask('seize', address)) as RemoteFacts),
+  stillHolds: async (device) => (await later.ask('stillHolds', device.identity.bdf)) as boolean,
   release: async (device) => void (await later.ask('release', device.identity.bdf)),
 });
 

@@ -170,8 +170,13 @@ const refusalOf = (error: unknown): string => {
   throw error;
 };
 
-/** The store of the embedded platform, over the wire protocol of a real one. */
-export const serveStore = async (store: EmbeddedStore, address: string, guard: StoreGuard): Promise<() => void> => {
+/** The store of the embedded platform, over the wire protocol of a real one. `wait`: before each answer. */
+export const serveStore = async (
+  store: EmbeddedStore,
+  address: string,
+  guard: StoreGuard,
+  wait: () => Promise<void> | undefined,
+): Promise<() => void> => {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     const decoder = new FrameDecoder();
@@ -189,6 +194,7 @@ export const serveStore = async (store: EmbeddedStore, address: string, guard: S
         last = last.then(async () => {
           gone ||= guard(frame.type, 'before') === 'drop';
           if (gone) return;
+          await wait();
           const answer = await client.answer(frame);
           guard(frame.type, 'after');
           if (!socket.destroyed) socket.write(answer);
