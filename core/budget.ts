@@ -11,8 +11,8 @@ export interface GuestLog extends Logger {
 /** What one guest may cause. */
 export interface GuestBudget {
   readonly log: GuestLog;
-  /** The guest has changed its state. @returns whether that counts now; if not, `again` is called when it does */
-  takesState(again: () => void): boolean;
+  /** The guest has changed its state, or forced as much as `count` times that. @returns whether it counts now, or `again` then */
+  takesState(again: () => void, count?: number): boolean;
   /** For what looks at the guest's state: the same, less often while a change of state waits. */
   paced(look: () => void): () => void;
   /** The guest asks for a reset. Resolves when it may be done: the first ones at once. */

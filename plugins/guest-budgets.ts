@@ -137,11 +137,11 @@ class Backoff {
     return this.#level <= CALM;
   }
 
-  /** Counts one more. @returns milliseconds to wait before it is done */
-  next(): number {
+  /** Counts one more, or several that are one. @returns milliseconds to wait before it is done */
+  next(count: number): number {
     const { free, quiet, longest } = this.#pace;
     const now = this.#now();
-    this.#level = Math.max(0, this.#level - (now - this.#last) / quiet) + 1;
+    this.#level = Math.max(0, this.#level - (now - this.#last) / quiet) + count;
     this.#last = now;
     // More than that changes nothing but the time until it is calm again.
     this.#level = Math.min(this.#level, free + 16);
@@ -159,9 +159,9 @@ class Waits {
     this.#many = many;
   }
 
-  next(): number {
-    const wait = this.#own.next();
-    return this.#own.isCalm ? wait : Math.max(wait, this.#many.next());
+  next(count = 1): number {
+    const wait = this.#own.next(count);
+    return this.#own.isCalm ? wait : Math.max(wait, this.#many.next(count));
   }
 }
 
@@ -183,9 +183,9 @@ class Budget implements GuestBudget {
     this.#resets = new Waits(new Backoff(now, ofOne.reset), many.reset);
   }
 
-  takesState(again: () => void): boolean {
+  takesState(again: () => void, count = 1): boolean {
     if (this.#turn === 'free') {
-      const wait = this.#states.next();
+      const wait = this.#states.next(count);
       if (wait === 0) return true;
       this.#turn = 'waits';
       this.#cancel = this.#clock.after(wait, () => {

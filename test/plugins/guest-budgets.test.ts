@@ -106,6 +106,14 @@ describe('what a guest forces', () => {
     expect(clock.pending()).toBe(0);
   });
 
+  it('counts what is as much as several at once', () => {
+    const clock = createManualClock();
+    const budget = guestBudgets(recordingLog().log, clock).of(7);
+    for (let i = 0; i < 8; i++) expect(budget.takesState(() => undefined, 4)).toBe(true);
+    expect(budget.takesState(() => undefined, 4)).toBe(false);
+    budget.close();
+  });
+
   it('waits longer while many guests force it, but not for a guest that is calm', async () => {
     const clock = createManualClock();
     const budgets = guestBudgets(recordingLog().log, clock);

@@ -129,10 +129,12 @@ describe('what two front doors load', () => {
       [
         "core/bdf.ts",
         "core/errors/index.ts",
+        "core/errors/nearest.ts",
         "core/platform/index.ts",
         "core/plugin/index.ts",
         "core/ring/layout.ts",
         "core/ring/request.ts",
+        "core/serial-queue.ts",
         "core/space/denials.ts",
         "core/space/outcome.ts",
       ]
