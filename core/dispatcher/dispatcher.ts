@@ -73,16 +73,25 @@ export class Dispatcher {
   }
 
   /**
-   * Answers what an earlier process has done and not answered; what it had only begun comes again, and so does another request
-   * that the guest has sent since it was answered.
+   * Answers what an earlier process has done and not answered, and does again, but clears nothing, what it may have done; all
+   * else that it had only begun comes again, and so does another request that the guest has sent since it was answered.
    */
   resume(ring: Ring): void {
     const work = this.#work;
-    if (work[Work.phase] === DONE && ring.pending) {
+    if (work[Work.phase] !== NOTHING && ring.pending) {
       const request = ring.snapshot();
+      const isWrite = request.cmd === Command.confWrite;
+      let status: Outcome = Outcome.needsCode;
       if (this.#isNoted(request)) {
-        if (request.cmd !== Command.confWrite) request.restore(this.#answer);
-        request.err = work[Work.status] as number;
+        const { offset, size, bits } = request;
+        const target = this.#find(request);
+        if (work[Work.phase] === DONE) status = work[Work.status] as number;
+        else if (isWrite && target?.fenced === undefined)
+          status = target?.space.writeAgain(offset, size, bits) ?? status;
+      }
+      if (status !== Outcome.needsCode) {
+        if (!isWrite) request.restore(this.#answer);
+        request.err = status;
         ring.answer();
       }
     }

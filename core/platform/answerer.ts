@@ -2,21 +2,6 @@
 
 import type { EventChannel, PageReference } from './memory.ts';
 
-/** What an answering thread has done so far. */
-export interface AnswererReport {
-  readonly guests: number;
-  /** Whether it goes before other threads of the host. */
-  readonly urgent: boolean;
-  /** Milliseconds of one CPU spent on looking at pages, whether a request was found or not. */
-  readonly watchedMs: number;
-  /** Milliseconds that a wake-up of the thread takes on this host; 0: not measured yet. */
-  readonly wakeMs: number;
-  /** Requests found by looking. */
-  readonly found: number;
-  readonly inVain: number;
-  readonly wakes: number;
-}
-
 /**
  * A write of a guest that did not do everything it asked for. The object is used again for the next one: who keeps it
  * copies it. Bit patterns are signed 32-bit numbers: an unsigned one above 0x7fffffff would be an object on the heap.
@@ -63,7 +48,4 @@ export interface Answerer {
    * @param leftWork does what writes that the thread answered have left; called while the thread keeps off the page
    */
   seat(channel: EventChannel, page: PageReference, leftWork: (refused: TakeRefused) => void): Seat;
-  report(): AnswererReport;
-  /** Wakes the thread, so that its report shows that it runs. Missing: it cannot be woken for that. */
-  wake?(): void;
 }

@@ -164,6 +164,22 @@ export class ConfigSpace {
     return status;
   }
 
+  /**
+   * As {@link write}, for one of which nobody knows whether it was done: where a one clears what hardware shows, it clears
+   * nothing. The guest sees an error twice, which it may at any time, rather than one that rose since never.
+   *
+   * @returns `needsCode`: nothing was done, because nothing would be cleared, or code has a part in it
+   */
+  writeAgain(offset: number, size: number, value: number): Outcome {
+    if (!this.#plain.accepts(offset, size)) return Outcome.needsCode;
+    const reach = reachOf(offset, size);
+    const claims = this.claimsOf(offset, reachOf(0, size));
+    const clears =
+      claims.reduce((bits, { policy, mask }) => (policy === 'clearedByOne' ? bits | mask : bits), 0) & reach;
+    if (clears === 0 || ((this.#table.bits.coded[offset >> 2] as number) & reach) !== 0) return Outcome.needsCode;
+    return this.write(offset, size, value & ~(clears >>> ((offset & 3) << 3)));
+  }
+
   #takeDown(kind: 'read' | 'write', offset: number, size: Size, status: Outcome): void {
     const recorded = this.#recorded;
     recorded.kind = kind;

@@ -48,17 +48,18 @@ export class Discovery {
     return [...this.#guests.values()];
   }
 
-  /** Goes on with guests that an earlier process served; notes what others serve. Before anything is seized. */
+  /** Goes on with all guests that an earlier process served, at once; notes what others serve. Before anything is seized. */
   async resume(): Promise<void> {
     const { platform, stub, log } = this.#terms;
-    for (const [directory, record] of [...stub.journal.guests]) {
+    const resume = async ([directory, record]: readonly [string, GuestRecord]): Promise<void> => {
       try {
         await this.#backend(directory, record.frontend, record, record).resume(record);
       } catch (error) {
         this.#guests.delete(directory);
         log.error({ directory, error: describeError(error) }, 'guest of an earlier process not continued');
       }
-    }
+    };
+    await Promise.all([...stub.journal.guests].map(resume));
     for (const domain of await numberedChildren(platform.xenstore, this.#root)) {
       for (const id of await numberedChildren(platform.xenstore, `${this.#root}/${domain}`)) {
         const directory = `${this.#root}/${domain}/${id}`;

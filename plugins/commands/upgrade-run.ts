@@ -7,8 +7,8 @@ import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { BundledOperations } from '../program/operations.ts';
 
 const LOOK_MS = 50;
-/** Milliseconds until nobody answers any more. */
-const PATIENCE_MS = 90_000;
+/** Milliseconds until nobody answers any more; longer than the one that serves waits for the new one. */
+const PATIENCE_MS = 360_000;
 
 /** What the process that answers now says; `undefined`: none does, one being about to begin. */
 const askBoth = async (client: ControlClient<BundledOperations>) => {

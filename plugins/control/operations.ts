@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { formatBdf } from '../../core/bdf.ts';
 import type { FenceReason } from '../../core/facts.ts';
 import type { Engine } from '../../core/pciback.ts';
-import type { AnswererReport } from '../../core/platform/index.ts';
 import type { Unhandled } from '../../core/space/table.ts';
 import type { Assignment } from '../../core/stub/index.ts';
+import { type AnswererReport, reportingAnswerer } from '../kinds/answerer.ts';
 import { type OperationsOf, operation, type PartReport } from '../kinds/part.ts';
 
 export interface DeviceStatus {
@@ -52,10 +52,11 @@ const lineRefusedOf = (assignment: Assignment | undefined): Pick<DeviceStatus, '
 /** What a running pciback serves. */
 export const statusOf = (engine: Engine, parts: readonly PartReport[]): StatusReport => {
   const { platform, stub } = engine;
+  const answerer = reportingAnswerer(platform);
   return {
     pid: process.pid,
     platform: platform.name,
-    ...(platform.answerer === undefined ? {} : { lane: platform.answerer.report() }),
+    ...(answerer === undefined ? {} : { lane: answerer.report() }),
     parts,
     guests: engine.guests().map(({ domain, name, state, devices, requests, denied }) => ({
       domain,

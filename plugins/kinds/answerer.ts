@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { Answerer } from '../../core/platform/index.ts';
+import type { Answerer, Platform } from '../../core/platform/index.ts';
 
 /** How long pages are looked at for a next request after an answer. Times are in milliseconds. */
 export interface WatchPolicy {
@@ -34,10 +34,36 @@ export interface AnswererTerms {
   readonly failed: (error: Error) => void;
 }
 
-/** An answering thread that runs. From its start on it hears all events of its platform, and nobody else does. */
-export interface StartedAnswerer extends Answerer {
+/** What an answering thread has done so far. */
+export interface AnswererReport {
+  readonly guests: number;
+  /** Whether it goes before other threads of the host. */
+  readonly urgent: boolean;
+  /** Milliseconds of one CPU spent on looking at pages, whether a request was found or not. */
+  readonly watchedMs: number;
+  /** Milliseconds that a wake-up of the thread takes on this host; 0: not measured yet. */
+  readonly wakeMs: number;
+  /** Requests found by looking. */
+  readonly found: number;
+  readonly inVain: number;
+  readonly wakes: number;
+}
+
+/** An answering thread that tells how it is doing. */
+export interface ReportingAnswerer extends Answerer {
   /** Resolves when the thread hears events; those that came before are kept by the platform. */
   readonly ready: Promise<void>;
+  report(): AnswererReport;
+  /** Wakes the thread, so that its report shows that it runs. */
+  wake(): void;
+}
+
+/** The answering thread of a platform; `undefined`: there is none, or it does not tell. */
+export const reportingAnswerer = ({ answerer }: Pick<Platform, 'answerer'>): ReportingAnswerer | undefined =>
+  answerer !== undefined && 'report' in answerer ? (answerer as ReportingAnswerer) : undefined;
+
+/** An answering thread that runs. From its start on it hears all events of its platform, and nobody else does. */
+export interface StartedAnswerer extends ReportingAnswerer {
   /** Tells the thread to end, without waiting for it. */
   halt(): void;
   /** Ends the thread; resolves when it has ended. No seat may be taken any more. */

@@ -106,6 +106,11 @@ export interface PartDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly operations?: OperationDefinitions;
   /** Missing: there is nothing to start, it only answers operations. */
   start?(context: PartContext<z.output<Schema>>): RunningPart | Promise<RunningPart>;
+  /**
+   * Readies what it needs when it is started, in a process that stands by while another one serves: nothing of the host may be
+   * touched. Whoever fails here only starts slower. Missing: there is nothing to ready.
+   */
+  prepare?(plugins: Engine['plugins']): Promise<void>;
   /** Looks at what it has left on the host, for `pciback doctor`; nothing runs then. Missing: there is nothing to look at. */
   diagnose?(context: Pick<PartContext<z.output<Schema>>, 'options' | 'directory'>): Promise<readonly Finding[]>;
 }

@@ -2,8 +2,8 @@
 
 import { extname } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
-import type { AnswererReport, EventChannel, PageReference, TakeRefused } from '../../core/platform/index.ts';
-import type { AnswererTerms, StartedAnswerer, WatchPolicy } from '../kinds/answerer.ts';
+import type { EventChannel, PageReference, TakeRefused } from '../../core/platform/index.ts';
+import type { AnswererReport, AnswererTerms, StartedAnswerer, WatchPolicy } from '../kinds/answerer.ts';
 import { Seat } from './seat.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './thread-protocol.ts';
 
@@ -16,6 +16,8 @@ const MEASUREMENT_PAUSE = 25;
 const CHECK_PAUSE = 300;
 /** Milliseconds between two looks at its guests' pages while it does not. */
 const STAND_IN_PAUSE = 5;
+/** What no beat is: there was no look before. */
+const FIRST = -1;
 
 /** What the lane's thread is started with. */
 export interface LaneStart {
@@ -106,17 +108,18 @@ export class Lane implements StartedAnswerer {
   }
 
   /**
-   * Whether the host holds the thread up in the middle of its work: a read of config space waits in the kernel while
-   * somebody resets the bus. Until it goes on the other guests are served by the control thread.
+   * Whether the thread cannot answer now: it is not ready, which matters to guests that are taken over, or the host holds it
+   * up in the middle of its work: a read of config space waits in the kernel while somebody resets the bus. Until it goes on
+   * its guests are served by the control thread.
    */
   #check(before: number): void {
     this.#checks = !this.#stopping && this.#seats.size > 0;
     if (!this.#checks) return;
     const beat = Atomics.load(this.#words, LaneWord.beat);
-    // A rehearsal has no guests.
-    const isHeldUp = this.#isReady && beat === before && Atomics.load(this.#words, LaneWord.awake) === 1;
+    const isStuck = beat === before && Atomics.load(this.#words, LaneWord.awake) === 1;
+    const isHeldUp = before !== FIRST && (!this.#isReady || isStuck);
     if (isHeldUp) for (const [port, seat] of this.#seats) seat.standIn(() => this.#terms.deliver(port));
-    setTimeout(() => this.#check(beat), isHeldUp ? STAND_IN_PAUSE : CHECK_PAUSE).unref();
+    setTimeout(() => this.#check(beat), isHeldUp || !this.#isReady ? STAND_IN_PAUSE : CHECK_PAUSE).unref();
   }
 
   seat(channel: EventChannel, page: PageReference, leftWork: (refused: TakeRefused) => void): Seat {
@@ -130,7 +133,7 @@ export class Lane implements StartedAnswerer {
     });
     this.#seats.set(channel.port, seat);
     this.#send({ what: 'seat', port: channel.port, page, words: seat.memory });
-    if (!this.#checks) this.#check(-1);
+    if (!this.#checks) this.#check(FIRST);
     return seat;
   }
 

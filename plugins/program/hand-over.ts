@@ -10,7 +10,9 @@ import { systemClock, within } from '../../core/wall/wall.ts';
 import { fail } from '../errors.ts';
 import type { StandbyWord } from './standby.ts';
 
-/** Milliseconds that a new process gets to be ready, and to serve after it was let to. */
+/** Milliseconds that a new process gets to be ready, while this one serves. */
+const READY_MS = 300_000;
+/** Milliseconds that it gets to serve after it was let to, and that resets get to end. */
 const PATIENCE_MS = 30_000;
 /** Milliseconds for the answer to whoever asked, before the control socket is closed. */
 const LAST_ANSWER_MS = 50;
@@ -135,7 +137,7 @@ export class HandOver {
 
   async #prepare(successor: Successor, engine: Engine): Promise<void> {
     try {
-      await within(systemClock, PATIENCE_MS, successor.waiting);
+      await within(systemClock, READY_MS, successor.waiting);
       await this.#quiet(successor, engine);
       await pause(LAST_ANSWER_MS);
       // It may have ended since.

@@ -33,7 +33,7 @@ const countersShape: Shape = {
 };
 
 /** What a part is asked for; its refusals say what they are themselves. */
-const placeOf = ({ plugin, name }: Entry, what: string): Place => ({
+const placeOf = ({ plugin, name }: Pick<Entry, 'plugin' | 'name'>, what: string): Place => ({
   plugin,
   what: `${what} of part ${name}`,
   refusals: 'all',
@@ -51,6 +51,20 @@ interface Entry {
   running?: RunningPart;
   context?: PartContext;
 }
+
+/** Readies the parts of a process that stands by: guests wait when it gets its turn. Never throws. */
+export const prepareParts = async (plugins: Engine['plugins'], config: Config, log: Logger): Promise<void> => {
+  const { registries, hooks } = plugins;
+  for (const { name, plugin, thing } of registries.parts.owned) {
+    if (thing.prepare === undefined) continue;
+    const place = placeOf({ name, plugin }, 'prepare');
+    try {
+      await hooks.wall.wait(place, config.deadlines.partStart * 1000, () => thing.prepare?.(plugins));
+    } catch (error) {
+      log.warn({ part: name, why: describeError(error) }, 'standby: part not readied');
+    }
+  }
+};
 
 /** Starts the parts of the loaded plugins in the order of their needs, and stops them in reverse. */
 export class PartRunner implements RunningParts {

@@ -13,6 +13,7 @@ import { systemClock, within } from '../../core/wall/wall.ts';
 import { bundled } from '../bundled.ts';
 import { fail } from '../errors.ts';
 import { guestBudgets } from '../guest-budgets.ts';
+import { reportingAnswerer } from '../kinds/answerer.ts';
 import type { Config, LoadedConfig, PluginEntry } from '../kinds/config.ts';
 import { kinds } from '../kinds/kinds.ts';
 import { explainIssue } from '../schema-issue.ts';
@@ -20,7 +21,7 @@ import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
 import { refuseOverlap } from './overlap.ts';
-import { PartRunner } from './part-runner.ts';
+import { PartRunner, prepareParts } from './part-runner.ts';
 import { patientStore, withStore } from './patient-store.ts';
 import { assertThere, lockHost, openPlatform } from './platform.ts';
 import { parseConfig } from './rc-file.ts';
@@ -145,18 +146,26 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
   let lock: Pick<HostLock, 'release'> | undefined;
   let opened: Platform | undefined;
   let stop: Stop = async (close) => close();
+  const unlock = (): void => {
+    lock?.release();
+    lock = undefined;
+  };
   const close = async (): Promise<void> => {
     try {
       await opened?.close();
     } finally {
-      lock?.release();
+      unlock();
       plugins.close();
     }
   };
   try {
     if (settings.platform === undefined) {
       // Who waits has its handles before: nothing of a guest or a device is touched by that.
-      if (settings.wait !== undefined) opened = await openPlatform(plugins, config, log);
+      if (settings.wait !== undefined) {
+        opened = await openPlatform(plugins, config, log);
+        await prepareParts(plugins, config, log);
+        await Promise.race([reportingAnswerer(opened)?.ready, ...(opened.failed === undefined ? [] : [opened.failed])]);
+      }
       lock = await lockHost(plugins, config, log, settings.wait && whileOpen(settings.wait, opened));
       opened ??= await openPlatform(plugins, config, log);
     }
@@ -185,7 +194,18 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     patience.relax();
     // From now on a platform that was given is this one's to close.
     opened = given;
-    return running(engine, parts as PartRunner, config, () => stop(close) as Promise<Ledger>, close);
+    return running(engine, parts as PartRunner, config, {
+      stop: () => stop(close) as Promise<Ledger>,
+      abandon: async () => {
+        try {
+          await within(systemClock, LEAVING, engine.leave());
+          // A next process waits for it, and guests for that. What is still open is nothing of theirs.
+          unlock();
+        } finally {
+          await close();
+        }
+      },
+    });
   } catch (error) {
     await stop(close).catch((secondary: unknown) => {
       log.error({ why: describeError(secondary) }, 'not ended in order');
@@ -211,8 +231,7 @@ const running = (
   engine: Pciback,
   parts: PartRunner,
   config: LiveConfig,
-  stop: () => Promise<Ledger>,
-  close: () => Promise<void>,
+  { stop, abandon }: Pick<RunningPciback, 'stop' | 'abandon'>,
 ): RunningPciback => {
   let stopping: Promise<Ledger> | undefined;
   return {
@@ -225,13 +244,7 @@ const running = (
       stopping ??= stop();
       return stopping;
     },
-    abandon: async () => {
-      try {
-        await within(systemClock, LEAVING, engine.leave());
-      } finally {
-        await close();
-      }
-    },
+    abandon,
   };
 };
 

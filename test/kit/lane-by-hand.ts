@@ -78,7 +78,7 @@ export const laneByHand = (hardware?: Hardware) => {
             listener();
           }),
       },
-      answerer: { seat: take, report: () => ({}) as never },
+      answerer: { seat: take },
     }),
     /** Whether the lane has a view of the device at slot 0. */
     get seesDevice(): boolean {

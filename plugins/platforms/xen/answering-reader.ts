@@ -5,13 +5,14 @@ import type { AnswererFactory, StartedAnswerer, WatchPolicy } from '../../kinds/
 import type { NativeLoader } from '../../kinds/native.ts';
 import type { XenBellStart } from './bell.ts';
 import type { EventReader, ReaderTerms } from './event-reader.ts';
+import type { Pace } from './precedence.ts';
 
 export interface AnsweringReaderOptions {
   /** Starts the thread. */
   readonly start: AnswererFactory;
   readonly policy: WatchPolicy;
-  /** The process's nice value without precedence; `undefined`: the thread takes none. */
-  readonly usualNice: number | undefined;
+  /** `undefined`: the thread takes no precedence. */
+  readonly pace: Pace | undefined;
 }
 
 /** A thread that reads the event device, answers what needs no code of a plugin, and delivers the other events. */
@@ -26,10 +27,10 @@ const bell = new URL(`./bell${extname(import.meta.url)}`, import.meta.url);
 export const startAnsweringReader = (
   { fd, wakePort, deliver, overflowed, failed, wake }: ReaderTerms,
   native: NativeLoader,
-  { start, policy, usualNice }: AnsweringReaderOptions,
+  { start, policy, pace }: AnsweringReaderOptions,
 ): AnsweringReader | undefined => {
   if (native.module === undefined) return undefined;
-  const own: XenBellStart = { fd, wakePort, loader: native.module, usualNice };
+  const own: XenBellStart = { fd, wakePort, loader: native.module, pace };
   const answerer = start({ bell, own, policy, ring: wake, deliver, lost: overflowed, failed });
   return {
     answerer,

@@ -6,7 +6,7 @@ import type { Bell, BellModule } from '../../kinds/bell.ts';
 import { library, type NativeLoader } from '../../kinds/native.ts';
 import { libcNames } from '../../libc.ts';
 import { EVENT_BYTES, NOTIFY_REQUEST } from './event-reader.ts';
-import { hurryFrom } from './precedence.ts';
+import { hurryBetween, type Pace } from './precedence.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -19,7 +19,7 @@ export interface XenBellStart {
   /** Module of the foreign-function loader. */
   readonly loader: string;
   /** The nice value that the thread falls back to; `undefined`: it has no other. */
-  readonly usualNice: number | undefined;
+  readonly pace: Pace | undefined;
 }
 
 /** C functions that are called directly: Node has none for the same, or one that allocates memory at each call. */
@@ -42,7 +42,7 @@ const sizes: Readonly<Record<1 | 2 | 4, bigint>> = { 1: 1n, 2: 2n, 4: 4n };
 const offsets = Array.from({ length: PAGE_BYTES }, (_, offset) => BigInt(offset));
 
 /** The bell over the event device. */
-const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStart): Bell => {
+const bellOver = (native: NativeLoader, { fd, wakePort, pace }: XenBellStart): Bell => {
   const { calloc, free, ioctl, poll, pread, pwrite } = native.bind(libc);
   const ports = new Uint32Array(EVENT_BYTES / 4);
   const events = Buffer.from(ports.buffer);
@@ -115,7 +115,7 @@ const bellOver = (native: NativeLoader, { fd, wakePort, usualNice }: XenBellStar
         return native.view(native.pointer(reference), bytes);
       },
     },
-    ...(usualNice === undefined ? {} : { hurry: hurryFrom(usualNice) }),
+    ...(pace === undefined ? {} : { hurry: hurryBetween(pace) }),
     rehearsal: { port: wakePort, file: zeros, page: native.address(spare) },
     close() {
       closeSync(zeros);

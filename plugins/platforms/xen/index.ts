@@ -2,6 +2,7 @@
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { getPriority } from 'node:os';
 import { describeError, isPcibackError } from '../../../core/errors/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
 import type { Answerer, Clock, PciListing, Platform } from '../../../core/platform/index.ts';
@@ -23,7 +24,7 @@ import { createInterrupts, resetTeller } from './hypercalls.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
 import { unavailable } from './native-call.ts';
-import { takePrecedence } from './precedence.ts';
+import { type Precedence, paceOf, takePrecedence } from './precedence.ts';
 import { createSysfsBus } from './sysfs-bus.ts';
 import { createWriter, readText } from './sysfs-files.ts';
 import { createXenstoreClient, openXenstore, type StoreAddresses, storeAddresses } from './xenstore-client.ts';
@@ -52,8 +53,8 @@ export interface XenPlatformOptions {
   readonly watch?: WatchPolicy;
   /** Starts a thread of its own that answers what needs no code of a plugin. Missing: the control thread answers everything. */
   readonly answerer?: AnswererFactory;
-  /** Whether the threads that guests wait for go before other programs of the host. */
-  readonly precedence?: boolean;
+  /** Whether threads that guests wait for go before other programs of the host; `none` if not given. */
+  readonly precedence?: Precedence;
   /** Whether config space is read from its page where it can be mapped. */
   readonly configPages?: boolean;
   /** What the kernel tells of addresses, `/proc/iomem` if not given. */
@@ -179,7 +180,9 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
 
   try {
     // Before the events, whose thread then ends first: it begins with what this one has.
-    const precedence = options.precedence === true ? keep(takePrecedence(log)) : undefined;
+    const { precedence = 'none' } = options;
+    const usual = getPriority();
+    if (precedence === 'full') keep(takePrecedence(log));
     const domain = options.domain ?? (await askDomain(`${deviceRoot}/xenbus`));
     const xenstore = keep(await openXenstore(options.store ?? storeAddresses()));
     const names = controlNames(await runningRelease(sysfsRoot));
@@ -206,9 +209,9 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
         domain,
         onFailure: (error) => deaf(error),
         reader: (terms) => {
-          const usualNice = precedence?.usual;
           const { answerer: start, watch: policy = never } = options;
-          const started = start && startAnsweringReader(terms, native, { start, policy, usualNice });
+          const started =
+            start && startAnsweringReader(terms, native, { start, policy, pace: paceOf(precedence, usual) });
           answerer = started?.answerer;
           return started ?? poolReader(terms);
         },

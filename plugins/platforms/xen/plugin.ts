@@ -9,7 +9,9 @@ import { xenSection } from './section.ts';
 /** Imports the platform when it is chosen. Not inside of the export: the compiler does not rewrite imports there. */
 const create = async ({ native, answerer, watch, log, options }: PlatformSettings<z.output<typeof xenSection>>) => {
   const [{ createXenPlatform }, loader] = await Promise.all([import('./index.ts'), native()]);
-  const { lane, precedence = availableParallelism() > 1, ...others } = options;
+  const { lane, precedence: asked, ...others } = options;
+  const unasked = availableParallelism() > 1 ? 'full' : 'lane';
+  const precedence = asked === undefined ? unasked : asked ? 'full' : 'none';
   const threads = lane && answerer !== undefined ? { answerer } : {};
   return createXenPlatform({ native: loader, log, watch, ...others, precedence, ...threads });
 };

@@ -23,7 +23,7 @@ export const xenSection = z
       .boolean()
       .optional()
       .describe(
-        'Whether the threads that guests wait for go before other programs of the host (a lower nice value); `false`: they have the priority that pciback was started with. Missing: they do where the host has more than one processor; on one, a guest that asks without a pause would keep everything else from it.',
+        'Whether the threads that guests wait for go before other programs of the host (a lower nice value); `false`: they have the priority that pciback was started with. Missing: as `true` where the host has more than one processor; on one, where a guest that asks without a pause would keep everything else from it, the answering thread goes before others by a little only.',
       ),
   })
   .prefault({})

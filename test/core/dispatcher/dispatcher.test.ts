@@ -126,6 +126,63 @@ it('counts requests by command and answers by status, what has no name together'
   expect(dispatcher.statuses()).toEqual({ success: 3, not_implemented: 3, 'other errno': 1 });
 });
 
+describe('a write that an earlier process has begun', () => {
+  const pending = (): boolean => (Atomics.load(words, Page.flags >> 2) & Flag.frontActive) !== 0;
+  /** Its process died in the middle; the next one looks at the page. @param answer of a write that clears nothing */
+  const begunThen = (answer: number, fenced?: string): unknown[] => {
+    const work = new ArrayBuffer(WORK_BYTES);
+    const asked: unknown[] = [];
+    const space = {
+      write: () => {
+        throw 'killed';
+      },
+      writeAgain: (...args: unknown[]) => {
+        asked.push(args);
+        return answer;
+      },
+    };
+    const assignment = { space, fenced } as unknown as Target['assignment'];
+    const targets = { lookup: () => ({ assignment }) };
+    words[Page.offset >> 2] = 0x110;
+    words[Page.size >> 2] = 4;
+    words[Page.value >> 2] = 1;
+    // What dies answers nothing.
+    const made = (): Dispatcher =>
+      new Dispatcher(
+        targets,
+        () => {
+          throw new Error('killed');
+        },
+        work,
+      );
+    words[Page.cmd >> 2] = Command.confWrite;
+    Atomics.or(words, Page.flags >> 2, Flag.frontActive);
+    try {
+      made().dispatch(ring.snapshot());
+    } catch {
+      // It is dead.
+    }
+    words[Page.err >> 2] = 77;
+    made().resume(ring);
+    return asked;
+  };
+
+  it('is done again without clearing anything, and answered', () => {
+    expect(begunThen(Status.success)).toEqual([[0x110, 4, 1]]);
+    expect([pending(), words[Page.err >> 2]]).toEqual([false, Status.success]);
+  });
+
+  it('comes again where nothing would be cleared', () => {
+    expect(begunThen(Outcome.needsCode)).toHaveLength(1);
+    expect([pending(), words[Page.err >> 2]]).toEqual([true, 77]);
+  });
+
+  it('comes again where the device was cut off meanwhile', () => {
+    expect(begunThen(Status.success, 'why')).toEqual([]);
+    expect([pending(), words[Page.err >> 2]]).toEqual([true, 77]);
+  });
+});
+
 describe('a request that an earlier process has done', () => {
   const pending = (): boolean => (Atomics.load(words, Page.flags >> 2) & Flag.frontActive) !== 0;
   /** Done, and its process died then; the next process looks at the page. */

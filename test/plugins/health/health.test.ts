@@ -95,10 +95,10 @@ describe('pciback health', () => {
 });
 
 describe('whether guests can be heard', () => {
-  it('is so where no thread is, and where it cannot be woken', async () => {
+  it('is so where no thread is, and where it does not tell', async () => {
     expect(await canHear({}, 0)).toBe(true);
-    const { wake: _, ...mute } = threadWith(false);
-    expect(await canHear({ answerer: mute }, 0)).toBe(true);
+    const { seat } = threadWith(false);
+    expect(await canHear({ answerer: { seat } }, 0)).toBe(true);
   });
 
   it('is found out within the patience', async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Lane } from '../../../plugins/lane/lane.ts';
 import { LaneWord, LEFT_WORK, Owner, SeatWord } from '../../../plugins/lane/thread-protocol.ts';
 import { laneWorld, writableView } from './world.ts';
@@ -141,16 +141,14 @@ describe('a gate that the lane was asked to close', () => {
 
 describe('what a lane tells', () => {
   const PORT = 7;
-  const lanes: Lane[] = [];
-  afterEach(async () => {
-    for (const lane of lanes.splice(0)) await lane.close();
-  });
 
-  /** A thread that says this and ends, and what came of it for the guest of {@link PORT}. */
+  /** A thread that says this as soon as it has a guest, and ends; and what came of it for the guest of {@link PORT}. */
   const told = async (messages: readonly number[], before?: (words: Int32Array) => void) => {
-    const text = `import { parentPort } from 'node:worker_threads';
-for (const one of ${JSON.stringify(messages)}) parentPort.postMessage(one);
-parentPort.postMessage('ready');`;
+    const text = `import { parentPort, workerData } from 'node:worker_threads';
+const words = new Int32Array(workerData.words);
+parentPort.postMessage('ready');
+while (Atomics.load(words, ${LaneWord.inbox}) === 0) Atomics.wait(words, ${LaneWord.inbox}, 0, 1);
+for (const one of ${JSON.stringify(messages)}) parentPort.postMessage(one);`;
     const heard: string[] = [];
     const module = new URL(`data:text/javascript,${encodeURIComponent(text)}`);
     const terms = {
@@ -165,14 +163,14 @@ parentPort.postMessage('ready');`;
       },
     };
     const lane = new Lane(terms, module);
-    lanes.push(lane);
+    await lane.ready;
     const channel = { port: PORT, notify: () => undefined, unmask: () => undefined, close: () => undefined };
     const seat = lane.seat(channel, new SharedArrayBuffer(4096), () => {
       heard.push(`left work, the seat is ${words[SeatWord.owner] === Owner.control ? 'taken' : 'free'}`);
     });
     const words = new Int32Array(seat.memory);
     before?.(words);
-    await lane.ready;
+    await lane.close();
     return { heard, owner: words[SeatWord.owner] };
   };
 

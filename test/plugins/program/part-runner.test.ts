@@ -9,7 +9,7 @@ import type { Config } from '../../../plugins/kinds/config.ts';
 import { kinds } from '../../../plugins/kinds/kinds.ts';
 import { operation, type PartDefinition, type RunningPart } from '../../../plugins/kinds/part.ts';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
-import { PartRunner } from '../../../plugins/program/part-runner.ts';
+import { PartRunner, prepareParts } from '../../../plugins/program/part-runner.ts';
 import { recordingLog } from '../../kit/embedded-host.ts';
 import { until } from '../../kit/until.ts';
 
@@ -57,6 +57,32 @@ const stopAll = async (runner: PartRunner): Promise<void> => {
 
 const failures = () =>
   lines.filter(({ message }) => message === 'a part failed').map(({ level, facts }) => [level, facts.part, facts.why]);
+
+describe('the parts of a process that stands by', () => {
+  it('are readied one after the other; one that fails or hangs is named, and the others are readied all the same', async () => {
+    const plugins = new PluginHost({ log, kinds });
+    const ready = (name: string) => async () => void steps.push(`ready ${name}`);
+    const fails = () => Promise.reject(new Error('no folder'));
+    const hangs = () => new Promise<never>(() => undefined);
+    const apply = ({ parts }: Host): void => {
+      parts.add('plain', noting('plain'));
+      parts.add('first', noting('first', { prepare: ready('first') }));
+      parts.add('failing', noting('failing', { prepare: fails }));
+      parts.add('hanging', noting('hanging', { prepare: hangs }));
+      parts.add('last', noting('last', { prepare: ready('last') }));
+    };
+    await plugins.load(definePlugin({ name: 'test/parts', api: '^1.0', apply }), undefined, 'test');
+    const config = defaultConfig();
+    const deadlines = { ...config.deadlines, partStart: 0.05 };
+    await prepareParts(plugins, { ...config, deadlines }, log);
+    expect(steps).toEqual(['ready first', 'ready last']);
+    const said = lines.filter(({ message }) => message === 'standby: part not readied');
+    expect(said.map(({ facts }) => [facts.part, facts.why])).toEqual([
+      ['failing', expect.stringContaining('no folder')],
+      ['hanging', expect.stringContaining('prepare of part hanging')],
+    ]);
+  });
+});
 
 describe('the order of parts', () => {
   it('is that of their needs, around guests or with them, and the reverse at the end', async () => {

@@ -8,6 +8,7 @@ import { startAnsweringReader } from '../../../../plugins/platforms/xen/answerin
 import { createFakeNative } from './fake-native.ts';
 
 const policy = { longest: 1, wakeUps: 2, shortest: 3, patience: 4 };
+const pace = { urgent: -7, usual: 7 };
 
 /** A reader over a thread that writes down what is done with it, and what the event device is told. */
 const readerWorld = (module: string | undefined) => {
@@ -39,7 +40,7 @@ const readerWorld = (module: string | undefined) => {
         return answerer;
       },
       policy,
-      usualNice: 7,
+      pace,
     },
   );
   return { answerer, reader, trace, terms };
@@ -49,7 +50,7 @@ describe('a reader that answers', () => {
   it('starts the thread with the event device and a loader of its own', () => {
     const { answerer, reader, terms } = readerWorld('file:///loader.mjs');
     expect(reader?.answerer).toBe(answerer);
-    expect(terms).toMatchObject({ policy, own: { fd: 5, wakePort: 6, loader: 'file:///loader.mjs', usualNice: 7 } });
+    expect(terms).toMatchObject({ policy, own: { fd: 5, wakePort: 6, loader: 'file:///loader.mjs', pace } });
     expect(structuredClone(terms?.own)).toEqual(terms?.own);
     expect(existsSync(new URL(terms?.bell.href ?? 'file:///'))).toBe(true);
   });

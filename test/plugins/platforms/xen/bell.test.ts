@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Lane } from '../../../../plugins/lane/lane.ts';
 import type { XenBellStart } from '../../../../plugins/platforms/xen/bell.ts';
+import type { Pace } from '../../../../plugins/platforms/xen/precedence.ts';
 import { mayHurry } from '../../../kit/may-hurry.ts';
 import { sourceModule } from '../../../kit/threads/source-module.ts';
 
@@ -45,8 +46,8 @@ describe('the bell of the lane on Xen', () => {
     rmSync(home, { recursive: true });
   });
 
-  const start = (usualNice: number | undefined): Lane => {
-    const own: XenBellStart = { fd, wakePort: 0, loader: pathToFileURL(join(home, 'loader.mjs')).href, usualNice };
+  const start = (pace: Pace | undefined): Lane => {
+    const own: XenBellStart = { fd, wakePort: 0, loader: pathToFileURL(join(home, 'loader.mjs')).href, pace };
     const nothing = (): void => undefined;
     const terms = {
       bell: new URL('../../../../plugins/platforms/xen/bell.ts', import.meta.url),
@@ -85,7 +86,7 @@ describe('the bell of the lane on Xen', () => {
 
   it.skipIf(!mayHurry)('takes precedence for itself only', async () => {
     const before = getPriority();
-    const lane = start(before);
+    const lane = start({ urgent: -20, usual: before });
     await running(lane);
     expect(lane.report().urgent).toBe(true);
     expect(getPriority()).toBe(before);

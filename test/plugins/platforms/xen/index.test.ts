@@ -168,7 +168,7 @@ describe.skipIf(!mayHurry)('precedence over other programs', () => {
     const plain = await createXenPlatform(optionsFor(wholeXen()));
     expect(getPriority()).toBe(before);
     await plain.close();
-    const platform = await createXenPlatform({ ...optionsFor(wholeXen()), precedence: true });
+    const platform = await createXenPlatform({ ...optionsFor(wholeXen()), precedence: 'full' });
     expect(getPriority()).toBe(Math.min(before, -7));
     await platform.close();
     expect(getPriority()).toBe(before);
@@ -177,7 +177,7 @@ describe.skipIf(!mayHurry)('precedence over other programs', () => {
   it('ends when the platform cannot be made', async () => {
     const before = getPriority();
     const store = { candidates: [join(devices, 'none')] };
-    const options = { ...optionsFor(wholeXen()), store, precedence: true };
+    const options = { ...optionsFor(wholeXen()), store, precedence: 'full' } as const;
     await expect(createXenPlatform(options)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
     expect(getPriority()).toBe(before);
   });
