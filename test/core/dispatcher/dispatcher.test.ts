@@ -141,8 +141,8 @@ describe('a write that an earlier process has begun', () => {
         return answer;
       },
     };
-    const assignment = { space, fenced } as unknown as Target['assignment'];
-    const targets = { lookup: () => ({ assignment }) };
+    const assignment = { space, fenced: undefined as string | undefined };
+    const targets = { lookup: () => ({ assignment }) as unknown as Target };
     words[Page.offset >> 2] = 0x110;
     words[Page.size >> 2] = 4;
     words[Page.value >> 2] = 1;
@@ -163,6 +163,7 @@ describe('a write that an earlier process has begun', () => {
       // It is dead.
     }
     words[Page.err >> 2] = 77;
+    assignment.fenced = fenced;
     made().resume(ring);
     return asked;
   };
