@@ -65,6 +65,8 @@ const ABOUT_THE_MODEL = [
   /[xX]HCI HW did not halt/,
   /HCRESET not completed yet/,
   /[EO]HCI: BIOS handoff failed/,
+  // A mailbox in config space, which nobody answers.
+  /DOE: \[[0-9a-f]+\] failed to (cache protocols|create mailbox)/,
   /Firmware left e100 interrupts enabled; disabling/,
   // A register of the processor that this function is part of, by the ids 1022:15b8.
   /^pci \S+: Failed to read data$/,

@@ -35,8 +35,9 @@ const kernelLog = (text: string, addresses: readonly string[]): string =>
     .map((line) => line.replace(/^<\d+>/, ''))
     .join('\n');
 
-/** Lines of the console that show why a guest did not come up. */
+/** Lines of the console that show why a guest did not come up, or to its end. */
 const LAST_LINES = 20;
+const lastOf = (console: string): string => console.trimEnd().split('\n').slice(-LAST_LINES).join('\n');
 
 const interruptLines = ({ ran, offering, raised = [] }: Trial): readonly string[] => {
   const lines = offering.offered.map(({ name }, index) => {
@@ -56,7 +57,7 @@ export const report = (trial: Trial, showsReads: boolean, print: (text: string) 
   const { ran, offering, recorder, assignments, raised } = trial;
   if (!ran.up) {
     print(ran.said.trimEnd());
-    print(ran.console.split('\n').slice(-LAST_LINES).join('\n'));
+    print(lastOf(ran.console));
     print('guest: it never came up');
     return;
   }
@@ -79,6 +80,8 @@ export const report = (trial: Trial, showsReads: boolean, print: (text: string) 
   if (raised !== undefined) part('interrupts', interruptLines(trial).join('\n'));
   const log = kernelLog(section(ran.console, 'kernel'), [...at.values()]);
   part('kernel log: warnings and worse, and what names the devices', log || '(nothing)');
+  // A driver that brings its kernel down is what somebody wanted to know.
+  if (!ran.done) part('it did not come to its end; the last of its console', lastOf(ran.console));
   if (ran.said.trim() !== '') part('emulator', ran.said);
   for (const { kind, message, facts } of offering.log) print(`pciback ${kind}: ${message} ${JSON.stringify(facts)}`);
   print(`guest: ${ran.seconds.toFixed(1)} s from start to power-off`);

@@ -183,11 +183,21 @@ describe('devices of a trial', () => {
     const assignments = new Map(assignment === undefined ? [] : [[nic.bdf, assignment] as const]);
     const printed: string[] = [];
     report({ ran, offering, recorder, assignments }, true, (text) => printed.push(text));
+    expect(printed.join()).not.toContain('did not come to its end');
     const text = printed.join('\n');
     expect(text).toContain('8086:10d3, 0000:00:02.0 in the guest: 1 reads, 1 writes');
     expect(text).toContain("0x044:2 = 1234, refused 1200\n      00ff the guest's own (test/mode");
     expect(text).toContain('reads by register: 0x0:4 1x');
     expect(text).toContain('guest: 7.3 s from start to power-off');
+  });
+
+  it('of a guest that did not come to its end are reported with the last of its console', () => {
+    const printed: string[] = [];
+    const ran = { console: '=== guest up\nKernel panic\n', seconds: 1, up: true, done: false, said: '' };
+    const nothing = { offered: [], refused: [], log: [] } as unknown as Offering;
+    const trial = { ran, offering: nothing, recorder: keepingRecorder(), assignments: new Map() };
+    report(trial, false, (text) => printed.push(text));
+    expect(printed.join('\n')).toContain('the last of its console\n  === guest up\n  Kernel panic\n');
   });
 
   it('of a guest that never came up are not reported: the emulator and the last of its console are', () => {
