@@ -25,24 +25,67 @@ const bucketsOf = (limits: Limits, clock: Clock): Buckets => {
   return { debug: bucket('debug'), info: bucket('info'), warn: bucket('warn'), error: bucket('error') };
 };
 
+/** Counts lines that were left out, and says how many when there is room. */
+class LeftOut {
+  readonly #clock: Clock;
+  readonly #all: Buckets;
+  readonly #tell: (level: Level, more: number) => void;
+  /** Since that was said last. */
+  readonly #lines = { debug: 0, info: 0, warn: 0, error: 0 };
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock, all: Buckets, tell: (level: Level, more: number) => void) {
+    this.#clock = clock;
+    this.#all = all;
+    this.#tell = tell;
+  }
+
+  add(level: Level): void {
+    this.#lines[level]++;
+    this.#cancel ??= this.#clock.after(MORE_AFTER, () => this.#remind());
+  }
+
+  #remind(): void {
+    this.#cancel = undefined;
+    for (const level of levels) {
+      if (this.#lines[level] === 0) continue;
+      if (this.#all[level].allows()) this.#tellMore(level);
+      else this.#cancel ??= this.#clock.after(MORE_AFTER, () => this.#remind());
+    }
+  }
+
+  #tellMore(level: Level): void {
+    const more = this.#lines[level];
+    this.#lines[level] = 0;
+    if (more > 0) this.#tell(level, more);
+  }
+
+  /** Says what is left to be said. */
+  close(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    for (const level of levels) this.#tellMore(level);
+  }
+}
+
 /** A log that leaves out what is too much, level by level, and says how much that was. */
 class LimitedLog implements GuestLog {
   readonly guest: number;
   readonly #log: Logger;
-  readonly #clock: Clock;
   readonly #own: Buckets;
   readonly #all: Buckets;
-  /** Lines that were left out since that was said last. */
-  readonly #left = { debug: 0, info: 0, warn: 0, error: 0 };
-  #cancel: (() => void) | undefined;
+  #left: LeftOut;
+  /** Of all guests that are gone: nothing of one stays only because lines come after its end. */
+  readonly #gone: LeftOut;
 
-  /** @param all shared with the logs of all other guests */
-  constructor(log: Logger, clock: Clock, all: Buckets, guest: number) {
+  /** @param all shared with the logs of all other guests, as `gone` is */
+  constructor(log: Logger, clock: Clock, all: Buckets, gone: LeftOut, guest: number) {
     this.guest = guest;
     this.#log = log;
-    this.#clock = clock;
     this.#all = all;
+    this.#gone = gone;
     this.#own = bucketsOf(ofOneGuest, clock);
+    this.#left = new LeftOut(clock, all, (level, more) => log[level]({ guest, more }, 'more lines left out'));
   }
 
   debug(facts: object, message: string): void {
@@ -62,34 +105,15 @@ class LimitedLog implements GuestLog {
   }
 
   #say(level: Level, facts: object, message: string): void {
-    if (this.#own[level].allows() && this.#all[level].allows()) {
+    if (this.#own[level].allows() && this.#all[level].allows())
       this.#log[level]({ guest: this.guest, ...facts }, message);
-      return;
-    }
-    this.#left[level]++;
-    this.#cancel ??= this.#clock.after(MORE_AFTER, () => this.#remind());
-  }
-
-  #remind(): void {
-    this.#cancel = undefined;
-    for (const level of levels) {
-      if (this.#left[level] === 0) continue;
-      if (this.#all[level].allows()) this.#tellMore(level);
-      else this.#cancel ??= this.#clock.after(MORE_AFTER, () => this.#remind());
-    }
-  }
-
-  #tellMore(level: Level): void {
-    const more = this.#left[level];
-    this.#left[level] = 0;
-    if (more > 0) this.#log[level]({ guest: this.guest, more }, 'more lines left out');
+    else this.#left.add(level);
   }
 
   /** Says what was left out, at the end of the guest. */
   close(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    for (const level of levels) this.#tellMore(level);
+    this.#left.close();
+    this.#left = this.#gone;
   }
 }
 
@@ -226,6 +250,9 @@ class Budget implements GuestBudget {
 export const guestBudgets = (log: Logger, clock: Clock): GuestBudgets => {
   const all = bucketsOf(ofAllGuests, clock);
   const now = (): number => clock.now();
+  const gone = new LeftOut(clock, all, (level, more) =>
+    log[level]({ more }, 'more lines left out of guests that are gone'),
+  );
   const many = { state: new Backoff(now, ofMany.state), reset: new Backoff(now, ofMany.reset) };
-  return { of: (domain) => new Budget(new LimitedLog(log, clock, all, domain), clock, many) };
+  return { of: (domain) => new Budget(new LimitedLog(log, clock, all, gone, domain), clock, many) };
 };

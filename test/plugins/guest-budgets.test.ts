@@ -47,6 +47,24 @@ describe('the log of a guest', () => {
     expect(clock.pending()).toBe(0);
   });
 
+  it('leaves one timer for all guests that are gone, whose last lines are counted together', () => {
+    const { log, lines } = recordingLog();
+    const clock = createManualClock();
+    const budgets = guestBudgets(log, clock);
+    for (let domain = 1; domain <= 2000; domain++) {
+      const budget = budgets.of(domain);
+      budget.close();
+      budget.log.info({}, 'released');
+    }
+    expect(lines).toHaveLength(1000);
+    expect(clock.pending()).toBe(1);
+    clock.advance(5000);
+    expect(lines.slice(1000)).toEqual([
+      { level: 'info', message: 'more lines left out of guests that are gone', facts: { more: 1000 } },
+    ]);
+    expect(clock.pending()).toBe(0);
+  });
+
   it('shares a limit with the logs of all others', () => {
     const { log, lines } = recordingLog();
     const clock = createManualClock();
