@@ -35,11 +35,15 @@ export const degraded: readonly DegradedRow[] = [
   {
     fault: 'A reset never ends',
     behaviour:
-      'It is given up after its deadline (`deadlines.reset`, `deadlines.resetDevice`). A guest that asked gets `op_failed`; a device that came back is quarantined; other guests are attached and served meanwhile. On Xen, where the kernel may never come back from it, two such take no more than two threads; later ones are done in processes of their own.',
+      'It is given up after its deadline (`deadlines.reset`, `deadlines.resetDevice`). A guest that asked gets `op_failed`; a device that came back is quarantined; other guests are attached and served meanwhile. On Xen, where the kernel may never come back from it, two such take no more than two threads; as soon as they have taken a second, others are done in processes of their own.',
     tests: [
       [
         'test/plugins/platforms/xen/sysfs-bus.test.ts',
         'that never end hold nothing up but themselves: later ones are made in processes of their own',
+      ],
+      [
+        'test/plugins/platforms/xen/sysfs-bus.test.ts',
+        'of one guest that hang in every place hold up those of another for a moment, and then not at all',
       ],
       ['test/core/degraded-host.test.ts', 'a reset that never ends holds up its own guest only'],
       [
@@ -93,6 +97,45 @@ export const degraded: readonly DegradedRow[] = [
         'test/plugins/program/patient-store.test.ts',
         'at the end, is given up: nothing is in it any more, and nothing more is asked',
       ],
+    ],
+  },
+  {
+    fault: 'xenstore is gone',
+    behaviour:
+      'What waits for it fails with `STORE_LOST`, and the process ends with status 1, without a word to its guests: they are left to the next process, which a supervisor starts.',
+    tests: [
+      ['test/contract/xenstore-client.test.ts', 'by the server rejects what is pending and what comes later'],
+      ['test/plugins/commands/command-line.test.ts', 'ends with an error when the store is lost'],
+    ],
+  },
+  {
+    fault: 'The disk of the journal is full, or its folder cannot be written',
+    behaviour:
+      'Guests are served on. The journal is removed, so that it misleads nobody, which is said (`journal not kept`), and shown by `pciback status`; every second it is begun anew with all that is known. Memory for registers was reserved when it was made.',
+    tests: [
+      ['test/plugins/journal/again.test.ts', 'is begun anew with all that is known as soon as it can be'],
+      ['test/soak/soak.test.ts', 'serves its guests, each answer right and none missing, and holds nothing in the end'],
+    ],
+  },
+  {
+    fault: 'Memory is tight',
+    behaviour:
+      'The unit keeps the process from being chosen (`OOMScoreAdjust`) and from taking all (`MemoryMax`). Above `loop.megabytes` the plugin whose code runs is named and the process ended, so that another one goes on with the guests. What guests can cause has limits: lines of the log, also of guests that are gone, and refused writes that are kept.',
+    tests: [
+      ['test/plugins/supervisor/hangs.test.ts', 'is named, and ends the process'],
+      [
+        'test/plugins/guest-budgets.test.ts',
+        'leaves one timer for all guests that are gone, whose last lines are counted together',
+      ],
+      ['test/core/hot-load.test.ts', 'leaves nothing of the tables that were in force before it'],
+    ],
+  },
+  {
+    fault: 'The whole process stands still for a while (`SIGSTOP`, a host that was suspended)',
+    behaviour:
+      'Guests wait; what they asked meanwhile is answered when it goes on. Under a service manager with a watchdog one that stands still for longer is ended, and another one goes on.',
+    tests: [
+      ['test/soak/soak.test.ts', 'serves its guests, each answer right and none missing, and holds nothing in the end'],
     ],
   },
 ];

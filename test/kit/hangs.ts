@@ -61,7 +61,8 @@ export const hangs: readonly Hang[] = [
 /** The module of the plugin. */
 export const hangingPlugin = ({ apply, code }: Hang): string => `
 import { execFileSync } from 'node:child_process';
-function misbehave() { ${code} }
+import { writeSync } from 'node:fs';
+function misbehave() { writeSync(2, 'hangs since ' + Date.now() + '\\n'); ${code} }
 export default { kind: 'plugin', name: 'acme/bad', version: '1.0.0', api: '^1.0', apply(host) { ${apply} } };
 `;
 

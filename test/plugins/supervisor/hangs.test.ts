@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CrashReport } from '../../../plugins/supervisor/crash-run.ts';
-import { hangingPlugin, hangs } from '../../kit/hangs.ts';
+import { END_WITHIN_S, hangingPlugin, hangs } from '../../kit/hangs.ts';
 import { build, start } from '../commands/built.ts';
 import { makePlaces, rc } from '../commands/places.ts';
 
@@ -13,6 +13,10 @@ beforeAll(build, 180_000);
 const place = makePlaces();
 /** `loop.seconds`. */
 const SECONDS = 1;
+/** `loop.megabytes` are taken within this many seconds. */
+const TAKING_S = 5;
+/** A host that is busy with other tests is this many times slower. */
+const BUSY = 5;
 
 describe.each(hangs)('$what', (hang) => {
   it('is named, and ends the process', async () => {
@@ -25,6 +29,10 @@ describe.each(hangs)('$what', (hang) => {
     const home = place({ ...rc({ ...config, plugins: ['./bad.mjs'] }), 'bad.mjs': hangingPlugin(hang) });
     const serving = start(['serve'], home);
     const { status, err } = await serving.end;
+    const took = (Date.now() - Number(/^hangs since (\d+)$/m.exec(err)?.[1])) / 1000;
+    process.stdout.write(`${hang.what}: the process ended after ${took.toFixed(1)} s\n`);
+    const limit = hang.kind === 'loop' ? SECONDS : TAKING_S;
+    expect(took).toBeLessThan(limit + BUSY * END_WITHIN_S[hang.end]);
     const said = [...err.matchAll(/^pciback: (.*)$/gm)].map(([, text = '']) => text);
     expect(said[0]).toMatch(
       hang.kind === 'loop' ? /^the control loop stands still for 1 s, / : /^the process takes \d+ MiB, /,
