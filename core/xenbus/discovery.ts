@@ -91,11 +91,13 @@ export class Discovery {
 
   #backend(directory: string, frontend: string, { domain, name }: GuestFacts, record?: GuestRecord): GuestBackend {
     const { platform, stub, hooks, budgets, mapper } = this.#terms;
+    const budget = budgets.of(domain);
+    if (record === undefined) budget.log.info({ name }, 'guest found');
     const backend = new GuestBackend({
       platform,
       stub,
       hooks,
-      budget: budgets.of(domain),
+      budget,
       mapper: mapper(name),
       directory,
       frontend,
@@ -154,15 +156,13 @@ export class Discovery {
   }
 
   async #consider(directory: string): Promise<void> {
-    const { platform, budgets } = this.#terms;
-    const { xenstore } = platform;
+    const { xenstore } = this.#terms.platform;
     if (await this.#leaveAlone(directory, await readState(xenstore, directory))) return;
     const domain = decimal(await xenstore.read(`${directory}/frontend-id`));
     const frontend = await xenstore.read(`${directory}/frontend`);
     if (domain === undefined || frontend === undefined || (await xenstore.read(`${frontend}/state`)) === undefined)
       return;
     const name = (await xenstore.read(`${directory}/domain`)) ?? `domain ${domain}`;
-    budgets.of(domain).log.info({ name }, 'guest found');
     await this.#backend(directory, frontend, { domain, name }).start();
   }
 
