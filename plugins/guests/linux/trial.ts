@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A real guest for devices, in seconds: boots a stock kernel with devices behind sockets, and shows what its drivers did.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Bdf } from '../../../core/bdf.ts';
 import type { Assignment } from '../../../core/stub/index.ts';
 import type { TrialHost, TrialResult, TrialTerms } from '../../kinds/guest-system.ts';
 import { formatBdf } from '../../program/index.ts';
+import { assertTrusted } from '../../trust.ts';
 import { type Boot, boot, MOST_DEVICES, section, TELL_PLACES } from './boot.ts';
 import { driversFor } from './image.ts';
 import { COUNT_INTERRUPTS, lostOf, type Raised, raiseAll, WAITS } from './interrupts.ts';
@@ -35,13 +36,19 @@ const saying =
   (text) =>
     print(`guest: ${text}`);
 
-const machineOf = (say: Say): Machine => setUp(resolve(guestFolder()), say);
+/** @throws PcibackError `CONFIG_UNTRUSTED` where others could put what root would run, `GUEST_SYSTEM` */
+const machineOf = async (say: Say): Promise<Machine> => {
+  const folder = resolve(guestFolder());
+  mkdirSync(folder, { recursive: true });
+  await assertTrusted(folder);
+  return setUp(folder, say);
+};
 
-export const prepare = async (host: TrialHost): Promise<void> => void machineOf(saying(host));
+export const prepare = async (host: TrialHost): Promise<void> => void (await machineOf(saying(host)));
 
 /** Boots a guest with these devices. @throws PcibackError `GUEST_SYSTEM`, and what devices and quirks are refused for */
 export const runTrial = async (terms: TrialTerms, host: TrialHost): Promise<TrialResult> => {
-  const machine = machineOf(saying(host));
+  const machine = await machineOf(saying(host));
   const place = mkdtempSync(join(tmpdir(), 'pciback-guest-'));
   try {
     const recorder = keepingRecorder();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RecordedAccess } from '../../../core/space/recorder.ts';
 import { guestAddresses, section } from '../../../plugins/guests/linux/boot.ts';
 import { type Claims, fatesOf, readsOf } from '../../../plugins/guests/linux/fates.ts';
@@ -13,13 +13,17 @@ import { setUp } from '../../../plugins/guests/linux/machine.ts';
 import { type Offering, offerDevices } from '../../../plugins/guests/linux/offer.ts';
 import { keepingRecorder } from '../../../plugins/guests/linux/recorder.ts';
 import { report } from '../../../plugins/guests/linux/report.ts';
+import { prepare } from '../../../plugins/guests/linux/trial.ts';
 import { VfioUserClient } from '../../kit/vfio-user-client.ts';
 
 let home: string;
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'pciback-guests-'));
 });
-afterEach(() => rmSync(home, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(home, { recursive: true });
+});
 
 describe('what a guest says', () => {
   it('has a place for each device, behind a port or on the first bus', () => {
@@ -129,6 +133,15 @@ describe('drivers of the guest', () => {
 
 it.skipIf(process.getuid?.() === 0)('a user who is not root is told what root has to do once', () => {
   expect(() => setUp(join(home, 'guest'), () => undefined)).toThrow(/the first time root is needed/);
+});
+
+it.skipIf(process.getuid?.() !== 0)('root runs nothing from a folder that others may change', async () => {
+  chmodSync(home, 0o777);
+  vi.stubEnv('PCIBACK_GUEST', home);
+  const said: string[] = [];
+  const host = { print: (text: string) => void said.push(text), stop: new AbortController().signal };
+  await expect(prepare(host)).rejects.toMatchObject({ code: 'CONFIG_UNTRUSTED', facts: { path: home } });
+  expect([said, readdirSync(home)]).toEqual([[], []]);
 });
 
 describe('devices of a trial', () => {
