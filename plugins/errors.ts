@@ -21,6 +21,14 @@ const ours = {
     () =>
       'Only what the part does is missing. Correct what it complains of and start pciback again, or unload the plugin.',
   ),
+  PART_NOT_RUNNING: entry(
+    (f: { part: string; plugin: string; why: string | undefined }) =>
+      `part "${f.part}" of plugin ${f.plugin} ${f.why === undefined ? 'is still to start' : `does not run: ${f.why}`}`,
+    (f) =>
+      f.why === undefined
+        ? 'Ask again in a moment; pciback health --wait says when all is there.'
+        : 'Correct what it complains of and start pciback again.',
+  ),
   CONFIG_INVALID: entry(
     (f: { file: string; key: string; why: string; nearest: string | undefined }) =>
       `${f.file}: ${f.key === '' ? '' : `${f.key}: `}${f.why}.${perhaps(f.nearest)}`,

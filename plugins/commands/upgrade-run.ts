@@ -17,8 +17,8 @@ const askBoth = async (client: ControlClient<BundledOperations>) => {
     const status = await client.ask('status', {});
     return state === undefined || status === undefined ? undefined : { state, pid: status.pid };
   } catch (error) {
-    // The old one ended while it was asked.
-    if (isPcibackError(error, 'CONTROL_UNREACHABLE') || isPcibackError(error, 'USAGE')) return undefined;
+    // The old one ended while it was asked, or the new one has only begun.
+    if (isPcibackError(error, 'CONTROL_UNREACHABLE') || isPcibackError(error, 'PART_NOT_RUNNING')) return undefined;
     throw error;
   }
 };

@@ -43,13 +43,14 @@ export type OperationsOf<Definitions> = {
     : never;
 };
 
-/** An operation of a running part. */
+/** An operation of a part. */
 export interface RunningOperation {
   readonly about: string;
   readonly asks: z.ZodObject;
   /**
    * @param args as {@link asks} gives them back
-   * @throws PcibackError what the part refuses with; `PLUGIN_FAULT` for all else, and when it takes too long
+   * @throws PcibackError what the part refuses with; `PART_NOT_RUNNING` before its start, and when that failed; `PLUGIN_FAULT`
+   * for all else, and when it takes too long
    */
   answer(args: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
@@ -64,7 +65,7 @@ export interface PartContext<Options = unknown> {
   readonly log: Logger;
   /** What serves the guests. */
   readonly engine: Engine;
-  /** The operations of all parts that run now, by name. */
+  /** The operations of all parts that have not stopped, by name; of one that does not run they answer `PART_NOT_RUNNING`. */
   operations(): ReadonlyMap<string, RunningOperation>;
   /** How all parts are doing. */
   parts(): readonly PartReport[];

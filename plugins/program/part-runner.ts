@@ -191,17 +191,21 @@ export class PartRunner implements RunningParts {
     };
   }
 
-  /** The operations of all parts that run, by name. */
+  /** The operations of all parts that have not stopped, by name; of one that does not run they say so. */
   operations(): ReadonlyMap<string, RunningOperation> {
     const { hooks } = this.#terms.engine.plugins;
     const all = new Map<string, RunningOperation>();
     for (const entry of this.#entries) {
-      const { state, part, context } = entry;
-      if (state !== 'running' || context === undefined) continue;
+      const { state, part, plugin, why } = entry;
+      if (state === 'stopped') continue;
       for (const [name, { about, asks, answer }] of Object.entries(part.operations ?? {})) {
         const place = placeOf(entry, `operation ${name}`);
-        const ask = (args: Readonly<Record<string, unknown>>) =>
-          hooks.wall.wait(place, this.#deadline('operation'), () => answer(args, context));
+        const ask = async (args: Readonly<Record<string, unknown>>): Promise<unknown> => {
+          const { context } = entry;
+          if (state !== 'running' || context === undefined)
+            return fail('PART_NOT_RUNNING', { part: entry.name, plugin, why });
+          return hooks.wall.wait(place, this.#deadline('operation'), () => answer(args, context));
+        };
         all.set(name, { about, asks, answer: ask });
       }
     }

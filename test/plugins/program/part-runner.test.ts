@@ -222,7 +222,10 @@ describe('what a part has', () => {
       }),
     };
     const runner = await runnerOf({ sums: { about: 'adds', options: section, operations } });
-    expect([...runner.operations().keys()]).toEqual([]);
+    await expect(runner.operations().get('double')?.answer({ number: 4 })).rejects.toMatchObject({
+      code: 'PART_NOT_RUNNING',
+      message: 'part "sums" of plugin test/parts is still to start',
+    });
     await startAll(runner);
     await expect(runner.operations().get('double')?.answer({ number: 4 })).resolves.toEqual({
       is: 8,
@@ -233,6 +236,17 @@ describe('what a part has', () => {
     await expect(runnerOf({ a: { about: 'a', operations }, b: { about: 'b', operations } })).rejects.toMatchObject({
       code: 'PLUGIN_REGISTRATION',
       message: expect.stringContaining('operation "double"'),
+    });
+  });
+
+  it('operations that say why it does not run', async () => {
+    const operations = { ask: operation({ about: 'Asks.', asks: z.strictObject({}), answer: () => 1 }) };
+    const start = () => expect.fail('no room');
+    const runner = await runnerOf({ room: { about: 'a room', operations, start } });
+    await startAll(runner);
+    await expect(runner.operations().get('ask')?.answer({})).rejects.toMatchObject({
+      code: 'PART_NOT_RUNNING',
+      message: expect.stringMatching(/part "room" of plugin test\/parts does not run: .*no room/),
     });
   });
 
