@@ -85,8 +85,8 @@ export const wall = [
   {
     name: 'operations of a part that has stopped',
     file: 'plugins/program/part-runner.ts',
-    find: "if (state !== 'running' || context === undefined) continue;",
-    replace: 'if (context === undefined) continue;',
+    find: "if (state === 'stopped') continue;",
+    replace: '',
     tests: ['test/plugins/program/part-runner.test.ts'],
     why: 'it would work on what was given back',
   },
