@@ -78,9 +78,10 @@ export const createWorld = async (terms: WorldTerms): Promise<World> => {
     return path;
   };
   const socket = join(host.folder, 'control');
+  // As on Xen, where a process that stands by has rehearsed a take-over.
   const rcFile = file('pciback.config.json', {
     platform: 'remote',
-    plugins: [plugin],
+    plugins: [plugin, 'rehearsal'],
     remote: { folder: host.folder },
     control: socket,
     journal: join(host.folder, 'journal'),
