@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createClient } from '../../plugins/control/index.ts';
+import { isAlive } from '../survive/alive.ts';
 
 /** Lines of the log that are kept. */
 const MOST_LINES = 2000;
@@ -20,17 +20,6 @@ export interface KeeperTerms {
 
 /** How a process was followed by another one. */
 export type Way = 'cold start' | 'standby' | 'upgrade';
-
-/** Whether the process runs; one that was killed and not yet waited for does not. */
-const isAlive = (pid: number): boolean => {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return !['Z', 'X'].includes(text.charAt(text.lastIndexOf(')') + 2));
-  } catch {
-    // There is no such process.
-    return false;
-  }
-};
 
 /** What reads the log: it can stop for a while, or go away. */
 class LogReader {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
@@ -14,6 +13,7 @@ import {
   type PciListing,
 } from '../../core/platform/index.ts';
 import type { EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
+import { isAlive } from './alive.ts';
 import {
   type Answer,
   type Call,
@@ -74,17 +74,6 @@ class Session {
     for (const socket of this.sockets) socket.destroy();
   }
 }
-
-/** Whether the process runs; one that was killed and not yet waited for does not. */
-const isAlive = (pid: number): boolean => {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return !['Z', 'X'].includes(text.charAt(text.lastIndexOf(')') + 2));
-  } catch {
-    // There is no such process.
-    return false;
-  }
-};
 
 /** What the host answers. */
 class HostCalls {

@@ -18,7 +18,7 @@ export interface XenBellStart {
   readonly wakePort: number;
   /** Module of the foreign-function loader. */
   readonly loader: string;
-  /** The nice value that the thread falls back to; `undefined`: it has no other. */
+  /** Nice values of the thread; `undefined`: it keeps the one that it has. */
   readonly pace: Pace | undefined;
 }
 
