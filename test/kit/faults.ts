@@ -215,8 +215,10 @@ const partPlace = (
     try {
       await runner.operations().get(OPERATION)?.answer({});
     } catch (error) {
-      if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
-      effect = 'request fails';
+      // That of a part that did not start is refused, and the report above has said why.
+      const refused = effect === 'part missing' && isPcibackError(error, 'PART_NOT_RUNNING');
+      if (!refused && !isPcibackError(error, 'PLUGIN_FAULT')) throw error;
+      if (!refused) effect = 'request fails';
     }
     await runner.stop('around guests');
     return effect;
