@@ -57,6 +57,8 @@ export class Client {
   ended: ClientEnd | undefined;
   /** Whether it had more to do after its last turn, without waiting for anything. */
   hasMore = false;
+  /** Messages that it was given an answer to, or needed none. */
+  answered = 0;
   readonly session: Session;
   readonly #terms: ClientTerms;
   readonly #stream: MessageStream;
@@ -171,6 +173,7 @@ export class Client {
       this.#sent += bytes;
     }
     this.#state = 'open';
+    this.answered++;
     this.#stream.done();
     return this.#stream.hasMore;
   }

@@ -19,7 +19,7 @@ const libc = library({
     recvmsg: ['int', ['int', 'pointer', 'int']],
     sendmsg: ['int', ['int', 'pointer', 'int']],
     poll: ['int', ['pointer', 'ulong', 'int']],
-    ppoll: ['int', ['pointer', 'ulong', 'pointer', 'pointer']],
+    sched_yield: ['int', []],
     eventfd: ['int', ['uint32', 'int']],
     read: ['int', ['int', 'pointer', 'size']],
     write: ['int', ['int', 'pointer', 'size']],
@@ -180,7 +180,6 @@ export class Poller {
   readonly #sockets: Sockets;
   readonly #memory: Memory;
   readonly #word: Memory;
-  readonly #time: NativePointer;
   readonly #rest: NativePointer;
   #count = 1n;
   #size = 1;
@@ -189,10 +188,9 @@ export class Poller {
   constructor(sockets: Sockets, most: number) {
     this.#sockets = sockets;
     this.#memory = sockets.memory(PollFd.bytes * (most + 1));
-    // A number that is written to an eventfd, a time, and where the eventfd is read to.
-    this.#word = sockets.memory(32);
-    this.#time = sockets.loader.pointer(this.#word.address + 8n);
-    this.#rest = sockets.loader.pointer(this.#word.address + 24n);
+    // A number that is written to an eventfd, and where the eventfd is read to.
+    this.#word = sockets.memory(16);
+    this.#rest = sockets.loader.pointer(this.#word.address + 8n);
     this.#word.view.setUint32(0, 1, true);
     this.#wakeFd = sockets.check('eventfd', sockets.libc.eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC));
     this.#put(0, this.#wakeFd, PollEvent.in);
@@ -224,12 +222,9 @@ export class Poller {
     return this.#count;
   }
 
-  /** Looks, and waits up to some microseconds. @returns how many are ready */
-  look(microseconds: number): number {
-    const { libc } = this.#sockets;
-    this.#word.view.setUint32(16, 1000 * microseconds, true);
-    const found = libc.ppoll(this.#memory.pointer, this.#counted(), this.#time, null);
-    return this.#drained(found);
+  /** Looks without waiting. @returns how many are ready */
+  look(): number {
+    return this.#drained(this.#sockets.libc.poll(this.#memory.pointer, this.#counted(), 0));
   }
 
   /** Waits on a thread of the process's pool, until one is ready or somebody called {@link wake}. */
@@ -337,6 +332,11 @@ export class Sockets {
     const gone = this.libc.poll(pointer, 1n, 0) > 0;
     if (gone) this.close(fd);
     return gone;
+  }
+
+  /** Lets another program run if one wants this thread's processor. */
+  yield(): void {
+    this.libc.sched_yield();
   }
 
   readonly close = (fd: number): void => {
