@@ -14,6 +14,10 @@ const status: CommandDefinition = {
   run: async (context) => (await import('./status-run.ts')).runStatus(context),
 };
 
+const prepare = async (): Promise<void> => {
+  await import('./server.ts');
+};
+
 /** Opens the control socket. Without it nobody could ask what is served, or steer it: then nothing is. */
 const start = async (context: PartContext<string | false>): Promise<RunningPart> => {
   const { options, directory, log } = context;
@@ -39,6 +43,7 @@ export default definePlugin({
       required: true,
       options: controlSection,
       operations,
+      prepare,
       start,
     });
     host.commands.add(status);

@@ -3,7 +3,9 @@
 import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
+import { type Logger, silent } from '../../core/log.ts';
 import { definePlugin } from '../../core/plugin/index.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
 import { fail } from '../errors.ts';
 import type { JournalOffers } from '../journal-offers.ts';
 import type { NativeLoader } from '../kinds/native.ts';
@@ -33,8 +35,8 @@ const prepareFolder = async (folder: string): Promise<void> => {
 };
 
 /** The first loader that loads; without one, state of registers ends with the process. */
-const nativeOf = async ({ engine, log }: PartContext<unknown>): Promise<NativeLoader | undefined> => {
-  const { natives } = engine.plugins.registries;
+const nativeOf = async (plugins: PluginHost, log: Logger): Promise<NativeLoader | undefined> => {
+  const { natives } = plugins.registries;
   const reasons: string[] = [];
   for (const name of natives.names) {
     try {
@@ -47,20 +49,22 @@ const nativeOf = async ({ engine, log }: PartContext<unknown>): Promise<NativeLo
   return undefined;
 };
 
+const modules = () =>
+  Promise.all([import('./journal.ts'), import('./earlier.ts'), import('./quirk-notes.ts'), import('./lost-guests.ts')]);
+
+const prepare = async (plugins: PluginHost): Promise<void> => {
+  await Promise.all([modules(), nativeOf(plugins, silent)]);
+};
+
 const start = async (context: PartContext<string | false | undefined>): Promise<RunningPart> => {
   const { options, directory, engine, log } = context;
   const chosen = options ?? (engine.platform.name === 'xen' ? DEFAULT_FOLDER : false);
   if (chosen === false) return { health: () => 'none is kept' };
   const folder = resolve(directory, chosen);
   await prepareFolder(folder);
-  const [{ FolderJournal }, { Earlier }, { KeptQuirks }, { LostGuests }] = await Promise.all([
-    import('./journal.ts'),
-    import('./earlier.ts'),
-    import('./quirk-notes.ts'),
-    import('./lost-guests.ts'),
-  ]);
+  const [{ FolderJournal }, { Earlier }, { KeptQuirks }, { LostGuests }] = await modules();
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  const journal = new FolderJournal({ folder, boot, native: await nativeOf(context), log });
+  const journal = new FolderJournal({ folder, boot, native: await nativeOf(engine.plugins, log), log });
   const { stub, platform, plugins } = engine;
   stub.journal = journal;
   const quirks = new KeptQuirks({ records: journal.quirks, plugins, log });
@@ -99,6 +103,7 @@ export default definePlugin({
       about:
         'Notes what a next process needs to go on with the guests of this one, and goes on with those of an earlier one.',
       options: journalSection,
+      prepare,
       start,
     });
     host.parts.add('journal-taken-over', {

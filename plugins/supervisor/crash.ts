@@ -10,6 +10,10 @@ const start = async (context: PartContext<CrashOptions>): Promise<RunningPart> =
   return (await import('./crash-run.ts')).startReporting(context);
 };
 
+const prepare = async (): Promise<void> => {
+  await import('./crash-run.ts');
+};
+
 /** Not inside of the export: the compiler does not rewrite imports there. */
 const diagnose = async ({ options, directory }: Pick<PartContext<CrashOptions>, 'options' | 'directory'>) =>
   (await import('./crash-run.ts')).showReports(options, directory);
@@ -22,6 +26,7 @@ export default definePlugin({
     host.parts.add('crash', {
       about: 'Writes a report when the process ends without being asked to.',
       options: crashSection,
+      prepare,
       start,
       diagnose,
     });
