@@ -40,6 +40,8 @@ export interface GuestConfig {
 export interface EngineConfig {
   /** Functions that are seized at start. */
   readonly hide: readonly DevicePattern[];
+  /** Whether guests are looked for and served; without, devices are seized, reset and given back, and the store is left alone. */
+  readonly backend: boolean;
   readonly slots: string;
   readonly interrupts: string;
   readonly permissive: readonly AddressPattern[];

@@ -3,7 +3,7 @@
 import { formatBdf, parseBdf } from './bdf.ts';
 import type { GuestBudgets } from './budget.ts';
 import type { EngineConfig } from './config.ts';
-import { describeError } from './errors/index.ts';
+import { describeError, fail } from './errors/index.ts';
 import type { Logger } from './log.ts';
 import type { Holding, Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
@@ -72,11 +72,9 @@ export class Pciback {
     this.plugins = plugins;
     this.failed = Promise.race([platform.xenstore.lost, ...(platform.failed === undefined ? [] : [platform.failed])]);
     // Names are checked now, not when the first guest comes.
-    registries.slots.get(config.slots);
-    registries.interrupts.get(config.interrupts);
-    for (const guest of Object.values(config.guests)) {
-      if (guest.slots !== undefined) registries.slots.get(guest.slots);
-      if (guest.interrupts !== undefined) registries.interrupts.get(guest.interrupts);
+    for (const { slots, interrupts } of config.backend ? [config, ...Object.values(config.guests)] : []) {
+      if (slots !== undefined) registries.slots.get(slots);
+      if (interrupts !== undefined) registries.interrupts.get(interrupts);
     }
     const allows = (key: 'permissive' | 'allowInterruptControl') => (device: SeizedDevice, guest: Tenant) =>
       config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.[key] ??
@@ -107,13 +105,14 @@ export class Pciback {
   /**
    * Seizes what the rc file hides, then finds and serves guests until {@link stop}.
    *
-   * @throws PcibackError what a part that is required fails with; `stop` gives back what was begun
+   * @throws PcibackError `GUEST_LEFT` without a back end; what a part that is required fails with; `stop` gives back what was begun
    */
   async start(): Promise<void> {
     const { platform, plugins, config, log } = this.#settings;
     await this.#parts?.start('around guests');
     this.#deaf = plugins.onChange((change) => this.stub.prepareChange(change));
-    await this.#discovery.resume();
+    if (config.backend) await this.#discovery.resume();
+    else for (const [, { name }] of this.stub.journal.guests) fail('GUEST_LEFT', { guest: name });
     const hidden = config.hide.length === 0 ? [] : await platform.pci.list();
     const wanted = hidden.filter((one) => config.hide.some((pattern) => pattern.matches(one)));
     const earlier = [...this.stub.journal.devices].map(([name]) => parseBdf(name));
@@ -124,7 +123,7 @@ export class Pciback {
         log.error({ bdf: formatBdf(address), error: describeError(error) }, 'device not seized');
       }
     }
-    await this.#discovery.start();
+    if (config.backend) await this.#discovery.start();
     await this.#parts?.start('with guests');
   }
 

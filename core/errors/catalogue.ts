@@ -51,6 +51,10 @@ export const catalogue = {
       `${f.bdf} belongs to domain ${f.owner} and cannot be given to ${f.wanted}`,
     () => 'Detach it from that guest first (xl pci-detach), or shut the guest down.',
   ),
+  GUEST_LEFT: entry(
+    (f: { guest: string }) => `guest ${f.guest} of an earlier process needs a back end`,
+    () => 'Start without `backend: false`, or shut the guest down first.',
+  ),
   DEVICE_FOREIGN: entry(
     (f: { bdf: string; directory: string }) => `a guest has ${f.bdf} through another back end (${f.directory})`,
     () => 'It is left alone. Detach it from that guest (xl pci-detach), or shut the guest down; then try again.',

@@ -94,8 +94,9 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
     // Refused: the log says why, and nothing has changed.
     terms.reload.ask = () => void own.reload().catch(() => undefined);
     if (terms.reload.isAsked) terms.reload.ask();
-    const { slots, interrupts } = config;
-    const facts = { platform: platform.name, slots, interrupts, config: loaded.file ?? 'none', pid: process.pid };
+    const { backend, slots, interrupts } = config;
+    const serves = backend ? { slots, interrupts } : { backend };
+    const facts = { platform: platform.name, ...serves, config: loaded.file ?? 'none', pid: process.pid };
     log.info(facts, 'ready');
     standby?.serving();
     if (platform.name === 'embedded') {

@@ -11,6 +11,7 @@ export const defaults = {
   quirks: [],
   hide: [],
   fields: 'full',
+  backend: true,
   slots: 'vpci',
   watch: 'adaptive',
   interrupts: 'strict',

@@ -145,6 +145,13 @@ export const keySchemas = {
       .describe(
         'Which bundled registers guests get: `kernel` those of the kernel’s back end, `full` also PCI Express, AER and the other capabilities.',
       ),
+  backend: () =>
+    z
+      .boolean()
+      .default(defaults.backend)
+      .describe(
+        'Whether guests are looked for and served. `false`: the stub alone, which seizes, resets and gives back devices for other back ends, and leaves xenstore alone.',
+      ),
   slots: () =>
     word()
       .default(defaults.slots)

@@ -31,6 +31,7 @@ export const serveAlone = async (interrupts: 'carried out' | 'missing'): Promise
   const platform = createEmbeddedPlatform({ devices: [image], duties: 'enforced' });
   const config: EngineConfig = {
     hide: [],
+    backend: true,
     slots: 'vpci',
     interrupts: 'strict',
     permissive: [],

@@ -40,6 +40,7 @@ describe('the reference', () => {
       'quirks',
       'hide',
       'fields',
+      'backend',
       'slots',
       'watch',
       'interrupts',

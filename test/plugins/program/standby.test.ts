@@ -18,17 +18,13 @@ it('a process that stands by is warm before it waits; one that leaves lets the l
   const native = await createLoader();
   const other = await takeLock(path, native);
   const steps: string[] = [];
+  let begin = (): void => undefined;
+  const threadReady = new Promise<void>((resolve) => {
+    begin = () => setTimeout(resolve, 20);
+  }).then(() => void steps.push('the answering thread is ready'));
   const create = async () => {
     steps.push('platform open');
-    const answerer = {
-      ready: new Promise<void>((resolve) => {
-        setTimeout(() => {
-          steps.push('the answering thread is ready');
-          resolve();
-        }, 20);
-      }),
-      report: () => undefined,
-    } as unknown as Answerer;
+    const answerer = { ready: threadReady, report: () => undefined } as unknown as Answerer;
     const host = createEmbeddedPlatform({ devices: [] });
     const close = async () => {
       const mine = await takeLock(path, native);
@@ -45,7 +41,10 @@ it('a process that stands by is warm before it waits; one that leaves lets the l
       host.platforms.add('locked', { about: 'with a lock', lock: () => path, create });
       host.parts.add('warm', {
         about: 'is readied',
-        prepare: async () => void steps.push('part readied'),
+        prepare: async () => {
+          steps.push('part readied');
+          begin();
+        },
         start: () => {
           steps.push('part started');
           return {};

@@ -142,7 +142,7 @@ export const plugins = [
   {
     name: 'a policy that no plugin brings',
     file: 'core/pciback.ts',
-    find: 'registries.interrupts.get(config.interrupts);',
+    find: 'if (interrupts !== undefined) registries.interrupts.get(interrupts);',
     replace: '',
     tests: ['test/core/pciback-choices.test.ts'],
     why: 'the first guest would fail instead of the start',
