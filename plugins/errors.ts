@@ -108,6 +108,10 @@ const ours = {
     (f: { file: string; why: string }) => `${f.file} cannot be read: ${f.why}`,
     () => 'Check the path and its permissions.',
   ),
+  SCRIPT_INVALID: entry(
+    (f: { file: string; line: number; why: string }) => `${f.file}, line ${f.line}: ${f.why}`,
+    () => 'docs/vendors/dev.md has the forms that accesses of a driver can have.',
+  ),
   STOP_INCOMPLETE: entry(
     (f: { step: string; left: readonly string[] }) => `${f.step} did not end in time; left: ${list(f.left)}`,
     () => 'Pages and channels went with the process. Shut down a guest that has a device; the log says what hung.',

@@ -6,6 +6,7 @@ import type { Denial } from '../../core/space/denials.ts';
 import { columns } from '../columns.ts';
 import { capabilityName, className, extendedName, sizeName } from '../pci-names.ts';
 import type { GuestBar, GuestDevice } from '../program/index.ts';
+import { fitText, missText, type QuirkMiss } from '../quirk-fits.ts';
 import type { DemoGroup } from './demo-run.ts';
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
@@ -40,6 +41,19 @@ const deviceDocument = (seen: GuestDevice) => ({
   },
 });
 
+/** Quirks that are for no device of any guest: what is said of the group that comes nearest, the one with devices. */
+const unmatchedIn = (groups: readonly DemoGroup[]): readonly QuirkMiss[] => {
+  const served = groups.filter((group) => group.devices.length > 0);
+  const [first, ...others] = served;
+  const missing = first?.unmatched.filter(({ name }) =>
+    others.every((one) => one.unmatched.some((miss) => miss.name === name)),
+  );
+  return (missing ?? []).map((miss) => {
+    const all = served.flatMap(({ unmatched }) => unmatched.filter(({ name }) => name === miss.name));
+    return all.reduce((best, one) => (one.away < best.away ? one : best), miss);
+  });
+};
+
 const denialDocument = (denial: Denial) => ({
   ...denial,
   bdf: formatBdf(denial.bdf),
@@ -60,9 +74,16 @@ export const demoDocument = (groups: readonly DemoGroup[]) => ({
       device: hex(one.function.device, 4),
       why: one.why,
     })),
-    devices: group.devices.map(({ seen, host }) => ({ host: formatBdf(host), ...deviceDocument(seen) })),
+    devices: group.devices.map(({ seen, host }) => ({
+      host: formatBdf(host),
+      ...deviceDocument(seen),
+      quirks: group.quirks.get(host) ?? [],
+    })),
+    quirks: undefined,
+    unmatched: undefined,
     denials: group.denials.map(denialDocument),
   })),
+  unmatchedQuirks: unmatchedIn(groups).map(({ name, origin, why }) => ({ name, origin, why })),
   summary: totalsOf(groups),
 });
 
@@ -125,6 +146,7 @@ export const printDemo = (groups: readonly DemoGroup[], print: (line: string) =>
         print(`      extended: ${listed(seen.extended.map(({ id, offset }) => `${extendedName(id)} ${at(offset)}`))}`);
       }
       print(`      ${interruptLine(seen)}`);
+      for (const fit of group.quirks.get(host) ?? []) print(`      quirk ${fitText(fit)}`);
     }
     if (group.devices.length > 0) {
       print('\n  requests answered');
@@ -136,6 +158,7 @@ export const printDemo = (groups: readonly DemoGroup[], print: (line: string) =>
     }
     print('');
   }
+  for (const miss of unmatchedIn(groups)) print(`quirk ${missText(miss)}`);
   const totals = totalsOf(groups);
   const left =
     totals.leftHeld === 0 ? 'nothing is left mapped, bound or assigned' : `${totals.leftHeld} things are left held`;

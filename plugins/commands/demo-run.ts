@@ -18,6 +18,7 @@ import {
   samples,
 } from '../program/index.ts';
 import { startLoaded, withSection } from '../program/start.ts';
+import { type QuirkFit, type QuirkMiss, quirksForNone, quirksOf } from '../quirk-fits.ts';
 import { demoDocument, printDemo } from './demo-report.ts';
 import { bootGuest, type Skipped, seizeAll } from './included-guest.ts';
 
@@ -32,6 +33,9 @@ export interface DemoGroup {
   /** Answers by status name. */
   readonly answers: Readonly<Record<string, number>>;
   readonly denials: readonly Denial[];
+  /** The quirks that are for devices of the guest, and those that somebody loaded and that are for none. */
+  readonly quirks: ReadonlyMap<Bdf, readonly QuirkFit[]>;
+  readonly unmatched: readonly QuirkMiss[];
   /** What was still held after the end; all zero when everything was given back. */
   readonly ledger: Ledger;
   /** Worth knowing: warnings of the log, and what limits the picture. */
@@ -72,6 +76,8 @@ const empty = (name: string, notes: readonly string[], skipped: readonly Skipped
   requests: {},
   answers: {},
   denials: [],
+  quirks: new Map(),
+  unmatched: [],
   ledger: nothing,
   notes,
   failed: false,
@@ -95,6 +101,13 @@ const runGroup = async (source: Source, loaded: LoadedConfig): Promise<DemoGroup
     const { report } = booted;
     const served = engine.guests().find((guest) => guest.domain === report.domain);
     const hostOf = new Map(served?.devices.map((device) => [formatBdf(device.vdev), device.bdf]));
+    const quirks = new Map(
+      engine.stub.devices.flatMap((one) =>
+        one.assignment === undefined ? [] : [[one.bdf, quirksOf(engine.plugins, one, one.assignment.space)] as const],
+      ),
+    );
+    const identities = engine.stub.devices.map(({ identity }) => identity);
+    const unmatched = quirksForNone(engine.plugins, identities);
     const ledger = await engine.stop();
     notes.push(...platform.hypervisor.ledger().illegal.map((line) => `broken obligation: ${line}`));
     return {
@@ -107,6 +120,8 @@ const runGroup = async (source: Source, loaded: LoadedConfig): Promise<DemoGroup
       requests: served?.requests ?? {},
       answers: served?.errors ?? {},
       denials: served?.denials ?? [],
+      quirks,
+      unmatched,
       ledger,
       notes,
       failed: false,

@@ -80,13 +80,14 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
   let reloading: Reloading | undefined;
   const handOver = new HandOver({ platform: config.platform, log });
   const plugins = [offerReloading(() => reloading), offerHandOver(() => handOver)];
+  const since = Date.now();
   const running = await startLoaded(loaded, { log, plugins, ...(standby === undefined ? {} : { wait: standby.wait }) });
   const { engine, platform } = running;
   const takeBack = sayWhatIsLeft(running);
   let end: string | Error;
   try {
     const inForce = { plugins: running.plugins, inForce: running.config };
-    const reloader = new Reloader({ ...inForce, loaded, read, setLevel });
+    const reloader = new Reloader({ ...inForce, loaded, read, setLevel, since });
     const supervisor = running.parts.offers('supervisor') as SupervisorOffers | undefined;
     const told: Reloading = { reload: () => supervisor?.reloading(() => reloader.reload()) ?? reloader.reload() };
     const own = logged(told, log);

@@ -2,15 +2,9 @@
 
 import { resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import type { GuestBudgets } from '../../core/budget.ts';
 import { fail } from '../../core/errors/index.ts';
-import { silent } from '../../core/log.ts';
-import { Pciback } from '../../core/pciback.ts';
-import { DenialRecord } from '../../core/space/denials.ts';
-import type { Tenant } from '../../core/stub/index.ts';
-import { guestBudgets } from '../guest-budgets.ts';
 import type { CommandContext } from '../kinds/command.ts';
-import { createEmbeddedPlatform, hostDevices, limitsOf, readDump } from '../program/index.ts';
+import { hostDevices, limitsOf, readDump } from '../program/index.ts';
 import {
   type DenialsReport,
   deniedWrites,
@@ -18,18 +12,7 @@ import {
   type ExplainReport,
   explainDevice,
 } from './explain-operations.ts';
-
-/** Nobody runs in it: it only holds the device, so that its table is compiled. */
-const nobody = (budgets: GuestBudgets): Tenant => ({
-  domain: 1,
-  name: 'none yet',
-  denials: new DenialRecord(1),
-  budget: budgets.of(1),
-  refused: () => {},
-  settled: () => {},
-  hold: (work) => work(),
-  viewChanged: () => {},
-});
+import { holdDevice } from './held-device.ts';
 
 /**
  * What a guest would get of a device: it is made from its config space, in this process, and given to a guest that does
@@ -58,14 +41,11 @@ export const withoutDaemon = async (
     return fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: `embedded (devices ${where})` });
   }
   const [{ config }, plugins] = await Promise.all([context.config(), context.plugins()]);
-  const platform = createEmbeddedPlatform({ devices: [image] });
+  const { engine, close } = await holdDevice([image], address, { plugins, config });
   try {
-    const budgets = guestBudgets(silent, platform.clock);
-    const engine = new Pciback({ platform, plugins, config, log: silent, budgets });
-    await engine.stub.assign(address, nobody(budgets));
     notes.push(...limitsOf([image]));
     return { explained: explainDevice(engine, asked), denied: deniedWrites(engine, { bdf: asked.bdf }), notes };
   } finally {
-    await platform.close();
+    await close();
   }
 };

@@ -9,6 +9,7 @@ import type { Tenant } from '../../core/stub/index.ts';
 import { assignedAt } from '../assigned.ts';
 import { fail } from '../errors.ts';
 import { type OperationsOf, operation } from '../kinds/part.ts';
+import { type QuirkFit, type QuirkMiss, quirksForNone, quirksOf } from '../quirk-fits.ts';
 import {
   type ExplainedMap,
   type ExplainedPart,
@@ -38,6 +39,12 @@ export interface ExplainReport {
   /** Without one: every register with an owner. */
   readonly registers?: readonly ExplainedRegister[];
   readonly map?: ExplainedMap;
+  readonly quirks: {
+    /** Those that are for the device. */
+    readonly matched: readonly QuirkFit[];
+    /** Those that somebody loaded and that are for no seized device. */
+    readonly unmatched: readonly QuirkMiss[];
+  };
   /** Refused writes to these bytes, or to all. */
   readonly denials: readonly DenialReport[];
 }
@@ -101,6 +108,13 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
     interrupts: rules.policy.name,
     allowInterruptControl: device.operations.allowInterruptControl,
     size: end,
+    quirks: {
+      matched: quirksOf(engine.plugins, device, space),
+      unmatched: quirksForNone(
+        engine.plugins,
+        engine.stub.devices.map(({ identity }) => identity),
+      ),
+    },
     denials,
     ...(offset === undefined ? {} : { parts: explainBytes(subject, offset, size) }),
     ...(offset === undefined && map !== true ? { registers: explainRegisters(subject) } : {}),

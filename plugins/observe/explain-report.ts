@@ -3,6 +3,7 @@
 import { styleText } from 'node:util';
 import { hex } from '../../core/bdf.ts';
 import { columns } from '../columns.ts';
+import { fitText, missText } from '../quirk-fits.ts';
 import type { DenialReport, DenialsReport, ExplainReport } from './explain-operations.ts';
 import type { ExplainedMap, ExplainedPart } from './explain-table.ts';
 
@@ -53,6 +54,11 @@ const titleOf = ({
   `${bdf}  ${hex(vendor, 4)}:${hex(device, 4)}  guest ${guest.domain} (${guest.name}), ${size} bytes, ` +
   `writes without a field: ${unhandled}${interruptsOf(interrupts, allowInterruptControl)}`;
 
+const printQuirks = ({ quirks }: ExplainReport, print: Print): void => {
+  for (const one of quirks.matched) print(`quirk ${fitText(one)}`);
+  for (const one of quirks.unmatched) print(`quirk ${missText(one)}`);
+};
+
 const bitsText = (high: number, low: number): string => (high === low ? `bit ${high}` : `bits ${high}:${low}`);
 const sizeText = (size: number): string => (size === 1 ? '1 byte' : `${size} bytes`);
 
@@ -89,6 +95,7 @@ const byteRange = (first: number, last: number): string =>
 /** Bit by bit where an offset was given, else register by register. */
 export const printExplained = (report: ExplainReport, print: Print): void => {
   print(titleOf(report));
+  printQuirks(report, print);
   for (const part of report.parts ?? []) printPart(part, print);
   if (report.registers !== undefined) {
     const rows = report.registers.map(({ first, last, owner, kind, bits }) => [
@@ -163,7 +170,9 @@ const extendedRows = ({ kinds, marks }: ExplainedMap, paint: Paint): string[] =>
 export const printMap = (report: ExplainReport, paint: Paint, print: Print): void => {
   const { map } = report;
   if (map === undefined) return;
-  print(`${titleOf(report)}\n`);
+  print(titleOf(report));
+  printQuirks(report, print);
+  print('');
   for (const line of standardRows(map, paint)) print(line);
   if (map.kinds.length > FIRST_PART) {
     print('');

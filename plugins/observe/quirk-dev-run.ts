@@ -49,12 +49,18 @@ const termsOf = (context: CommandContext): TrialTerms => {
 };
 
 /**
- * Tries quirks in a real guest, and prints what it did.
+ * Tries quirks on a dump, or in a real guest, and prints what came of it.
  *
  * @returns 0; 1 when the guest did not come to its end, or did not count every interrupt
  * @throws PcibackError `USAGE`, `CHOICE_UNKNOWN`, `GUEST_SYSTEM`, and what devices and quirks are refused for
  */
 export const runDev = async (context: CommandContext): Promise<number> => {
+  if (context.options.guest === undefined && context.options.setup !== true) {
+    return (await import('./dev-run.ts')).runDevOnDump(context);
+  }
+  if (context.options.writes !== undefined || context.options.watch === true) {
+    return usage('--writes and --watch are for a dump without a guest: leave --guest out, or take --script');
+  }
   const system = await systemOf(context);
   const stop = new AbortController();
   void context.stop.then(() => stop.abort());

@@ -9,6 +9,7 @@ import { matches } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
 import type { JournalOffers, QuirkNotes } from '../journal-offers.ts';
 import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
+import { exchangeQuirks, loadedFrom, type QuirkOfFile } from '../quirk-files.ts';
 import { parseQuirkText, quirkOfText } from '../quirk-text.ts';
 
 export interface QuirkStatus {
@@ -57,15 +58,15 @@ export const operations = {
       const { plugins } = context.engine;
       const things = await plugins.read(file, 'quirk load');
       const only = devices?.map(parseBdf);
-      const effects: ChangeEffect[] = [];
-      for (const thing of things) {
-        if (thing.kind !== 'quirk') {
-          return fail('PLUGIN_LOAD', { name: file, why: 'it is a plugin; only quirks are loaded here' });
-        }
-        const quirk = only === undefined ? thing : { ...thing, only };
-        const load = () => plugins.replace(quirk, undefined, file);
-        effects.push(await notesOf(context).loading(quirk, { file }, load));
-      }
+      const wanted = things.map((thing): QuirkOfFile => {
+        if (thing.kind === 'quirk') return { file, quirk: only === undefined ? thing : { ...thing, only } };
+        return fail('PLUGIN_LOAD', { name: file, why: 'it is a plugin; only quirks are loaded here' });
+      });
+      const notes = notesOf(context);
+      const effects = await exchangeQuirks(plugins, loadedFrom(plugins, [file]), wanted, {
+        load: ({ quirk, file: from }, work) => notes.loading(quirk, { file: from }, work),
+        unload: (name, work) => notes.unloading(name, work),
+      });
       return { names: things.map((thing) => thing.name), ...sumOf(effects) };
     },
   }),

@@ -10,7 +10,7 @@ import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { learn, quirkJson, quirkSource } from './learn.ts';
 import type { QuirkChange, QuirkOperations } from './quirk-operations.ts';
-import { parseRecording } from './recording.ts';
+import { parseRecording, type Recording } from './recording.ts';
 
 const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });
 
@@ -66,17 +66,35 @@ const list = async (context: CommandContext): Promise<number> => {
   return 0;
 };
 
-const readRecording = async (file: string) => {
+const readText = async (file: string): Promise<string> => {
   try {
-    return parseRecording(await readFile(file, 'utf8'), file);
+    return await readFile(file, 'utf8');
   } catch (error) {
-    if (!(error instanceof Error && 'errno' in error)) throw error;
     return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
   }
 };
 
+/** A recorded session, or one that was traced elsewhere and is made again here. */
+const sessionOf = async (context: CommandContext, file: string): Promise<Recording> => {
+  const text = await readText(file);
+  if (text.trimStart().startsWith('{')) return parseRecording(text, file);
+  const { dump, device } = context.options;
+  const [address] = Array.isArray(device) ? device : [];
+  const [{ parseScript }, { recordingOfScript }, { imageOfDump }] = await Promise.all([
+    import('./script.ts'),
+    import('./trace-session.ts'),
+    import('./dump-device.ts'),
+  ]);
+  const [dumped] = Array.isArray(dump) ? dump : [];
+  // With a dump the device is one of that; the address is then the dump's, unless the trace has several devices.
+  const script = parseScript(text, file, address);
+  const [{ config }, plugins] = await Promise.all([context.config(), context.plugins()]);
+  const image = dumped === undefined ? undefined : (await imageOfDump(dumped, script.device)).image;
+  return recordingOfScript(script, file, { config, plugins }, image);
+};
+
 const runLearn = async (context: CommandContext): Promise<number> => {
-  const recording = await readRecording(resolve(required(context, 'a recording')));
+  const recording = await sessionOf(context, resolve(required(context, 'a recording or a trace')));
   const lesson = learn(recording);
   if (lesson.registers.length === 0) {
     context.print('nothing to learn: no write without a field changed anything');

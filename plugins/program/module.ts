@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Jiti, JitiOptions } from 'jiti';
 import { describeError } from '../../core/errors/index.ts';
+import { filesOf } from '../imported.ts';
 
 /**
  * What files import by name wherever they lie, `pciback/plugin` say: this very pciback, and what it shares with plugins. An
@@ -14,17 +16,71 @@ export type Doors = Readonly<Record<string, () => Promise<unknown>>>;
 const isTypeScript = (path: string): boolean => ['.ts', '.mts', '.cts'].includes(extname(path));
 
 /** The loader for TypeScript. Nothing is written beside the file or into a cache. */
-const withTranspiler = async (path: string, doors: Doors): Promise<unknown> => {
+const transpilerFor = async (path: string, doors: Doors, more: JitiOptions = {}) => {
   const { createJiti } = await import('jiti');
   const open = Object.entries(doors).map(async ([name, load]) => [name, await load()] as const);
-  const jiti = createJiti(pathToFileURL(path).href, {
+  return createJiti(pathToFileURL(path).href, {
     fsCache: false,
     interopDefault: false,
     virtualModules: Object.fromEntries(await Promise.all(open)),
+    ...more,
   });
-  // Read anew each time: a quirk may be changed and loaded again while guests run.
-  delete jiti.cache[path];
-  return await jiti.import(path);
+};
+
+const withTranspiler = async (path: string, doors: Doors): Promise<unknown> =>
+  (await transpilerFor(path, doors)).import(path);
+
+/** Modules that this process keeps under the names of their files; what pciback itself needs is there already. */
+const { cache } = createRequire('/');
+const own: ReadonlySet<string> = new Set(Object.keys(cache));
+
+/** Takes out every module that a plugin has brought, but for native code, which a process loads once. */
+const takeOut = (): ReadonlyMap<string, NodeModule> => {
+  const taken = new Map<string, NodeModule>();
+  for (const [file, module] of Object.entries(cache)) {
+    if (module === undefined || own.has(file) || file.endsWith('.node')) continue;
+    taken.set(file, module);
+    delete cache[file];
+  }
+  return taken;
+};
+
+/** `import()` in transpiled code is left to the engine, which would give what it knows: this is what it does instead. */
+const READS_ANEW = '"use strict"; jitiImport = async (name) => require(name);';
+
+/** @throws Error for a module that waits at its top level, which transpiled code cannot */
+const requireAnew = (jiti: Jiti, path: string): unknown => {
+  try {
+    return jiti(path);
+  } catch (error) {
+    // The engine quotes the line.
+    if (!(error instanceof SyntaxError && /\bawait\b/.test(error.stack ?? ''))) throw error;
+    const why = 'it, or what it imports, has await at its top level; such a module is loaded at a start only';
+    throw new Error(why, { cause: error });
+  }
+};
+
+/**
+ * Imports a file and everything that it imports as the files are now. The engine keeps ES modules under their names for good, so
+ * all of them are transpiled in memory.
+ */
+const importAnew = async (path: string, doors: Doors): Promise<unknown> => {
+  const plain = await transpilerFor(path, {});
+  const jiti = await transpilerFor(path, doors, {
+    interopDefault: true,
+    moduleCache: false,
+    transform: (terms) => ({ code: `${READS_ANEW} ${plain.transform(terms)}` }),
+  });
+  const its = new Set(await filesOf(path));
+  const before = takeOut();
+  try {
+    const module = requireAnew(jiti, path);
+    const isEsm = typeof module === 'object' && module !== null && '__esModule' in module;
+    return isEsm ? module : { default: module };
+  } finally {
+    // Other plugins go on with what they have, also where they ask for it again.
+    for (const [file, module] of before) if (!its.has(file)) cache[file] ??= module;
+  }
 };
 
 /** A file that lies outside of any installation cannot find the packages of the doors by name; nothing of it has run then. */
@@ -34,24 +90,22 @@ const missesDoor = (error: unknown, doors: Doors): boolean => {
   return Object.keys(doors).some((name) => name === missing || name.startsWith(`${missing}/`));
 };
 
-/** As each file was when it was imported first: the engine keeps what it has read under its name for good. */
-const firstMarks = new Map<string, string>();
+/** What this process has imported. */
+const imported = new Set<string>();
 
-/** The name to import a file under: that of its own, and another one when it was written since. */
-const importName = (path: string): string => {
-  const facts = statSync(path, { throwIfNoEntry: false });
-  const mark = facts === undefined ? '' : `${facts.mtimeMs}-${facts.size}`;
-  const first = firstMarks.get(path) ?? mark;
-  firstMarks.set(path, first);
-  const { href } = pathToFileURL(path);
-  return first === mark ? href : `${href}?${mark}`;
-};
-
-/** Imports a file: `.ts` transpiled in memory, others as Node does; anew when it was written since. @returns the module. */
-export const importFile = async (path: string, doors: Doors): Promise<unknown> => {
+/**
+ * Imports a file: `.ts` transpiled in memory, others as Node does.
+ *
+ * @param how `anew`: with everything that it imports, as the files are now; so it is also for a file that was imported before
+ * @returns the module
+ */
+export const importFile = async (path: string, doors: Doors, how: 'first' | 'anew' = 'first'): Promise<unknown> => {
+  const isKnown = imported.has(path);
+  imported.add(path);
+  if (isKnown || how === 'anew') return importAnew(path, doors);
   if (isTypeScript(path)) return withTranspiler(path, doors);
   try {
-    return await import(importName(path));
+    return await import(pathToFileURL(path).href);
   } catch (error) {
     if (missesDoor(error, doors)) return withTranspiler(path, doors);
     throw error;

@@ -2,6 +2,7 @@
 
 import { type Bdf, hex } from '../../core/bdf.ts';
 import { fail } from '../../core/errors/index.ts';
+import type { PciFunction } from '../../core/platform/index.ts';
 import type { CheckAdded } from '../../core/plugin/loader.ts';
 import type { DeviceMatch, Quirk } from '../../core/quirk/quirk.ts';
 import type { Anchor, BitClaim, FieldSet } from '../../core/space/declaration.ts';
@@ -10,6 +11,9 @@ import type { Anchor, BitClaim, FieldSet } from '../../core/space/declaration.ts
 const MOST_SETS = 2000;
 /** Of one set. */
 const MOST_REGISTERS = 4096;
+
+/** Mask of a class code that is told in full. */
+const ALL_OF_CLASS = 0xffffff;
 
 /** A set of registers, who brings it, and the devices it is for (missing: all). */
 export interface OwnedSet {
@@ -122,6 +126,43 @@ const matchesIntersect = (one: DeviceMatch, other: DeviceMatch): boolean =>
     other.class === undefined ||
     ((one.class.value ^ other.class.value) & one.class.mask & other.class.mask) === 0);
 
+/** What a condition asks a device that a match does not tell. */
+class NotTold extends Error {}
+
+/** A device of which only that is known what a match says. */
+const described = (match: DeviceMatch): PciFunction => {
+  const { vendor, device, subsystemVendor, subsystemDevice } = match;
+  const { class: code } = match;
+  const told: Readonly<Record<string, unknown>> = {
+    vendor,
+    device,
+    subsystemVendor,
+    subsystemDevice,
+    class: code?.mask === ALL_OF_CLASS ? code.value : undefined,
+  };
+  const ask = (): never => {
+    throw new NotTold();
+  };
+  const identity = new Proxy(told, { get: (facts, key) => facts[String(key)] ?? ask() });
+  return new Proxy(
+    { identity },
+    { get: (facts, key) => (key === 'identity' ? facts.identity : ask()) },
+  ) as unknown as PciFunction;
+};
+
+/** Whether the condition of a set says no to every device that another one is for, whatever else those are. */
+const excludes = ({ set: { when } }: OwnedSet, { match }: OwnedSet): boolean => {
+  if (when === undefined || match === undefined) return false;
+  return match.every((one) => {
+    try {
+      return !when(described(one), 0);
+    } catch {
+      // It wants to know more, or does not work: only a device can tell.
+      return false;
+    }
+  });
+};
+
 const sameDevice = (one: OwnedSet, other: OwnedSet): boolean =>
   one.match === undefined ||
   other.match === undefined ||
@@ -147,6 +188,7 @@ export const findOverlap = (added: readonly OwnedSet[], present: readonly OwnedS
     if ('register' in map) return map;
     for (const other of [...present, ...added.slice(0, index)]) {
       if (!sameAnchor(one.set.anchor, other.set.anchor) || !sameDevice(one, other) || areForms(one, other)) continue;
+      if (excludes(one, other) || excludes(other, one)) continue;
       const theirs = mapOf(other);
       if ('register' in theirs) return theirs;
       for (const [byte, claims] of map) {

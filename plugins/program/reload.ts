@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { definePlugin, type Plugin } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { SerialQueue } from '../../core/serial-queue.ts';
 import { fail } from '../errors.ts';
+import { changedSince, filesOf, markOf, markOfAll } from '../imported.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
+import { exchangeQuirks, loadedFrom, type QuirkOfFile } from '../quirk-files.ts';
 import { sectionsOf } from '../read-section.ts';
 
 /** Keys that are read at each use, or whose things are loaded and unloaded between two requests. */
@@ -49,6 +50,8 @@ export interface ReloaderTerms {
   read(): Promise<LoadedConfig>;
   /** Puts the least level of the log in force. */
   setLevel(level: Config['log']['level']): void;
+  /** When the plugins were loaded, as `Date.now()` has it; missing: now. */
+  readonly since?: number;
 }
 
 /** Patterns have functions; their texts say what they are. */
@@ -66,65 +69,53 @@ const differences = (old: LoadedConfig, next: LoadedConfig): string[] => {
   return [...ofCore, ...names.filter((name) => !isSame(before[name], after[name])), ...moved].sort();
 };
 
-/** What tells that a file was written since. */
-const markOf = (file: string): string => {
-  const facts = statSync(file, { throwIfNoEntry: false });
-  return facts === undefined ? 'gone' : `${facts.mtimeMs} ${facts.size} ${facts.ino}`;
+/** Whether a file, and what it imports, says what it said. */
+type Unchanged = () => Promise<boolean>;
+
+/** As it was loaded some time ago. */
+const sinceThen = (file: string, since: number): Unchanged => {
+  const mark = markOf(file);
+  return async () => mark === markOf(file) && changedSince((await filesOf(file)).slice(1), since) === undefined;
+};
+
+/** As it is read right after this. */
+const fromNow = async (file: string): Promise<Unchanged> => {
+  const mark = await markOfAll(file);
+  return async () => mark === (await markOfAll(file));
 };
 
 /** Puts the quirks of files in force, and takes them back when one of them is refused. */
 class QuirkFiles {
   readonly #plugins: PluginHost;
-  readonly #marks = new Map<string, string>();
+  readonly #known = new Map<string, Unchanged>();
 
-  constructor(plugins: PluginHost, files: readonly string[]) {
+  constructor(plugins: PluginHost, files: readonly string[], since: number) {
     this.#plugins = plugins;
-    for (const file of files) this.#marks.set(file, markOf(file));
+    for (const file of files) this.#known.set(file, sinceThen(file, since));
   }
 
-  /** Whether another file is wanted, or one says something else. */
-  differ(files: readonly string[]): boolean {
-    return files.length !== this.#marks.size || files.some((file) => this.#marks.get(file) !== markOf(file));
+  /** Those of the files, and of the ones before, that are new, gone, or say something else. */
+  async differing(files: readonly string[]): Promise<string[]> {
+    const found = [...this.#known.keys()].filter((file) => !files.includes(file));
+    for (const file of files) if ((await this.#known.get(file)?.()) !== true) found.push(file);
+    return found;
   }
 
-  /** @returns takes all of it back @throws PcibackError what reading and loading throw; nothing has changed then */
-  async change(files: readonly string[], asked: string): Promise<() => Promise<void>> {
+  /** @throws PcibackError what reading and loading throw; nothing has changed then */
+  async change(files: readonly string[], differing: readonly string[], asked: string): Promise<void> {
     const plugins = this.#plugins;
-    const marks = new Map(files.map((file) => [file, markOf(file)]));
-    const changed = files.filter((file) => this.#marks.get(file) !== marks.get(file));
-    const wanted: { readonly file: string; readonly quirk: Quirk }[] = [];
-    for (const file of changed) {
+    const wanted: QuirkOfFile[] = [];
+    const read = new Map<string, Unchanged>();
+    for (const file of differing.filter((one) => files.includes(one))) {
+      read.set(file, await fromNow(file));
       for (const thing of await plugins.read(file, asked)) {
         if (thing.kind !== 'quirk') fail('RELOAD_REFUSED', { file, keys: [`plugin ${thing.name}`] });
         wanted.push({ file, quirk: thing as Quirk });
       }
     }
-    const stays = files.filter((file) => !changed.includes(file));
-    const old = plugins.loaded.filter(({ origin }) => this.#marks.has(origin) && !stays.includes(origin));
-    const undos: (() => unknown)[] = [];
-    const undo = async (): Promise<void> => {
-      for (const one of undos.reverse()) await one();
-    };
-    try {
-      for (const { name, origin } of old) {
-        const thing = plugins.registries.quirks.entries.find((one) => one.name === name)?.thing;
-        const next = wanted.find(({ quirk }) => quirk.name === name);
-        if (next === undefined) plugins.unload(name);
-        else await plugins.replace(next.quirk, undefined, next.file);
-        if (thing !== undefined) undos.push(() => plugins.replace(thing, undefined, origin));
-      }
-      for (const { file, quirk } of wanted) {
-        if (old.some(({ name }) => name === quirk.name)) continue;
-        await plugins.load(quirk, undefined, file);
-        undos.push(() => plugins.unload(quirk.name));
-      }
-    } catch (error) {
-      await undo();
-      throw error;
-    }
-    this.#marks.clear();
-    for (const [file, mark] of marks) this.#marks.set(file, mark);
-    return undo;
+    await exchangeQuirks(plugins, loadedFrom(plugins, differing), wanted);
+    for (const file of differing) this.#known.delete(file);
+    for (const [file, unchanged] of read) this.#known.set(file, unchanged);
   }
 }
 
@@ -136,12 +127,20 @@ export class Reloader implements Reloading {
   readonly #terms: ReloaderTerms;
   readonly #queue = new SerialQueue();
   readonly #quirks: QuirkFiles;
+  /** Files of the plugins that the configuration names: these cannot be exchanged. */
+  readonly #plugins: ReadonlyMap<string, string>;
+  readonly #since: number;
   #loaded: LoadedConfig;
 
   constructor(terms: ReloaderTerms) {
     this.#terms = terms;
     this.#loaded = terms.loaded;
-    this.#quirks = new QuirkFiles(terms.plugins, this.#filesOf(terms.loaded));
+    this.#since = terms.since ?? Date.now();
+    this.#quirks = new QuirkFiles(terms.plugins, this.#filesOf(terms.loaded), this.#since);
+    const files = this.#filesOf(terms.loaded);
+    const { loaded } = terms.plugins;
+    const others = loaded.filter(({ origin }) => isAbsolute(origin) && !files.includes(origin));
+    this.#plugins = new Map(others.map(({ origin, name }) => [origin, name]));
   }
 
   /**
@@ -158,17 +157,29 @@ export class Reloader implements Reloading {
     const file = next.file ?? '(defaults)';
     const keys = differences(this.#loaded, next);
     const fixed = keys.filter((key) => !isInPlace(key));
+    fixed.push(...(await this.#editedPlugins()));
     if (fixed.length > 0) fail('RELOAD_REFUSED', { file, keys: fixed });
     this.#checkNames(next.config);
     const files = this.#filesOf(next);
-    if (this.#quirks.differ(files)) {
-      await this.#quirks.change(files, `${file}: quirks`);
+    const differing = await this.#quirks.differing(files);
+    if (differing.length > 0) {
+      await this.#quirks.change(files, differing, `${file}: quirks`);
       if (!keys.includes('quirks')) keys.push('quirks');
     }
     for (const key of inPlace) Object.assign(inForce, { [key]: next.config[key] });
     setLevel(next.config.log.level);
     this.#loaded = next;
     return { keys, ...(next.file === undefined ? {} : { file: next.file }) };
+  }
+
+  /** Plugins whose files, or what those import, say something else than what runs. */
+  async #editedPlugins(): Promise<string[]> {
+    const edited: string[] = [];
+    for (const [origin, name] of this.#plugins) {
+      const changed = await changedSince(await filesOf(origin), this.#since);
+      if (changed !== undefined) edited.push(`plugin ${name} (${changed} was edited)`);
+    }
+    return edited;
   }
 
   #filesOf({ config, directory }: LoadedConfig): string[] {

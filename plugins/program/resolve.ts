@@ -40,6 +40,8 @@ export interface Asker {
   readonly onlooker?: Onlooker;
   /** What files import by name; missing: only what is installed where they lie. */
   readonly doors?: Doors;
+  /** Reads files, and what they import, as they are now; missing: those that this process has imported before. */
+  readonly how?: 'anew';
 }
 
 /** What a name led to. */
@@ -65,10 +67,10 @@ const thingsOf = (module: unknown, name: string): readonly (Plugin | Quirk)[] =>
   });
 };
 
-const fromModule = async (name: string, file: string, doors: Doors = {}): Promise<ResolvedPlugin> => {
+const fromModule = async (name: string, file: string, { doors = {}, how }: Asker): Promise<ResolvedPlugin> => {
   let module: unknown;
   try {
-    module = await importFile(file, doors);
+    module = await importFile(file, doors, how);
   } catch (error) {
     if (isPcibackError(error)) throw error;
     return fail('PLUGIN_LOAD', { name, why: describeError(error).split('\n')[0] ?? '' }, error);
@@ -110,7 +112,7 @@ const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => 
     case '.js':
     case '.mjs':
     case '.cjs':
-      return fromModule(name, file, asker.doors);
+      return fromModule(name, file, asker);
     default:
       return fail('PLUGIN_LOAD', { name, why: 'a plugin file ends in .ts, .js, .mjs or .json' });
   }
@@ -149,7 +151,7 @@ const fromPackage = async (name: string, asker: Asker): Promise<ResolvedPlugin> 
     });
   }
   await assertTrusted(file, asker.onlooker ?? thisProcess());
-  return fromModule(name, file, asker.doors);
+  return fromModule(name, file, asker);
 };
 
 /**

@@ -69,7 +69,8 @@ export const loadPlugins = async (
     explain: explainIssue,
     log,
     deadlines: config.deadlines,
-    read: async (path, asked) => (await resolvePlugin(path, { asked, directory: '/', bundled: {}, doors })).things,
+    read: async (path, asked) =>
+      (await resolvePlugin(path, { asked, directory: '/', bundled: {}, doors, how: 'anew' })).things,
   });
   const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
   const named = new Set(config.plugins.map(nameOf));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 import type { Bdf } from '../../core/bdf.ts';
+import { nearest } from '../../core/errors/nearest.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Pciback } from '../../core/pciback.ts';
 import type { Clock, Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
-import type { Config } from '../../plugins/kinds/config.ts';
+import type { Config, PluginEntry } from '../../plugins/kinds/config.ts';
 import type { GuestOptions, IncludedGuest } from '../../plugins/platforms/embedded/guest.ts';
 import type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../plugins/platforms/embedded/index.ts';
@@ -41,8 +42,10 @@ export interface EmbeddedHostOptions {
   readonly config?: RcFile;
   /** What paths in the configuration count from; missing: the working directory. */
   readonly directory?: string;
-  /** Loaded after those of the configuration. */
-  readonly plugins?: readonly (Plugin | Quirk)[];
+  /** As in an rc file, by name, or the things themselves; loaded after those of `config`. */
+  readonly plugins?: readonly (PluginEntry | Plugin | Quirk)[];
+  /** Files of quirks, as in an rc file. */
+  readonly quirks?: readonly string[];
   readonly clock?: Clock;
   /** Interrupts after which the host judges a line; default: as Linux. */
   readonly nobodyCaresAfter?: number;
@@ -70,12 +73,43 @@ export interface EmbeddedHost {
   close(): Promise<void>;
 }
 
+/** What {@link startEmbeddedHost} takes. */
+const known: Readonly<Record<keyof EmbeddedHostOptions, true>> = {
+  devices: true,
+  config: true,
+  directory: true,
+  plugins: true,
+  quirks: true,
+  clock: true,
+  nobodyCaresAfter: true,
+  between: true,
+};
+
+/** A test in plain JavaScript may say what is not there; it would be tested with something else than it says. */
+const refuseOthers = (options: object): void => {
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(known, key)) continue;
+    const near = nearest(key, Object.keys(known));
+    const meant = near === undefined ? 'Keys of an rc file stand under `config`.' : `Perhaps you meant "${near}".`;
+    throw new TypeError(`startEmbeddedHost has no option "${key}". ${meant}`);
+  }
+};
+
+type NamedEntry = string | [name: string, options: Record<string, unknown>];
+
+const isNamed = (one: PluginEntry | Plugin | Quirk): one is NamedEntry => typeof one === 'string' || Array.isArray(one);
+const isThing = (one: PluginEntry | Plugin | Quirk): one is Plugin | Quirk => !isNamed(one);
+
 /**
  * Starts a host for a test of a plugin: everything bundled is loaded under the chosen preset, then the plugins of the
  * configuration, then those under test.
+ *
+ * @throws TypeError for an option that there is not; PcibackError what configuration, plugins and quirks are refused for
  */
 export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Promise<EmbeddedHost> => {
+  refuseOthers(options);
   const { log, lines } = recordingLog();
+  const { config: rc, plugins: wanted = [], quirks = [] } = options;
   const platform = createEmbeddedPlatform({
     devices: options.devices ?? samples(),
     duties: 'enforced',
@@ -83,11 +117,16 @@ export const startEmbeddedHost = async (options: EmbeddedHostOptions = {}): Prom
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
   const running = await startPciback({
-    config: { control: false, ...options.config },
+    config: {
+      control: false,
+      ...rc,
+      plugins: [...(rc?.plugins ?? []), ...wanted.filter(isNamed)],
+      quirks: [...(rc?.quirks ?? []), ...quirks],
+    },
     platform: options.between?.(platform) ?? platform,
     log,
     ...(options.directory === undefined ? {} : { directory: options.directory }),
-    ...(options.plugins === undefined ? {} : { plugins: options.plugins }),
+    plugins: wanted.filter(isThing),
   });
   const { engine, parts, plugins, config } = running;
   return {

@@ -23,6 +23,9 @@ const LATE = [
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-|supervisor\/crash-)[^/]+\/[^/]+-(run|report|offline|thread)\.js$/,
   /^plugins\/native\/loader\.js$/,
+  /^plugins\/fates\.js$/,
+  /^plugins\/observe\/(dump|held|script|trace)-?[a-z]*\.js$/,
+  /^plugins\/observe\/trial\.js$/,
 ];
 
 /** The part of core that the answering thread has too; it imports no package that takes long. */

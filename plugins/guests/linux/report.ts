@@ -2,9 +2,9 @@
 
 import type { Bdf } from '../../../core/bdf.ts';
 import type { Assignment } from '../../../core/stub/index.ts';
+import { fatesOf, readsOf } from '../../fates.ts';
 import { formatBdf } from '../../program/index.ts';
 import { type Boot, guestAddresses, section } from './boot.ts';
-import { fatesOf, readsOf } from './fates.ts';
 import { countedOf } from './interrupts.ts';
 import type { Offering } from './offer.ts';
 import type { KeepingRecorder } from './recorder.ts';

@@ -99,6 +99,40 @@ describe.concurrent('demo', () => {
     expect([closed.status, open.status]).toEqual([0, 0]);
   });
 
+  it('names the quirks of each device, those that match nothing with the nearest, and those that are left out', async () => {
+    const one = (name: string, device: string, offset: string) =>
+      JSON.stringify({
+        name,
+        source: 'a test',
+        match: [{ vendor: '8086', device }],
+        fields: [{ offset, width: 16, name: 'a', writable: '0x0001' }],
+      });
+    const directory = place({
+      ...rc({ quirks: ['good.json', 'typo.json', 'over.json'] }),
+      'good.json': one('acme/good', '10d3', '0x44'),
+      'typo.json': one('acme/typo', '10d4', '0x44'),
+      'over.json': one('acme/over', '10d3', '0xe8'),
+      'nic.txt': dumpOf(4096),
+    });
+    const { out, err, status } = await run(['demo', 'nic.txt'], directory);
+    expect({ err, status }).toEqual({ err: '', status: 0 });
+    expect(out).toMatch(/^ {6}quirk acme\/good \(.*good\.json\)$/m);
+    expect(out).toMatch(
+      /^ {6}quirk acme\/over \(.*over\.json\), left out: acme\/over: 0xe8 \(a\) belongs to fields\/pcie: pcie/m,
+    );
+    expect(out).toMatch(
+      /^quirk acme\/typo \(.*typo\.json\) matches nothing here: nearest is 8086:10d3 at 0000:01:00\.0: its device is 10d3, not 10d4$/m,
+    );
+    const { groups, unmatchedQuirks } = JSON.parse((await run(['demo', 'nic.txt', '--json'], directory)).out) as {
+      groups: { devices: { quirks: { name: string }[] }[] }[];
+      unmatchedQuirks: object[];
+    };
+    expect(groups[0]?.devices[0]?.quirks.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['acme/good', 'acme/over']),
+    );
+    expect(unmatchedQuirks).toMatchObject([{ name: 'acme/typo' }]);
+  });
+
   it('shows what the preset full adds', async () => {
     const directory = place({ 'nic.txt': dumpOf(4096) });
     const { out, status } = await run(['demo', 'nic.txt'], directory);

@@ -92,7 +92,7 @@ describe('pciback quirk dev', () => {
   });
 
   it.each([
-    ['no guest', { dump: ['nvme'] }, /needs --guest.*linux, acme/],
+    ['no guest and no quirk', { dump: ['nvme'] }, /needs the file of a quirk, or --guest/],
     ['a guest that nobody knows', { guest: 'akme', dump: ['nvme'] }, /akme.*acme/s],
     ['no device', { guest: 'acme' }, /needs --dump/],
     [

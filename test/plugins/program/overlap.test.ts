@@ -3,10 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import { silent } from '../../../core/log.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
 import { type DeviceMatch, defineQuirk, type Quirk } from '../../../core/quirk/quirk.ts';
 import { capability, extendedCapability, type FieldSet, header, register } from '../../../core/space/declaration.ts';
 import { findOverlap, type OwnedSet, refuseOverlap } from '../../../plugins/program/overlap.ts';
+import firmwareWindow from '../../../quirks/15b3-mellanox/firmware-window.ts';
 
 const owned = (owner: string, set: FieldSet, match?: readonly DeviceMatch[]): OwnedSet => ({
   owner,
@@ -159,6 +161,44 @@ describe('overlaps of field sets', () => {
 
   it('of a quirk with a field of all devices are found', () => {
     expect(findOverlap([owned('q', at(0x40, 1), [{ vendor: 1 }])], [owned('f', at(0x40, 1))])).toBeDefined();
+  });
+});
+
+describe('a condition that excludes the devices of a quirk', () => {
+  const quirk = (match: DeviceMatch) => owned('q', at(0x40, 1), [match]);
+  const field = (when: FieldSet['when']) => owned('f', { ...at(0x40, 1), ...(when === undefined ? {} : { when }) });
+  it.each<[string, FieldSet['when'], DeviceMatch, boolean]>([
+    ['another vendor', ({ identity }) => identity.vendor === 2, { vendor: 1 }, false],
+    ['the same vendor', ({ identity }) => identity.vendor === 1, { vendor: 1 }, true],
+    ['another device', ({ identity }) => identity.device === 2, { vendor: 1, device: 1 }, false],
+    ['a device that the quirk does not tell', ({ identity }) => identity.device === 2, { vendor: 1 }, true],
+    [
+      'another class',
+      ({ identity }) => identity.class === 2,
+      { vendor: 1, class: { value: 1, mask: 0xffffff } },
+      false,
+    ],
+    ['what only hardware knows', (device) => device.readConfig(0, 4) === 0, { vendor: 1 }, true],
+  ])('is no conflict: %s', (_, when, match, found) => {
+    expect(findOverlap([field(when)], [quirk(match)]) !== undefined).toBe(found);
+    expect(findOverlap([quirk(match)], [field(when)]) !== undefined).toBe(found);
+  });
+
+  it('is none with the window of mellanox in the vendor’s capability', async () => {
+    const host = new PluginHost({ check: refuseOverlap, log: silent });
+    await host.load(firmwareWindow, undefined, 'test');
+    const window = (vendor: number) =>
+      capability(0x09, 'acme window', [register(0x04, 32, 'doorbell').writable()], {
+        when: ({ identity }) => identity.vendor === vendor,
+      });
+    const load = (name: string, vendor: number) =>
+      host.load(
+        definePlugin({ name, api: '^1.0', apply: (to) => void to.fields.add(window(vendor)) }),
+        undefined,
+        'test',
+      );
+    await load('acme/window', 0x1234);
+    await expect(load('acme/mellanox', 0x15b3)).rejects.toMatchObject({ code: 'FIELD_OVERLAP' });
   });
 });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { hex } from '../../../core/bdf.ts';
-import type { RecordedAccess } from '../../../core/space/recorder.ts';
+import { hex } from '../core/bdf.ts';
+import type { RecordedAccess } from '../core/space/recorder.ts';
 
 /** What a policy does with a bit that is written. */
 const effects = {
@@ -26,7 +26,7 @@ export interface Claims {
   claimsOf(offset: number, mask: number): readonly Claim[];
 }
 
-/** A distinct write of a session. */
+/** A write, and how often it was made. */
 type Write = Pick<RecordedAccess, 'offset' | 'size' | 'value' | 'status' | 'denied'> & { times: number };
 
 /**
@@ -47,7 +47,8 @@ export const fatesOf = (accesses: readonly RecordedAccess[], space: Claims): rea
   return [...seen.values()].map((one) => fateOf(one, space));
 };
 
-const fateOf = ({ offset, size, value, status, denied, times }: Write, space: Claims): string => {
+/** One write, and who got which bits of it. @returns several lines */
+export const fateOf = ({ offset, size, value, status, denied, times }: Write, space: Claims): string => {
   const whole = size === 4 ? 0xffffffff : 2 ** (8 * size) - 1;
   const shift = 8 * (offset & 3);
   /** What becomes of bits, by its words: registers that say the same are one line. */
