@@ -84,6 +84,11 @@ export const bundled = {
   'commands/plugins': { byDefault: true, command: 'plugins', load: () => import('./commands/plugins.ts') },
   'commands/reload': { byDefault: true, command: 'reload', load: () => import('./commands/reload.ts') },
   'commands/upgrade': { byDefault: true, command: 'upgrade', load: () => import('./commands/upgrade.ts') },
+  'commands/completion': {
+    byDefault: true,
+    command: 'completion',
+    load: () => import('./commands/completion.ts'),
+  },
   resets: { byDefault: true, command: 'reset', load: () => import('./resets/plugin.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },
   health: { byDefault: true, command: 'health', load: () => import('./health/plugin.ts') },

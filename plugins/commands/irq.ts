@@ -10,7 +10,7 @@ export const irq: CommandDefinition = {
   details: `  pciback irq list                   every device that a guest has
   pciback irq toggle BDF             take its handler off the line, or put it on`,
   arguments: [
-    { name: '<action>', description: 'list or toggle' },
+    { name: '<action>', description: 'list or toggle', words: ['list', 'toggle'] },
     { name: '[bdf]', description: 'toggle: the device' },
   ],
   options: controlOptions,

@@ -18,6 +18,8 @@ export interface CommandArgument {
   /** `<bdf>` required, `[dump]` optional, `[dump...]` any number. */
   readonly name: string;
   readonly description: string;
+  /** Words that it may be, for shells that complete them; the command itself refuses others. */
+  readonly words?: readonly string[];
 }
 
 /** Asks the pciback that runs on this host. `Operations`: those that the caller knows, see `OperationsOf`. */

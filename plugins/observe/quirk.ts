@@ -23,7 +23,11 @@ export const quirk: CommandDefinition = {
                                      900 MB in $PCIBACK_GUEST (/var/tmp/pciback-guest):
                                      pciback quirk dev --guest linux --setup`,
   arguments: [
-    { name: '<action>', description: 'load, unload, list, learn or dev' },
+    {
+      name: '<action>',
+      description: 'load, unload, list, learn or dev',
+      words: ['load', 'unload', 'list', 'learn', 'dev'],
+    },
     { name: '[what]', description: 'the file, text, name, recording or trace' },
   ],
   options: [

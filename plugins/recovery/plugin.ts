@@ -21,7 +21,11 @@ const injectError: CommandDefinition = {
 port was told, and what its guest said; exit code 1 when the recovery failed.`,
   arguments: [
     { name: '<bdf>', description: 'address of the function: [DDDD:]BB:SS.F' },
-    { name: '<severity>', description: 'correctable, nonfatal or fatal' },
+    {
+      name: '<severity>',
+      description: 'correctable, nonfatal or fatal',
+      words: ['correctable', 'nonfatal', 'fatal'],
+    },
   ],
   options: controlOptions,
   run: async (context) => (await import('./inject-error-run.ts')).runInjectError(context),

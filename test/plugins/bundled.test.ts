@@ -54,6 +54,7 @@ describe('the bundled plugins', () => {
       'plugins',
       'reload',
       'upgrade',
+      'completion',
       'reset',
       'irq',
       'health',

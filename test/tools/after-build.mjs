@@ -8,15 +8,17 @@ import { bundle } from './bundle.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
 const dist = resolve(process.argv[2] ?? join(import.meta.dirname, '../../dist'));
-const main = resolve(dist, 'plugins/commands/main.js');
+const commands = ['main.js', 'launch.cjs'].map((name) => resolve(dist, 'plugins/commands', name));
 
-if (existsSync(main)) {
+if (commands.every((file) => existsSync(file))) {
   await bundle(dist);
-  const line = readFileSync(main, 'utf8').split('\n', 1)[0];
-  if (line === FIRST_LINE) chmodSync(main, 0o755);
-  else {
-    console.error(`${main}: the first line is "${line}", expected "${FIRST_LINE}".`);
-    console.error('Put it at the top of plugins/commands/main.ts; tsc keeps it.');
-    process.exitCode = 1;
+  for (const file of commands) {
+    const line = readFileSync(file, 'utf8').split('\n', 1)[0];
+    if (line === FIRST_LINE) chmodSync(file, 0o755);
+    else {
+      console.error(`${file}: the first line is "${line}", expected "${FIRST_LINE}".`);
+      console.error('Put it at the top of its source in plugins/commands; tsc keeps it.');
+      process.exitCode = 1;
+    }
   }
 }

@@ -22,6 +22,7 @@ const LATE = [
   /^plugins\/guests\/linux\/(?!plugin\.js$)/,
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-|supervisor\/crash-)[^/]+\/[^/]+-(run|report|offline|thread)\.js$/,
+  /^plugins\/commands\/completion\//,
   /^plugins\/native\/loader\.js$/,
   /^plugins\/fates\.js$/,
   /^plugins\/observe\/(dump|held|script|trace)-?[a-z]*\.js$/,

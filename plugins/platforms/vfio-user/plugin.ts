@@ -18,7 +18,7 @@ const injectInterrupt: CommandDefinition = {
 it, the one that the client listens to.`,
   arguments: [
     { name: '<bdf>', description: 'address of the device: [DDDD:]BB:SS.F' },
-    { name: '[kind]', description: 'intx, msi or msix' },
+    { name: '[kind]', description: 'intx, msi or msix', words: ['intx', 'msi', 'msix'] },
     { name: '[vector]', description: 'number of the message; 0 if missing' },
   ],
   options: controlOptions,
