@@ -15,7 +15,7 @@ import { describeConfig } from '../kit/describe-config.ts';
 import { build, dist, run, start } from '../plugins/commands/built.ts';
 import { rc } from '../plugins/commands/places.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const has = (program: string, ...words: readonly string[]): boolean =>
   spawnSync(program, words, { encoding: 'utf8' }).status === 0;
@@ -193,7 +193,7 @@ describe.skipIf(missing !== '')(`packages for Debian${missing}`, () => {
     });
   });
 
-  it('are the same when they are made again', async () => {
+  it('are the same when they are made again', { timeout: 600_000 }, async () => {
     const sum = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
     expect(sum(await makeFor('13', 'again'))).toBe(sum(fileOf('13')));
   });

@@ -13,8 +13,8 @@ const USAGE = `npm run package -- [RELEASE…] [options]
   RELEASE        of Debian: ${Object.keys(releases).join(', ')}; all if missing
   --out FOLDER   where a folder for each release is made (packages)
   --node FILE    the Node.js that the package for Debian 12 brings; the one that runs this if missing
-  --try          installs each into a bare Debian below $PCIBACK_TRY (/var/tmp/pciback-try), looks at it there, and removes it;
-                 needs root, debootstrap and a mirror of Debian`;
+  --try          installs each into a bare Debian below $PCIBACK_TRY (/var/tmp/pciback-try), looks at it there, removes it; boots
+                 that Debian and does so under its systemd; needs root, debootstrap and a mirror of Debian`;
 
 /** When the version was made: of its last commit, if the builder does not say (SOURCE_DATE_EPOCH). */
 const dateOf = () => {

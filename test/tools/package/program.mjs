@@ -3,10 +3,12 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesBelow } from './tree.mjs';
+import { EXECUTABLE, filesBelow } from './tree.mjs';
 
 /** Packages that the bundle does not carry; ffi-napi, which has no prebuilt, is for those who install from npm. */
 export const LOADED_LATE = ['jiti', 'koffi', 'pino'];
+
+const COMMANDS = /^plugins\/commands\/(launch\.cjs|main\.js)$/;
 
 /** Of the program: what nobody reads at run time. */
 const NOT_OF_DIST = [/^test\//, /\.d\.[cm]?ts$/, /^chunks\/LICENSES\.txt$/];
@@ -17,7 +19,7 @@ const NOT_OF_PACKAGES = [
   /\.(md|map|ts|html|ico|sh|svg|ya?ml|cc|hh|inc|def|S|asm)$/,
   /(^|\/)(test|tests|docs?|bench(marks?)?|examples?|build|vendor|\.github)\//,
   /(^|\/)(CNAME|CMakeLists\.txt|\.[^/]+|[^/]*\.config\.js|tsconfig\.json|test\.[cm]?js|bench[^/]*\.[cm]?js)$/,
-  /^(bin|browser)\.js$/,
+  /^(bin|browser)\.js$|(^|\/)(\.[^/]+\/|jiti-cli\.mjs$)/,
   /^(cnoke\.cjs|lib\/native\/|src\/koffi\/src\/trampolines|musl_)/,
 ];
 
@@ -59,7 +61,7 @@ export const writeProgram = (tree, { project, dist, modules }) => {
   tree.write(`${home}/package.json`, `${JSON.stringify(installedManifest(manifestOf(project)), undefined, 2)}\n`);
   for (const file of filesBelow(dist)) {
     if (NOT_OF_DIST.some((form) => form.test(file))) continue;
-    tree.copy(join(dist, file), `${home}/dist/${file}`, file.endsWith('commands/launch.cjs') ? 0o755 : 0o644);
+    tree.copy(join(dist, file), `${home}/dist/${file}`, COMMANDS.test(file) ? EXECUTABLE : undefined);
   }
   const packages = closure(modules, LOADED_LATE);
   const prebuilt = [...packages.keys()].filter((name) => name.startsWith('@koromix/koffi-'));

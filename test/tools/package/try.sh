@@ -3,22 +3,7 @@
 # Inside of a bare Debian, as root: installs /try/pciback_*.deb, looks at it, removes it. Each command is shown with what it
 # printed. The last line: "N passed, N failed".
 cd /root
-passed=0 failed=0
-
-show() { # command line: run and shown
-  echo "# $*"
-  bash -c "$*" 2>&1 | tee /try/output | sed 's/^/    /'
-  return "${PIPESTATUS[0]}"
-}
-
-check() { # what, status
-  if [ "$2" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "not ok - $1"; fi
-}
-
-printed() { # what, regular expression that a line of the last output has to match
-  grep -qE -- "$2" /try/output
-  check "$1: no line with $2" $?
-}
+. /try/shown.sh
 
 files() { # every file that is no one's runtime state
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /try -o -path /tmp -o -path /run -o -path /var/cache -o -path /var/lib/apt \
@@ -87,5 +72,4 @@ files > /try/after
 show 'comm -13 /try/before /try/after | grep -i pciback'
 [ ! -s /try/output ]; check 'nothing is left after a purge' $?
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish
