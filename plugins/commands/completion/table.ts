@@ -37,6 +37,7 @@ const byName: Readonly<Record<string, Value>> = {
   file: 'files',
   path: 'files',
   dump: 'files',
+  script: 'files',
   what: 'files',
   directory: 'folders',
   bdf: 'devices',
