@@ -10,7 +10,6 @@ import type { FrontendKeys, GuestRecord } from '../journal.ts';
 import type { KeptMemory, Platform, StoreWatch, TakeRefused } from '../platform/index.ts';
 import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
-import type { Denial } from '../space/denials.ts';
 import { DenialRecord } from '../space/denials.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import { Connection, readFrontendKeys } from './connection.ts';
@@ -82,7 +81,7 @@ export class GuestBackend {
       ...guest,
       denials: this.#denials,
       budget,
-      refused: (denial) => setImmediate(() => this.#tellDenial(denial)),
+      refused: (denial) => setImmediate(() => terms.hooks.call('deniedWrite', denial)),
       settled: (status) => this.#connection?.server.settled(status),
       hold: (work) => (this.#connection === undefined ? work() : this.#connection.hold(work)),
       viewChanged: () => this.#showView(),
@@ -119,11 +118,6 @@ export class GuestBackend {
     refused((address, write) => this.#exports.at(address)?.assignment?.space.refusedElsewhere(write));
     this.#exports.closeGates();
   };
-
-  #tellDenial(denial: Denial): void {
-    this.#terms.budget.log.debug({ ...denial }, 'write refused');
-    this.#terms.hooks.call('deniedWrite', denial);
-  }
 
   /** Starts serving: InitWait, then whatever the two ends' states ask for. */
   async start(): Promise<void> {

@@ -136,11 +136,7 @@ export class Post {
       name: this.name,
       denials,
       budget,
-      refused: (denial) =>
-        setImmediate(() => {
-          budget.log.debug({ ...denial }, 'write refused');
-          engine.plugins.hooks.call('deniedWrite', denial);
-        }),
+      refused: (denial) => setImmediate(() => engine.plugins.hooks.call('deniedWrite', denial)),
       settled: (status) => this.client?.settled(status),
       hold: (work) => work(),
       viewChanged: () => {},
