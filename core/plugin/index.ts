@@ -31,7 +31,7 @@ export {
   type LineVerdict,
 } from '../platform/index.ts';
 export { type PciFunction, type PciIdentity, type PciResource, ResourceFlag } from '../platform/pci.ts';
-export { MAX_VECTORS, Status } from '../ring/layout.ts';
+export { MAX_VECTORS, Status, statusName } from '../ring/layout.ts';
 export type { Request } from '../ring/request.ts';
 export type { Placeable, Root, SlotMap, SlotMapper } from '../slots.ts';
 export type { Behaviour, DeviceOperations, PowerState, RegisterAccess } from '../space/behaviour.ts';

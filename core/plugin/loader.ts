@@ -31,13 +31,13 @@ export interface PluginHostSettings {
 }
 
 /**
- * Reads a file of plugins or quirks; loads none of them.
+ * Reads plugins or quirks; loads none of them.
  *
- * @param path absolute
+ * @param name an absolute path, or another name that the rc file could have for them
  * @param asked who asks for it, for messages
  * @throws PcibackError `PLUGIN_UNKNOWN`, `PLUGIN_LOAD`, `QUIRK_INVALID`, `CONFIG_UNTRUSTED`
  */
-export type ReadPlugins = (path: string, asked: string) => Promise<readonly (Plugin | Quirk)[]>;
+export type ReadPlugins = (name: string, asked: string) => Promise<readonly (Plugin | Quirk)[]>;
 
 /**
  * Looks at field sets, or quirks, before they are registered: those of one call, all or none.

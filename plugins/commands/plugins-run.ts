@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
+import { describeError } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
+import { printChange } from '../changes.ts';
 import { columns } from '../columns.ts';
+import { fail } from '../errors.ts';
 import { inventoryOf, type PluginInventory, type PluginStatus } from '../inventory.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { PluginOperations } from './plugins-operations.ts';
@@ -70,8 +74,53 @@ const plainLines = ({ plugins, hooks }: PluginInventory): string[] => {
   ];
 };
 
-/** @throws PcibackError what loading the rc file and its plugins throws */
+const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });
+
+/** @throws PcibackError `USAGE` */
+const optionsOf = (text: unknown): Record<string, unknown> | undefined => {
+  if (typeof text !== 'string') return undefined;
+  try {
+    const options: unknown = JSON.parse(text);
+    if (typeof options === 'object' && options !== null && !Array.isArray(options)) return { ...options };
+    return usage(`--options is no JSON object: ${text}`);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return usage(`--options is no JSON: ${describeError(error)}`);
+  }
+};
+
+const load = async (context: CommandContext, what: string): Promise<number> => {
+  const options = optionsOf(context.options.options);
+  const client = await context.control<PluginOperations>();
+  // A path counts from here; the running pciback stands somewhere else.
+  const name = /^\.{0,2}\//.test(what) ? resolve(what) : what;
+  const change = await client.require('plugin-load', { name, ...(options === undefined ? {} : { options }) });
+  return printChange(context, 'loaded', change);
+};
+
+const unload = async (context: CommandContext, name: string): Promise<number> => {
+  const client = await context.control<PluginOperations>();
+  return printChange(context, 'unloaded', await client.require('plugin-unload', { name }));
+};
+
+const actions: Readonly<Record<string, (context: CommandContext, what: string) => Promise<number>>> = { load, unload };
+
+/**
+ * Shows what is loaded, or loads and unloads.
+ *
+ * @returns 0; 1 when a device keeps its old registers
+ * @throws PcibackError `USAGE`, `CONTROL_UNREACHABLE`, what the running pciback refuses, and what loading the rc file and its
+ * plugins throws
+ */
 export const runPlugins = async (context: CommandContext): Promise<number> => {
+  const [action, what] = context.arguments;
+  if (action === undefined) return show(context);
+  const run = Object.hasOwn(actions, action) ? actions[action] : undefined;
+  if (run === undefined) return usage(`plugins has no action "${action}"`, nearest(action, Object.keys(actions)));
+  return run(context, what ?? usage(`plugins ${action} needs the name of a plugin`));
+};
+
+const show = async (context: CommandContext): Promise<number> => {
   const running = await (await context.control<PluginOperations>()).ask('plugins', {});
   const inventory = running ?? inventoryOf(await context.plugins());
   const source = running === undefined ? `rc file ${(await context.config()).file ?? '(none)'}` : 'the running pciback';

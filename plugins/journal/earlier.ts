@@ -84,7 +84,9 @@ export class Earlier implements EarlierDevices {
     try {
       const missing = this.#terms.missing.find((quirk) => quirk.isFor(device.identity));
       if (missing !== undefined)
-        fail('GUEST_NOT_CONTINUED', { why: `quirk ${missing.name}, which ${facts.bdf} was used with: ${missing.why}` });
+        fail('GUEST_NOT_CONTINUED', {
+          why: `${missing.kind} ${missing.name}, which ${facts.bdf} was used with: ${missing.why}`,
+        });
       this.#goOn(device, record, tenant, interrupted);
       log.info(facts, 'device taken over');
       return device;

@@ -6,14 +6,22 @@ import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Records } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import type { PciIdentity } from '../../core/platform/index.ts';
+import type { Plugin } from '../../core/plugin/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { type DeviceMatch, matches, type Quirk } from '../../core/quirk/quirk.ts';
-import type { QuirkNotes, QuirkSource } from '../journal-offers.ts';
+import type { LoadNotes, LoadSource } from '../journal-offers.ts';
 import { parseQuirkText, quirkOfText } from '../quirk-text.ts';
 
-/** A quirk that came or went while guests ran: where it is from and for whom it is, not what it says. */
+/** A quirk or plugin that came or went while guests ran: where it is from and for whom it is, not what it says. */
 export interface QuirkRecord {
+  /** Missing: a quirk. */
+  readonly kind?: 'plugin' | undefined;
+  /** A path, or the name of a bundled plugin or a package. */
   readonly file?: string | undefined;
+  /** Of a plugin, as they were given. */
+  readonly options?: unknown;
+  /** It is a plugin that brought registers, for whatever device. */
+  readonly registers?: true | undefined;
   readonly text?: string | undefined;
   /** Addresses that it is limited to; missing: every device that fits. */
   readonly only?: readonly string[] | undefined;
@@ -24,8 +32,9 @@ export interface QuirkRecord {
   readonly gone?: true | undefined;
 }
 
-/** A quirk that was in force in an earlier process, and cannot be in this one. */
+/** A quirk or plugin that was in force in an earlier process, and cannot be in this one. */
 export interface MissingQuirk {
+  readonly kind: 'quirk' | 'plugin';
   readonly name: string;
   readonly why: string;
   isFor(identity: PciIdentity): boolean;
@@ -38,6 +47,9 @@ const nothing: QuirkRecord = {
   match: undefined,
   begun: undefined,
   gone: undefined,
+  kind: undefined,
+  options: undefined,
+  registers: undefined,
 };
 
 const noEffect: PreparedChange = { commit: () => ({ devices: 0, waiting: 0, ms: 0, failures: [] }) };
@@ -49,34 +61,40 @@ export interface KeptQuirksTerms {
   readonly log: Logger;
 }
 
-/** Notes the quirks that come and go while guests run, and loads those of an earlier process. */
-export class KeptQuirks implements QuirkNotes {
+/** Notes the quirks and plugins that come and go while guests run, and loads those of an earlier process. */
+export class KeptQuirks implements LoadNotes {
   readonly #terms: KeptQuirksTerms;
-  /** Quirks that the configuration brings: a next process loads them unless it is told not to. */
+  /** Names that the configuration brings: a next process loads them unless it is told not to. */
   readonly #configured: Set<string>;
 
   /** To be made when the configuration is loaded. */
   constructor(terms: KeptQuirksTerms) {
     this.#terms = terms;
-    const quirks = terms.plugins.loaded.filter(({ kind }) => kind === 'quirk');
-    this.#configured = new Set(quirks.map(({ name }) => name));
+    this.#configured = new Set(terms.plugins.loaded.map(({ name }) => name));
   }
 
-  async loading<Result>(quirk: Quirk, from: QuirkSource, work: () => Promise<Result>): Promise<Result> {
+  async loading<Result>(thing: Plugin | Quirk, from: LoadSource, work: () => Promise<Result>): Promise<Result> {
     const { records } = this.#terms;
-    const { name, match } = quirk;
+    const { name } = thing;
     const takeBack = this.#takeBackOf(name);
-    const only = quirk.only?.map(formatBdf);
+    const facts: QuirkRecord =
+      thing.kind === 'plugin' ? { kind: 'plugin' } : { only: thing.only?.map(formatBdf), match: thing.match };
     // Before it is in force: what a guest did under it would be lost under other rules.
-    records.merge(name, { ...nothing, ...from, only, match, begun: true });
+    records.merge(name, { ...nothing, ...from, ...facts, begun: true });
     try {
       const result = await work();
-      records.merge(name, { begun: undefined });
+      const registers = thing.kind === 'plugin' && this.#bringsRegisters(name) ? true : undefined;
+      records.merge(name, { begun: undefined, registers });
       return result;
     } catch (error) {
       takeBack();
       throw error;
     }
+  }
+
+  #bringsRegisters(plugin: string): boolean {
+    const { fields, surgery, quirks } = this.#terms.plugins.registries;
+    return [fields, surgery, quirks].some(({ owned }) => owned.some((one) => one.plugin === plugin));
   }
 
   unloading<Result>(name: string, work: () => Result): Result {
@@ -98,10 +116,10 @@ export class KeptQuirks implements QuirkNotes {
   }
 
   /** Whoever else loads and unloads goes by the configuration: what was noted against it is over. */
-  heard({ what, kind, name }: RegistrationChange): PreparedChange {
+  heard({ what, name }: RegistrationChange): PreparedChange {
     const { records } = this.#terms;
-    const note = kind === 'quirk' ? records.get(name) : undefined;
-    if (kind !== 'quirk' || note?.begun === true) return noEffect;
+    const note = records.get(name);
+    if (note?.begun === true) return noEffect;
     if (what === 'loaded') this.#configured.add(name);
     if (note !== undefined && (what === 'unloaded') !== (note.gone === true)) records.delete(name);
     return noEffect;
@@ -118,22 +136,27 @@ export class KeptQuirks implements QuirkNotes {
     const missing: MissingQuirk[] = [];
     for (const [name, note] of [...records]) {
       const facts = { name, from: note.file ?? note.text };
+      const { kind = 'quirk' } = note;
       try {
         if (note.gone === true) {
           if (this.#configured.has(name)) plugins.unload(name);
           else records.delete(name);
           continue;
         }
-        await plugins.replace(await this.#quirkOf(name, note), undefined, note.file ?? 'quirk load');
+        await plugins.replace(await this.#thingOf(name, note), note.options, note.file ?? 'quirk load');
         if (note.begun === true) records.merge(name, { begun: undefined });
-        log.info(facts, 'quirk of an earlier process loaded');
+        log.info(facts, `${kind} of an earlier process loaded`);
       } catch (error) {
         const why = describeError(error);
         const solve = isPcibackError(error) ? { solve: error.solve } : {};
-        log.error({ ...facts, why, ...solve }, 'quirk of an earlier process not loaded');
+        log.error({ ...facts, why, ...solve }, `${kind} of an earlier process not loaded`);
         // It may have been refused there too.
         if (note.begun === true) records.delete(name);
-        else missing.push({ name, why, isFor: (identity) => matches(likeness(name, note), identity) });
+        else {
+          const isFor = (identity: PciIdentity): boolean =>
+            kind === 'plugin' ? note.registers === true : matches(likeness(name, note), identity);
+          missing.push({ kind, name, why, isFor });
+        }
       }
     }
     return missing;
@@ -147,14 +170,14 @@ export class KeptQuirks implements QuirkNotes {
     for (const { name } of missing) if (!loaded.has(name)) records.delete(name);
   }
 
-  async #quirkOf(name: string, note: QuirkRecord): Promise<Quirk> {
-    const { file, text, match = [] } = note;
+  async #thingOf(name: string, note: QuirkRecord): Promise<Plugin | Quirk> {
+    const { kind = 'quirk', file, text, match = [] } = note;
     if (file === undefined) return quirkOfText(parseQuirkText(text ?? ''), match);
-    const things = await this.#terms.plugins.read(file, 'quirk load, of an earlier process');
-    const quirk = things.find((one) => one.name === name);
-    if (quirk?.kind !== 'quirk') throw new Error(`${file} has no quirk ${name} any more`);
+    const things = await this.#terms.plugins.read(file, `${kind} load, of an earlier process`);
+    const thing = things.find((one) => one.name === name);
+    if (thing === undefined || thing.kind !== kind) throw new Error(`${file} has no ${kind} ${name} any more`);
     const only = addressesOf(note);
-    return only === undefined ? quirk : { ...quirk, only };
+    return thing.kind === 'plugin' || only === undefined ? thing : { ...thing, only };
   }
 }
 

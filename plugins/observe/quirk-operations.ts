@@ -7,8 +7,9 @@ import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { matches } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
-import type { JournalOffers, QuirkNotes } from '../journal-offers.ts';
-import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
+import { type NamedChange, sumOf } from '../changes.ts';
+import { notesOf } from '../journal-offers.ts';
+import { type OperationsOf, operation } from '../kinds/part.ts';
 import { exchangeQuirks, loadedFrom, type QuirkOfFile } from '../quirk-files.ts';
 import { parseQuirkText, quirkOfText } from '../quirk-text.ts';
 
@@ -20,30 +21,6 @@ export interface QuirkStatus {
   readonly devices: readonly string[];
 }
 
-export interface QuirkChange extends ChangeEffect {
-  readonly names: readonly string[];
-}
-
-const noEffect: ChangeEffect = { devices: 0, waiting: 0, ms: 0, failures: [] };
-
-const sumOf = (effects: readonly ChangeEffect[]): ChangeEffect =>
-  effects.reduce(
-    (sum, one) => ({
-      devices: Math.max(sum.devices, one.devices),
-      waiting: Math.max(sum.waiting, one.waiting),
-      ms: sum.ms + one.ms,
-      failures: sum.failures.concat(one.failures),
-    }),
-    noEffect,
-  );
-
-/** Where no journal is kept, nothing is noted. */
-const forgetful: QuirkNotes = { loading: (_quirk, _from, work) => work(), unloading: (_name, work) => work() };
-
-/** A next process loads what this one had loaded. */
-const notesOf = (context: PartContext): QuirkNotes =>
-  (context.part('journal') as JournalOffers | undefined)?.quirks ?? forgetful;
-
 export const operations = {
   'quirk-load': operation({
     about: 'Loads a file of quirks, or loads it again; in force between two requests of a guest.',
@@ -54,7 +31,7 @@ export const operations = {
         .optional()
         .describe('Only for these addresses; missing: for every device that fits.'),
     }),
-    answer: async ({ file, devices }, context): Promise<QuirkChange> => {
+    answer: async ({ file, devices }, context): Promise<NamedChange> => {
       const { plugins } = context.engine;
       const things = await plugins.read(file, 'quirk load');
       const only = devices?.map(parseBdf);
@@ -73,7 +50,7 @@ export const operations = {
   'quirk-text': operation({
     about: 'Opens a register of one device, given as [DDDD:]BB:SS.F-REG:SIZE:MASK, all hexadecimal.',
     asks: z.strictObject({ text: z.string() }),
-    answer: async ({ text }, context): Promise<QuirkChange> => {
+    answer: async ({ text }, context): Promise<NamedChange> => {
       const { engine } = context;
       const parsed = parseQuirkText(text);
       const { vendor, device } = seizedAt(engine, formatBdf(parsed.bdf)).identity;
@@ -87,7 +64,7 @@ export const operations = {
   'quirk-unload': operation({
     about: 'Takes a quirk out of force.',
     asks: z.strictObject({ name: z.string() }),
-    answer: ({ name }, context): QuirkChange => {
+    answer: ({ name }, context): NamedChange => {
       const { plugins } = context.engine;
       const known = plugins.loaded.filter((one) => one.kind === 'quirk').map((one) => one.name);
       if (!known.includes(name)) {

@@ -5,11 +5,12 @@ import { extname, resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { describeError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
+import { printChange } from '../changes.ts';
 import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { learn, quirkJson, quirkSource } from './learn.ts';
-import type { QuirkChange, QuirkOperations } from './quirk-operations.ts';
+import type { QuirkOperations } from './quirk-operations.ts';
 import { parseRecording, type Recording } from './recording.ts';
 
 const usage = (what: string, near?: string): never => fail('USAGE', { what, nearest: near });
@@ -17,17 +18,6 @@ const usage = (what: string, near?: string): never => fail('USAGE', { what, near
 const required = (context: CommandContext, name: string): string => {
   const [action = '', what] = context.arguments;
   return what ?? usage(`quirk ${action} needs ${name}`);
-};
-
-const printChange = (context: CommandContext, verb: string, change: QuirkChange): number => {
-  const { names, devices, waiting, ms, failures } = change;
-  if (context.options.json === true) context.print(JSON.stringify(change, undefined, 2));
-  else {
-    const later = waiting === 0 ? '' : `, ${waiting} more when they leave low power or reset`;
-    context.print(`${names.join(', ')} ${verb}: in force for ${devices} assigned devices${later}, ${ms.toFixed(2)} ms`);
-    for (const { bdf, why } of failures) context.print(`  ${bdf} keeps its old registers: ${why}`);
-  }
-  return failures.length === 0 ? 0 : 1;
 };
 
 /** The kernel's syntax has an address and a register; a path has neither. */

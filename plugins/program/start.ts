@@ -63,16 +63,15 @@ export const loadPlugins = async (
 ): Promise<PluginHost> => {
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
+  const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
   const host = new PluginHost({
     kinds,
     check: refuseOverlap,
     explain: explainIssue,
     log,
     deadlines: config.deadlines,
-    read: async (path, asked) =>
-      (await resolvePlugin(path, { asked, directory: '/', bundled: {}, doors, how: 'anew' })).things,
+    read: async (name, asked) => (await resolvePlugin(name, { ...asker(asked), how: 'anew' })).things,
   });
-  const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
   const named = new Set(config.plugins.map(nameOf));
   checkWithout(config, named, file);
   const ours = Object.entries<BundledPlugin>(bundled).filter(

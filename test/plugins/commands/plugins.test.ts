@@ -45,10 +45,13 @@ describe('pciback plugins, without a running pciback', () => {
     expect(lines.filter((line) => line.startsWith('fields/pcie '))).toEqual([]);
     expect(lines.join('\n')).toMatch(/^\d+ bundled quirks: amd\/gpu [\s\S]*\bintel\/hda\b/m);
     expect(lines.slice(lines.indexOf('taps, in the order of the calls:') + 1)).toEqual([
+      '  deviceAssigned: switches',
+      '  deniedWrite: observe/trace',
       '  deviceFenced: platforms/vfio-user',
-      '  guestDisconnected: ledger',
+      '  guestDisconnected: observe/trace ledger',
       '  resetDevice: resets',
-      '  deviceReturned: ledger',
+      '  deviceReturned: ledger switches',
+      '  deviceReleased: switches',
     ]);
   });
 
@@ -66,10 +69,13 @@ describe('pciback plugins, without a running pciback', () => {
       faults: 0,
     });
     expect(hooks).toEqual({
+      deviceAssigned: ['switches'],
+      deniedWrite: ['observe/trace'],
       deviceFenced: ['platforms/vfio-user'],
-      guestDisconnected: ['ledger'],
+      guestDisconnected: ['observe/trace', 'ledger'],
       resetDevice: ['resets'],
-      deviceReturned: ['ledger'],
+      deviceReturned: ['ledger', 'switches'],
+      deviceReleased: ['switches'],
     });
   });
 });
@@ -156,5 +162,104 @@ describe('without', () => {
     expect(await pme({}, [])).toBe(0);
     expect(await pme({ without: ['fields/power'] }, [acme])).toBe(PME_ENABLE);
     await expect(pme({}, [acme])).rejects.toMatchObject({ code: 'FIELD_OVERLAP' });
+  });
+});
+
+describe('pciback plugins load and unload', () => {
+  let host: EmbeddedHost;
+  const nic = sample('e1000e');
+  const control = (): string => join(home, 'control.sock');
+  const start = async (config: object = {}): Promise<void> => {
+    host = await startEmbeddedHost({ devices: [nic], config: { control: control(), ...config } });
+  };
+  afterEach(() => host.close());
+
+  const change = async (
+    words: readonly string[],
+    options: Readonly<Record<string, string | boolean>> = {},
+  ): Promise<string[]> => {
+    const { context, printed } = commandContext({ control: control(), ...options }, words);
+    expect(await runPlugins(context)).toBe(0);
+    return printed;
+  };
+  const isLoaded = (name: string): boolean => host.plugins.loaded.some((one) => one.name === name);
+  const write = (name: string, text: string): string => {
+    const file = join(home, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    return file;
+  };
+  /** A plugin that answers for all writes without a field. */
+  const policy = (answer: string): string => `
+    export default { kind: 'plugin', name: 'acme/policy', version: '2.1.0', api: '^1.0',
+      apply: ({ hooks }) => { hooks.unhandledWrite.tap(() => '${answer}'); } };`;
+  const unhandled = (): unknown => host.pciback.stub.devices[0]?.assignment?.rules.unhandled;
+
+  it('puts a file in force under a running guest, again when it has changed, and takes it out', async () => {
+    await start();
+    const guest = await host.guest([nic.bdf]);
+    await guest.reached(4);
+    const file = write('policy.mjs', policy('permissive'));
+    expect((await change(['load', file]))[0]).toMatch(/^acme\/policy loaded: in force for 1 assigned devices, \d/);
+    expect(unhandled()).toBe('permissive');
+    write('policy.mjs', policy('drop'));
+    await change(['load', file]);
+    expect(unhandled()).toBe('drop');
+    expect((await change(['unload', 'acme/policy']))[0]).toMatch(/^acme\/policy unloaded/);
+    expect(isLoaded('acme/policy')).toBe(false);
+  });
+
+  it('takes a bundled plugin by its name, with options', async () => {
+    await start();
+    const options = JSON.stringify({ directory: home });
+    await change(['load', 'observe/recorder'], { options });
+    expect(isLoaded('observe/recorder')).toBe(true);
+    await change(['unload', 'observe/recorder']);
+    expect(isLoaded('observe/recorder')).toBe(false);
+  });
+
+  it.each([
+    ['control', /its part control runs/],
+    ['platforms/embedded', /pciback runs on its platform embedded/],
+    ['policies/watch', /the rc file says watch: /],
+    ['slots/vpci', /the rc file chooses its slot mapper vpci/],
+    ['interrupts/guest-controlled', /the rc file chooses its interrupt policy guest-controlled/],
+    ['interrupts/device', /guest \d+ has 0000:\S+, whose interrupts it carries out/],
+    ['fields/header', /guest \d+ has 0000:\S+, whose registers it guards/],
+  ])('keeps %s, and says what needs it', async (name, reason) => {
+    await start({ interrupts: 'guest-controlled' });
+    const guest = await host.guest([nic.bdf]);
+    await guest.reached(4);
+    await expect(change(['unload', name])).rejects.toMatchObject({
+      code: 'PLUGIN_NEEDED',
+      message: expect.stringMatching(reason),
+    });
+    expect(isLoaded(name)).toBe(true);
+  });
+
+  it('refuses what only a start puts in force, and leaves nothing of it', async () => {
+    await start();
+    const part = `export default { kind: 'plugin', name: 'acme/part', version: '1.0.0', api: '^1.0',
+      apply: (host) => { host.parts.add('acme', { about: 'a part' }); } };`;
+    await expect(change(['load', write('part.mjs', part)])).rejects.toMatchObject({
+      code: 'PLUGIN_AT_START',
+      message: expect.stringContaining('part acme'),
+    });
+    expect(isLoaded('acme/part')).toBe(false);
+    expect(host.plugins.registries.parts.names).not.toContain('acme');
+  });
+
+  it.each([
+    [['lod'], {}, /"lod".*Perhaps you meant "load"/],
+    [['load'], {}, /needs the name/],
+    [['load', 'observe/recorder'], { options: '[1]' }, /no JSON object/],
+    [['load', 'observe/recorder'], { options: '{' }, /no JSON:/],
+    [['load', 'observe/recorder'], { options: '{"directry": "x"}' }, /directry/],
+    [['load', 'observe/recordr'], {}, /Perhaps you meant "observe\/recorder"/],
+    [['load', './gone.mjs'], {}, /there is no plugin/],
+    [['load', 'slots/vpci'], {}, /loaded twice/],
+    [['unload', 'slots/vpc'], {}, /Perhaps you meant "slots\/vpci"/],
+  ])('%s %o: %s', async (words, options, reason) => {
+    await start();
+    await expect(change(words, options as Record<string, string>)).rejects.toThrow(reason);
   });
 });
