@@ -184,12 +184,12 @@ export interface DeviceInterrupts {
   /** Whether this choice is another one than that in force. @throws PcibackError `CHOICE_UNKNOWN` */
   differsFrom(policy: NamedPolicy): boolean;
   /**
-   * Makes the policy that takes the place of the one in force.
+   * Makes the policy that takes the place of the one in force; `allowed` as in {@link PolicyFacts}, missing: as before.
    *
    * @returns puts it in force, without failing
    * @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN`
    */
-  prepare(policy: NamedPolicy): () => void;
+  prepare(policy: NamedPolicy, allowed?: boolean): () => void;
   /** The handler on the line; `undefined`: there can be none. */
   readonly line: LineState | undefined;
   /** Before the guest has the device. @throws PcibackError `LINE_SHARED` when it has to be kept from its line and cannot be */

@@ -2,7 +2,7 @@
 
 import { formatBdf, parseBdf } from './bdf.ts';
 import type { GuestBudgets } from './budget.ts';
-import type { EngineConfig } from './config.ts';
+import type { EngineConfig, GuestDeviceConfig } from './config.ts';
 import { describeError, fail } from './errors/index.ts';
 import type { Logger } from './log.ts';
 import type { Holding, Platform } from './platform/index.ts';
@@ -19,7 +19,7 @@ export type { GuestReport } from './xenbus/index.ts';
 export type Ledger = Readonly<Record<'mapped' | 'bound' | 'pirqs' | 'assigned', number>>;
 
 /** What serves the guests, as parts see it. */
-export type Engine = Pick<Pciback, 'platform' | 'stub' | 'plugins' | 'guests' | 'ledger' | 'guestOf'>;
+export type Engine = Pick<Pciback, 'platform' | 'stub' | 'plugins' | 'guests' | 'ledger' | 'guestOf' | 'switched'>;
 
 /** Of the time before and after guests are served, or of the time in which they are. */
 export type PartPhase = 'around guests' | 'with guests';
@@ -53,6 +53,8 @@ export class Pciback {
   readonly plugins: PluginHost;
   /** The devices that are seized. */
   readonly stub: Stub;
+  /** Whether a key is switched on for a device and guest at run time; where the rc file has both, it decides. */
+  switched: (key: keyof GuestDeviceConfig, device: SeizedDevice, guest: Tenant) => boolean = () => false;
   readonly #parts: RunningParts | undefined;
   readonly #settings: PcibackSettings;
   readonly #discovery: Discovery;
@@ -76,9 +78,9 @@ export class Pciback {
       if (slots !== undefined) registries.slots.get(slots);
       if (interrupts !== undefined) registries.interrupts.get(interrupts);
     }
-    const allows = (key: 'permissive' | 'allowInterruptControl') => (device: SeizedDevice, guest: Tenant) =>
+    const allows = (key: keyof GuestDeviceConfig) => (device: SeizedDevice, guest: Tenant) =>
       config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.[key] ??
-      config[key].some((pattern) => pattern.matches(device.bdf));
+      (config[key].some((pattern) => pattern.matches(device.bdf)) || this.switched(key, device, guest));
     const policy = {
       onReset: config.onReset,
       sharedLines: config.sharedLines,
@@ -144,13 +146,9 @@ export class Pciback {
    * unbound, its devices returned. Calling it again waits for the same end.
    */
   stop(): Promise<Ledger> {
-    this.#stopping ??= this.#stop();
+    const guests = () => this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000);
+    this.#stopping ??= this.#end(guests).then(() => this.ledger());
     return this.#stopping;
-  }
-
-  async #stop(): Promise<Ledger> {
-    await this.#end(() => this.#discovery.stop(this.#settings.config.shutdownSeconds * 1000));
-    return this.ledger();
   }
 
   /** Lets go of all guests without a word to them, so that a next process goes on with them. */

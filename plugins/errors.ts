@@ -29,6 +29,23 @@ const ours = {
         ? 'Ask again in a moment; pciback health --wait says when all is there.'
         : 'Correct what it complains of and start pciback again.',
   ),
+  PLUGIN_NEEDED: entry(
+    (f: { name: string; why: string }) => `plugin ${f.name} stays loaded: ${f.why}`,
+    () => 'Change what needs it first. For the next start, `without` and `plugins` of the rc file say what is loaded.',
+  ),
+  PLUGIN_AT_START: entry(
+    (f: { name: string; brings: string }) => `plugin ${f.name} cannot be loaded now: it brings ${f.brings}`,
+    () => 'That begins with pciback only: name the plugin in `plugins` of the rc file and start pciback again.',
+  ),
+  ATTRIBUTE_REFUSED: entry(
+    (f: { attribute: string; errno: string; why: string; next: string }) => `attribute ${f.attribute}: ${f.why}`,
+    (f) => f.next,
+  ),
+  ATTRIBUTE_ERRNO: entry(
+    (f: { attribute: string; operation: 'read' | 'write'; errno: string; why: string; next: string }) =>
+      `${f.operation} of ${f.attribute}: ${f.errno}: ${f.why}`,
+    (f) => f.next,
+  ),
   CONFIG_INVALID: entry(
     (f: { file: string; key: string; why: string; nearest: string | undefined }) =>
       `${f.file}: ${f.key === '' ? '' : `${f.key}: `}${f.why}.${perhaps(f.nearest)}`,

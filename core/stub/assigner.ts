@@ -70,8 +70,7 @@ export class Assigner {
   assign(device: SeizedDevice, tenant: Tenant, resumed?: ResumedDevice): Assignment {
     const { operations, bdf } = device;
     const rules = this.#rules(device, tenant);
-    if (rules.unhandled === 'permissive') this.#tellPermissive(device, tenant);
-    const allowed = this.#terms.policy.allowInterruptControl(device, tenant);
+    this.#tellPowers(device, tenant, rules);
     const limits = this.#terms.hooks.call('interruptLimits', device) ?? this.#terms.policy.interruptLimits(device);
     const journal = this.#terms.journal();
     const memory: InterruptMemory = {
@@ -86,10 +85,9 @@ export class Assigner {
       operations,
       tenant,
       rules,
-      allowed,
       limits,
       wall: this.#terms.hooks.wall,
-      interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed, limits, memory }),
+      interrupts: this.#interrupts(device, tenant, { policy: rules.policy, allowed: rules.allowed, limits, memory }),
       reset: () => this.#terms.reset(device, tenant),
     });
   }
@@ -103,7 +101,6 @@ export class Assigner {
     const { platform, hooks, policy } = this.#terms;
     const { log } = tenant.budget;
     const bdf = formatBdf(device.bdf);
-    if (chosen.allowed) log.warn({ bdf }, 'interrupt control: this guest may switch interrupts by config writes');
     return makeInterrupts(policy.interruptDriver(), {
       ...chosen,
       device,
@@ -139,11 +136,11 @@ export class Assigner {
       assignment.whenSettled(() => this.#catchUp(device, assignment));
       return 'later';
     }
-    const grows = rules.unhandled === 'permissive' && assignment.rules.unhandled !== 'permissive';
+    const before = assignment.rules;
     const commit = assignment.prepare(rules, overlap);
     return () => {
       commit();
-      if (grows) this.#tellPermissive(device, tenant);
+      this.#tellPowers(device, tenant, rules, before);
     };
   }
 
@@ -164,14 +161,19 @@ export class Assigner {
     const { unhandled, recorder = undefined } = typeof answer === 'object' ? answer : { unhandled: answer };
     return {
       unhandled: unhandled ?? (this.#terms.policy.permissive(device, tenant) ? 'permissive' : 'drop'),
+      allowed: this.#terms.policy.allowInterruptControl(device, tenant),
       recorder,
       policy: this.#terms.policy.interruptPolicyNamed(this.#terms.policy.interruptPolicy(tenant)),
       contributions: this.#terms.policy.contributions(device),
     };
   }
 
-  /** Says that this guest writes what no field covers, when it begins: once for each device, loudly (XSA-131). */
-  #tellPermissive(device: SeizedDevice, tenant: Tenant): void {
-    tenant.budget.log.warn({ bdf: formatBdf(device.bdf) }, 'permissive: writes without a field reach the device');
+  /** Says what this guest may do that others may not, when it begins: once for each device, loudly (XSA-131). */
+  #tellPowers({ bdf: address }: SeizedDevice, { budget: { log } }: Tenant, now: AccessRules, before?: AccessRules) {
+    const bdf = formatBdf(address);
+    if (now.unhandled === 'permissive' && before?.unhandled !== 'permissive')
+      log.warn({ bdf }, 'permissive: writes without a field reach the device');
+    if (now.allowed && before?.allowed !== true)
+      log.warn({ bdf }, 'interrupt control: this guest may switch interrupts by config writes');
   }
 }

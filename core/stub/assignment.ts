@@ -45,6 +45,8 @@ export interface Tenant extends GuestFacts {
 /** What plugins and the operator say about a guest's accesses; changes when plugins come or go. */
 export interface AccessRules {
   readonly unhandled: Unhandled;
+  /** The administrator lets the guest, a device model, switch interrupts by config writes. */
+  readonly allowed: boolean;
   readonly policy: NamedPolicy;
   readonly contributions: readonly Contribution[];
   /** Takes every access down. */
@@ -69,8 +71,6 @@ export interface AssignmentTerms {
   readonly rules: AccessRules;
   readonly wall: Wall;
   readonly interrupts: DeviceInterrupts;
-  /** The administrator lets the guest, a device model, switch interrupts by config writes. */
-  readonly allowed: boolean;
   readonly limits: InterruptLimits;
   /** Resets the function while the guest has it. */
   readonly reset: () => Promise<number>;
@@ -117,7 +117,9 @@ export class Assignment implements AccessSink {
       get permissive() {
         return rules().unhandled === 'permissive';
       },
-      allowed: terms.allowed,
+      get allowed() {
+        return rules().allowed;
+      },
       limits: terms.limits,
       interrupts: terms.interrupts,
       reset: () => this.whileReset(terms.reset),
@@ -232,9 +234,10 @@ export class Assignment implements AccessSink {
 
   /** Whether these rules are other ones than those in force. */
   isConcernedBy(rules: AccessRules): boolean {
-    const { unhandled, recorder, contributions } = this.#rules;
+    const { unhandled, allowed, recorder, contributions } = this.#rules;
     return (
       rules.unhandled !== unhandled ||
+      rules.allowed !== allowed ||
       this.interrupts.differsFrom(rules.policy) ||
       rules.recorder !== recorder ||
       rules.contributions.length !== contributions.length ||
@@ -252,7 +255,8 @@ export class Assignment implements AccessSink {
   prepare(rules: AccessRules, overlap: 'refuse' | 'leave out'): () => void {
     const { table, skipped } = this.#compile(rules, stateOfTable(this.space.table));
     this.#spare = table.kept;
-    const takePolicy = this.interrupts.differsFrom(rules.policy) ? this.interrupts.prepare(rules.policy) : () => {};
+    const isOther = rules.allowed !== this.#rules.allowed || this.interrupts.differsFrom(rules.policy);
+    const takePolicy = isOther ? this.interrupts.prepare(rules.policy, rules.allowed) : () => {};
     const fresh = [...skipped].filter(([set]) => !this.#skipped.has(set));
     for (const [set, { conflict }] of overlap === 'refuse' ? fresh : []) {
       if (conflict === undefined) continue;

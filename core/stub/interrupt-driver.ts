@@ -122,8 +122,8 @@ export const makeInterrupts = (
     },
     decidesIntx: (old, next) => ask('decidesIntx', 'refused', () => made.decidesIntx(old, next), intxShape),
     differsFrom: (policy) => run('differsFrom', () => made.differsFrom(policy), booleanShape),
-    prepare: (policy) => {
-      const take = run('prepare', () => made.prepare(policy), functionShape);
+    prepare: (policy, allowed) => {
+      const take = run('prepare', () => made.prepare(policy, allowed), functionShape);
       return () => {
         wall.tell(place('prepare of'), take);
         refusesControlWords = refuses();

@@ -6,6 +6,7 @@ import { describeError } from '../../core/errors/index.ts';
 import { type DeviceRecord, type GuestRecord, type Journal, PlainRecords } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import type { KeptMemory } from '../../core/platform/index.ts';
+import type { SwitchRecord } from '../journal-offers.ts';
 import type { NativeLoader } from '../kinds/native.ts';
 import { KeptPages } from './kept-pages.ts';
 import type { QuirkRecord } from './quirk-notes.ts';
@@ -69,6 +70,8 @@ export class FolderJournal implements Journal {
   readonly guests: KeptRecords<GuestRecord>;
   /** By name: what was loaded and unloaded while guests ran. */
   readonly quirks: KeptRecords<QuirkRecord>;
+  /** By address: what was switched on for a device. */
+  readonly switches: KeptRecords<SwitchRecord>;
   /** By the back end's directory: guests of which too little is known to go on with them. */
   readonly lost: KeptRecords<LostRecord>;
   /** Why nothing is kept now. */
@@ -87,12 +90,14 @@ export class FolderJournal implements Journal {
     this.devices = new KeptRecords('device', append);
     this.guests = new KeptRecords('guest', append);
     this.quirks = new KeptRecords('quirk', append);
+    this.switches = new KeptRecords('switch', append);
     this.lost = new KeptRecords('lost', append);
-    const { devices, guests, quirks, lost } = this;
+    const { devices, guests, quirks, switches, lost } = this;
     this.#file = new RecordFile(join(folder, 'journal'), boot, function* () {
       yield* devices.noted();
       yield* guests.noted();
       yield* quirks.noted();
+      yield* switches.noted();
       yield* lost.noted();
     });
     this.#read();
@@ -114,7 +119,8 @@ export class FolderJournal implements Journal {
     } else if (found.what === 'other boot') this.#log.info({}, 'journal of before the host was started: not used');
     else {
       if (found.torn > 0) this.#log.warn({ bytes: found.torn }, 'last record of the journal was not finished');
-      const records = { device: this.devices, guest: this.guests, quirk: this.quirks, lost: this.lost };
+      const { devices: device, guests: guest, quirks: quirk, lost } = this;
+      const records = { device, guest, quirk, switch: this.switches, lost };
       for (const entry of found.entries) records[entry.kind].apply(entry);
     }
   }

@@ -76,7 +76,7 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
     quirks.forget(missing);
     for (const [name] of [...journal.lost]) journal.lost.delete(name);
   };
-  const offers: KeptOffers = { folder, quirks, forget };
+  const offers: KeptOffers = { folder, quirks, switches: journal.switches, forget };
   return {
     health: () => (journal.broken === undefined ? `folder ${folder}` : `not kept: ${journal.broken}`),
     counters: () => ({ changes: journal.written, pages: journal.pages ?? 0 }),

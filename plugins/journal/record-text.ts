@@ -10,7 +10,7 @@ export type Change = Readonly<Record<string, unknown>>;
 
 /** One change of one record; `change` null: the record is there no more. */
 export interface Entry {
-  readonly kind: 'device' | 'guest' | 'quirk' | 'lost';
+  readonly kind: 'device' | 'guest' | 'quirk' | 'switch' | 'lost';
   readonly name: string;
   readonly change: Change | null;
 }

@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import type { Logger } from '../../core/log.ts';
 import type { Engine } from '../../core/pciback.ts';
+import type { Config } from './config.ts';
 import type { Finding } from './platform.ts';
 
 /** How a part is doing. */
@@ -59,6 +60,8 @@ export interface RunningOperation {
 export interface PartContext<Options = unknown> {
   /** The part's section of the rc file, checked; `undefined` for a part without a schema. */
   readonly options: Options;
+  /** What is in force of the rc file: to be read at each use, a reload changes it. */
+  readonly config: Config;
   /** Absolute; paths in the options count from here. */
   readonly directory: string;
   /** Messages carry the part's name. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import type { z } from 'zod';
+import type { Bdf } from '../../core/bdf.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Platform } from '../../core/platform/index.ts';
+import type { PciBus, Platform } from '../../core/platform/index.ts';
 import type { AnswererFactory, WatchPolicy } from './answerer.ts';
 import type { Config } from './config.ts';
 import type { NativeFactory } from './native.ts';
@@ -40,6 +41,25 @@ export interface PlatformDefinition<Schema extends z.ZodType = z.ZodType> {
   /** Looks at what it needs, for `pciback doctor`; changes nothing. Missing: there is nothing to look at. */
   diagnose?(settings: DiagnoseSettings): Promise<readonly Finding[]>;
 }
+
+/** What whoever holds a function for us has switched on for it. */
+export interface HolderSwitches {
+  readonly permissive: boolean;
+  readonly allowInterruptControl: boolean;
+}
+
+/** A bus whose functions somebody else holds, who has switches: the kernel module, in drop-in mode. */
+export interface BusWithSwitches extends PciBus {
+  /** @throws HostError */
+  switchesOf(address: Bdf): Promise<HolderSwitches>;
+}
+
+/** What the holder of a function has switched on; `undefined`: it has no switches. @throws HostError */
+export const switchesOfHolder = async (
+  { pci }: Pick<Platform, 'pci'>,
+  address: Bdf,
+): Promise<HolderSwitches | undefined> =>
+  'switchesOf' in pci ? (pci as BusWithSwitches).switchesOf(address) : undefined;
 
 /** What a platform looks around with. */
 export interface DiagnoseSettings {

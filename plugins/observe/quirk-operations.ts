@@ -2,7 +2,6 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import type { ChangeEffect } from '../../core/changes.ts';
 import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { matches } from '../../core/quirk/quirk.ts';

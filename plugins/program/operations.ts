@@ -12,6 +12,7 @@ import type { QuirkOperations } from '../observe/quirk-operations.ts';
 import type { VfioUserOperations } from '../platforms/vfio-user/operations.ts';
 import type { RecoveryOperations } from '../recovery/operations.ts';
 import type { ResetOperations } from '../resets/reset-operations.ts';
+import type { SwitchOperations } from '../switches/operations.ts';
 
 /** What a running pciback with its bundled plugins can be asked: `context.control<BundledOperations>()` in a command. */
 export type BundledOperations = ControlOperations &
@@ -25,4 +26,5 @@ export type BundledOperations = ControlOperations &
   ReloadOperations &
   UpgradeOperations &
   ResetOperations &
+  SwitchOperations &
   VfioUserOperations;

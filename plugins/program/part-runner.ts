@@ -177,6 +177,7 @@ export class PartRunner implements RunningParts {
     const { engine, config, log } = this.#terms;
     return {
       options: part.options === undefined ? undefined : readSection(config, part.section ?? name, part.options),
+      config,
       directory: sectionsOf(config).directory,
       log: {
         debug: (facts, message) => log.debug({ part: name, ...facts }, message),

@@ -12,6 +12,7 @@ import {
   type MessageKind,
   type NamedPolicy,
   type Request,
+  statusName,
 } from '../../../core/plugin/index.ts';
 import { InterruptControl } from './interrupt-control.ts';
 import { LineHandler } from './line-handler.ts';
@@ -69,19 +70,26 @@ class OneDevice implements DeviceInterrupts {
   }
 
   enableMsi(request: Request): number {
-    return this.#vectors.enableMsi(request);
+    return this.#told('enable_msi', request, this.#vectors.enableMsi(request));
   }
 
   disableMsi(request: Request): number {
-    return this.#vectors.disableMsi(request);
+    return this.#told('disable_msi', request, this.#vectors.disableMsi(request));
   }
 
   enableMsix(request: Request): number {
-    return this.#vectors.enableMsix(request);
+    return this.#told('enable_msix', request, this.#vectors.enableMsix(request));
   }
 
   disableMsix(request: Request): number {
-    return this.#vectors.disableMsix(request);
+    return this.#told('disable_msix', request, this.#vectors.disableMsix(request));
+  }
+
+  /** These are rare: nobody waits for the line that a level above debug leaves out. */
+  #told(name: string, { value }: Request, status: number): number {
+    const { device, log } = this.#terms;
+    log.debug({ bdf: formatBdf(device.bdf), request: name, value, answer: statusName(status) }, 'request');
+    return status;
   }
 
   restore(): void {
@@ -112,8 +120,8 @@ class OneDevice implements DeviceInterrupts {
     return this.#control.differsFrom(policy);
   }
 
-  prepare(policy: NamedPolicy): () => void {
-    return this.#control.prepare(policy);
+  prepare(policy: NamedPolicy, allowed?: boolean): () => void {
+    return this.#control.prepare(policy, allowed);
   }
 
   get line(): LineState {

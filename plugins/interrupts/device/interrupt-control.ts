@@ -48,11 +48,13 @@ interface MadePolicy {
 export class InterruptControl {
   readonly #terms: InterruptControlTerms;
   #made: MadePolicy;
+  #allowed: boolean;
 
   /** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
   constructor(terms: InterruptControlTerms, chosen: NamedPolicy) {
     this.#terms = terms;
-    this.#made = this.#make(chosen);
+    this.#allowed = terms.allowed;
+    this.#made = this.#make(chosen, terms.allowed);
   }
 
   /**
@@ -69,18 +71,20 @@ export class InterruptControl {
   /**
    * Makes the policy that takes the place of the one in force. State of the old one ends.
    *
+   * @param allowed from then on; missing: as before
    * @returns puts it in force, without failing
    * @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN`
    */
-  prepare(chosen: NamedPolicy): () => void {
-    const made = this.#make(chosen);
+  prepare(chosen: NamedPolicy, allowed = this.#allowed): () => void {
+    const made = this.#make(chosen, allowed);
     return () => {
       this.#made = made;
+      this.#allowed = allowed;
     };
   }
 
-  #make(chosen: NamedPolicy): MadePolicy {
-    const { device, guest, clock, allowed, find, wall } = this.#terms;
+  #make(chosen: NamedPolicy, allowed: boolean): MadePolicy {
+    const { device, guest, clock, find, wall } = this.#terms;
     const sources = new Map<string, InterruptPolicySource>();
     const make = ({ name, plugin, thing }: NamedPolicy, around: readonly string[]): InterruptPolicy => {
       if (around.includes(name)) fail('POLICY_FAILED', { policy: name, why: `it is inside of ${around.join(', ')}` });
@@ -101,14 +105,14 @@ export class InterruptControl {
     return {
       policy,
       refusesUnlessAllowed: policy.controlWordsUnlessAllowed === 'refused',
-      keepsIntxVirtual: this.#knowsVirtual(policy),
+      keepsIntxVirtual: this.#knowsVirtual(policy, allowed),
       sources,
     };
   }
 
   /** Whether INTX_DISABLE would always be answered `virtual`: the policy says so, or says nothing and the rule does. */
-  #knowsVirtual({ decidesIntx, intxUnlessAllowed }: InterruptPolicy): boolean {
-    const { allowed, limits } = this.#terms;
+  #knowsVirtual({ decidesIntx, intxUnlessAllowed }: InterruptPolicy, allowed: boolean): boolean {
+    const { limits } = this.#terms;
     if (decidesIntx === undefined) return !allowed || limits.maskingBroken === true;
     return !allowed && intxUnlessAllowed === 'virtual';
   }
@@ -125,14 +129,14 @@ export class InterruptControl {
 
   /** Whether no control word may change, whatever the device is in; it is so as long as the policy is in force. */
   get refusesControlWords(): boolean {
-    return !this.#terms.allowed && this.#made.refusesUnlessAllowed;
+    return !this.#allowed && this.#made.refusesUnlessAllowed;
   }
 
   allowsControlWord(kind: MessageKind, current: InterruptType, old: number, next: number): boolean {
     // Not the policy's own answer, which might be another one: a thread that cannot ask it says the same.
     if (this.refusesControlWords) return false;
     if ((next & enableBit[kind]) !== 0 && usesMessages(current) && current !== kind) return false;
-    const { allowed } = this.#terms;
+    const allowed = this.#allowed;
     return this.#ask(false, (policy) => policy.allowsControlWord({ kind, current, old, next, allowed }));
   }
 
@@ -144,7 +148,8 @@ export class InterruptControl {
   decidesIntx(current: InterruptType, old: IntxState, next: IntxState): IntxAnswer {
     // As with control words: nobody asks.
     if (this.keepsIntxVirtual) return 'virtual';
-    const { allowed, limits } = this.#terms;
+    const { limits } = this.#terms;
+    const allowed = this.#allowed;
     const answer = this.#ask<IntxAnswer>('refused', (policy) =>
       policy.decidesIntx === undefined
         ? allowed
@@ -159,7 +164,7 @@ export class InterruptControl {
   /** Why a request through the ring is refused; `undefined`: it is not. */
   refusesRequest(kind: MessageKind, current: InterruptType, vectors: number): string | undefined {
     if (usesMessages(current) && current !== kind) return 'the other kind is on in hardware';
-    const { allowed } = this.#terms;
+    const allowed = this.#allowed;
     return this.#ask<string | undefined>('the interrupt policy failed', (policy) =>
       policy.refusesRequest?.({ kind, current, vectors, allowed }),
     );

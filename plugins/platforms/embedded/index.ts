@@ -25,7 +25,7 @@ export type { Duties } from './journal.ts';
 export type { LineReport, Lines } from './lines.ts';
 export type { Called, Session } from './session.ts';
 export * from './sources.ts';
-export type { DomainOptions, Toolstack } from './toolstack.ts';
+export type { DomainOptions, PlugOptions, Toolstack } from './toolstack.ts';
 
 export interface EmbeddedOptions {
   /** The functions of the host; see `hostDevices`, `parseDump`, `samples`. */

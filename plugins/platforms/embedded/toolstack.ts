@@ -13,6 +13,14 @@ export interface DomainOptions {
   readonly name?: string;
   /** Functions that are there when the guest boots. */
   readonly devices?: readonly Bdf[];
+  /** Those of them with `permissive=1` in the guest's file. */
+  readonly permissive?: readonly Bdf[];
+}
+
+/** What the guest's file, or the command, says of a device. */
+export interface PlugOptions {
+  /** `permissive=1`. */
+  readonly permissive?: boolean;
 }
 
 /** The toolstack's part, node by node as libxl plays it. */
@@ -20,7 +28,7 @@ export interface Toolstack {
   /** Makes a domain with its directories and its first devices; returns its id. The guest is started separately. */
   create(options?: DomainOptions): Promise<number>;
   /** Hot plug. Resolves when the back end is connected again. */
-  attach(domain: number, address: Bdf): Promise<void>;
+  attach(domain: number, address: Bdf, options?: PlugOptions): Promise<void>;
   /** Hot unplug. Resolves when the nodes are gone. */
   detach(domain: number, address: Bdf): Promise<void>;
   /** Takes all devices away and ends the domain; waits for the back end to close, at most 10 s. */
@@ -38,6 +46,13 @@ const recordOf = (address: Bdf): string => `/libxl/pci/${formatBdf(address).repl
 
 /** Keys with an index, as libxl removes and shifts them. */
 const indexed = ['state', 'key', 'dev', 'vdev', 'opts', 'vdevfn', 'name'] as const;
+
+/** A device whose nodes are written; `text` is its address. */
+interface PluggedDevice extends PlugOptions {
+  readonly domain: number;
+  readonly text: string;
+  readonly plug: 'cold' | 'hot';
+}
 
 export interface ToolstackParties {
   readonly hypervisor: Hypervisor;
@@ -73,7 +88,8 @@ class EmbeddedToolstack implements Toolstack {
     });
     store.announce('@introduceDomain');
     try {
-      for (const address of options.devices ?? []) await this.#add(domain, address, 'cold');
+      for (const address of options.devices ?? [])
+        await this.#add(domain, address, 'cold', { permissive: options.permissive?.includes(address) === true });
     } catch (error) {
       await this.destroy(domain);
       throw error;
@@ -81,11 +97,11 @@ class EmbeddedToolstack implements Toolstack {
     return domain;
   }
 
-  async attach(domain: number, address: Bdf): Promise<void> {
+  async attach(domain: number, address: Bdf, options: PlugOptions = {}): Promise<void> {
     const back = backOf(domain);
     const running = (await this.#store.read(`${back}/state`)) !== undefined;
     if (running) await this.#wait(`${back}/state`, '4');
-    await this.#add(domain, address, running ? 'hot' : 'cold');
+    await this.#add(domain, address, running ? 'hot' : 'cold', options);
     if (running) await this.#wait(`${back}/state`, '4');
   }
 
@@ -142,7 +158,7 @@ class EmbeddedToolstack implements Toolstack {
     return this.#names.get(domain) ?? `guest-${domain}`;
   }
 
-  async #add(domain: number, address: Bdf, plug: 'cold' | 'hot'): Promise<void> {
+  async #add(domain: number, address: Bdf, plug: 'cold' | 'hot', options: PlugOptions): Promise<void> {
     const { hypervisor, pci } = this.#parties;
     const text = formatBdf(address);
     const model = pci.model(address);
@@ -153,14 +169,15 @@ class EmbeddedToolstack implements Toolstack {
     try {
       if (model.line > 0 && model.line < 255) hypervisor.mapLine(domain, model.line);
       hypervisor.assign(domain, address);
-      await this.#store.transaction((view) => this.#writeDevice(view, domain, text, plug));
+      await this.#store.transaction((view) => this.#writeDevice(view, { domain, text, plug, ...options }));
     } catch (error) {
       await this.#store.remove(recordOf(address));
       throw error;
     }
   }
 
-  async #writeDevice(view: StoreView, domain: number, text: string, plug: 'cold' | 'hot'): Promise<void> {
+  async #writeDevice(view: StoreView, device: PluggedDevice): Promise<void> {
+    const { domain, text, plug, permissive } = device;
     const back = backOf(domain);
     const front = frontOf(domain);
     const count = await view.read(`${back}/num_devs`);
@@ -183,7 +200,8 @@ class EmbeddedToolstack implements Toolstack {
     }
     await view.write(`${back}/key-${index}`, text);
     await view.write(`${back}/dev-${index}`, text);
-    await view.write(`${back}/opts-${index}`, 'msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=strict');
+    const flag = permissive === true ? 1 : 0;
+    await view.write(`${back}/opts-${index}`, `msitranslate=0,power_mgmt=0,permissive=${flag},rdm_policy=strict`);
     await view.write(`${back}/state-${index}`, '1');
     await view.write(`${back}/num_devs`, String(index + 1));
     if (plug === 'hot') await view.write(`${back}/state`, '7');

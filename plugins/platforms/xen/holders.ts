@@ -5,7 +5,8 @@ import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import { isBridgeClass } from '../../bridges.ts';
-import { functionFolder, linkName, type WriteAttribute } from './sysfs-files.ts';
+import type { HolderSwitches } from '../../kinds/platform.ts';
+import { functionFolder, hostError, linkName, readText, type WriteAttribute } from './sysfs-files.ts';
 
 /** How a function is kept from the host's drivers. */
 export interface Holder {
@@ -17,6 +18,8 @@ export interface Holder {
    * @throws PcibackError `DEVICE_NOT_SEIZABLE`; HostError
    */
   take(address: Bdf): Promise<() => Promise<void>>;
+  /** What it has switched on for a function. Missing: it has no switches. @throws HostError */
+  switchesOf?(address: Bdf): Promise<HolderSwitches>;
 }
 
 const STUB_MODULE = 'pciback';
@@ -26,6 +29,15 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 const nothing = async (): Promise<void> => undefined;
+
+/** Whether an attribute that has an address in each line has this one. */
+const lists = async (path: string, address: Bdf): Promise<boolean> => {
+  try {
+    return (await readText(path))?.split('\n').includes(formatBdf(address)) === true;
+  } catch (error) {
+    throw hostError(`read of ${path}`, error);
+  }
+};
 
 /**
  * Drop-in: the kernel module's PCI half holds the functions, because the toolstack looks for them there. It made them
@@ -43,6 +55,14 @@ export const kernelStubHolder = (sysfs: string): Holder => ({
       holder: driver === undefined ? 'no driver at all' : `driver ${driver}`,
       next: `Make it assignable: xl pci-assignable-add ${bdf}`,
     });
+  },
+  async switchesOf(address) {
+    const driver = `${sysfs}/bus/pci/drivers/${STUB_MODULE}`;
+    const names = ['permissive', 'allow_interrupt_control'];
+    const [permissive = false, allowInterruptControl = false] = await Promise.all(
+      names.map((name) => lists(`${driver}/${name}`, address)),
+    );
+    return { permissive, allowInterruptControl };
   },
 });
 

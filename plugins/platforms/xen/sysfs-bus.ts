@@ -140,6 +140,7 @@ export const createSysfsBus = (
       entry.device.close();
       return false;
     },
+    ...(holder.switchesOf === undefined ? {} : { switchesOf: holder.switchesOf }),
     async release(device) {
       const entry = held.get(device.identity.bdf);
       if (entry === undefined || entry.device !== device) {
