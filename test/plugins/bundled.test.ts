@@ -56,6 +56,7 @@ describe('the bundled plugins', () => {
       'upgrade',
       'completion',
       'reset',
+      'attribute',
       'irq',
       'health',
       'unit',

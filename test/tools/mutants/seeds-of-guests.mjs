@@ -95,9 +95,9 @@ export const seedsOfGuests = [
     'the permission stays with the device',
     {
       file: 'core/stub/assigner.ts',
-      find: 'const allowed = this.#terms.policy.allowInterruptControl(device, tenant);',
+      find: 'allowed: this.#terms.policy.allowInterruptControl(device, tenant),',
       replace:
-        "const allowed = Reflect.get(device, 'kept') ?? this.#terms.policy.allowInterruptControl(device, tenant);\n    Reflect.set(device, 'kept', allowed);",
+        "allowed: Reflect.set(device, 'kept', Reflect.get(device, 'kept') ?? this.#terms.policy.allowInterruptControl(device, tenant)) && Reflect.get(device, 'kept'),",
     },
     [
       [
