@@ -56,11 +56,12 @@ export const bundled = {
   'observe/recorder': { byDefault: false, load: () => import('./observe/recorder.ts') },
   'observe/trace': { byDefault: true, load: () => import('./observe/trace.ts') },
   'lane/answerer': { byDefault: true, load: () => import('./lane/answerer.ts') },
+  'commands/attach': { byDefault: true, command: ['attach', 'detach'], load: () => import('./commands/attach.ts') },
   'platforms/embedded': { byDefault: true, load: () => import('./platforms/embedded/plugin.ts') },
   'platforms/xen': { byDefault: true, load: () => import('./platforms/xen/plugin.ts') },
   'platforms/vfio-user': {
     byDefault: true,
-    command: ['attach', 'detach', 'inject-interrupt'],
+    command: 'inject-interrupt',
     load: () => import('./platforms/vfio-user/plugin.ts'),
   },
   'native/koffi': { byDefault: true, load: () => import('./native/koffi/plugin.ts') },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import type { AttachOperations } from '../commands/attach-operations.ts';
 import type { IrqOperations } from '../commands/irq-operations.ts';
 import type { PluginOperations } from '../commands/plugins-operations.ts';
 import type { ReloadOperations } from '../commands/reload-operations.ts';
@@ -15,7 +16,8 @@ import type { ResetOperations } from '../resets/reset-operations.ts';
 import type { SwitchOperations } from '../switches/operations.ts';
 
 /** What a running pciback with its bundled plugins can be asked: `context.control<BundledOperations>()` in a command. */
-export type BundledOperations = ControlOperations &
+export type BundledOperations = AttachOperations &
+  ControlOperations &
   ExplainOperations &
   HealthOperations &
   IrqOperations &

@@ -10,6 +10,7 @@ import { SerialQueue } from '../../../core/serial-queue.ts';
 import { isBridgeClass } from '../../bridges.ts';
 import { fail } from '../../errors.ts';
 import { guestBudgets } from '../../guest-budgets.ts';
+import type { AttachAsked, Attached, GuestDoor } from '../../guest-door.ts';
 import type { NativeLoader } from '../../kinds/native.ts';
 import { Door, MAX_POSTS } from './door.ts';
 import { Interrupt } from './messages.ts';
@@ -30,21 +31,15 @@ export interface DoorSettings {
 }
 
 /** The sockets that are open, and how to open more. */
-export interface RunningDoor {
+export interface RunningDoor extends GuestDoor {
   readonly posts: readonly Post[];
   /**
    * Offers a device to a guest of that name, at a socket of its own.
    *
-   * @throws PcibackError `DEVICE_NOT_FOUND`, `USAGE` when it is offered already, `PLATFORM_UNAVAILABLE`; HostError
+   * @throws PcibackError `DEVICE_NOT_FOUND`, `USAGE` when it is offered already or no socket is named, `PLATFORM_UNAVAILABLE`;
+   * HostError
    */
-  attach(place: Place): Promise<void>;
-  /**
-   * Takes sockets away, ends their clients and has the devices back.
-   *
-   * @param bdf missing: all of that name
-   * @returns their addresses; none: nothing was attached so
-   */
-  detach(name: string, bdf?: Bdf): Promise<readonly Bdf[]>;
+  attach(asked: AttachAsked): Promise<Attached>;
   /** The device was cut off from its client, which is told by its descriptor for errors, if it gave one. */
   reportError(bdf: Bdf): void;
   close(): Promise<void>;
@@ -135,8 +130,15 @@ export const openDoor = async (settings: DoorSettings): Promise<RunningDoor> => 
   }
   return {
     posts: door.posts,
-    attach: (place) => changes.run(() => attach(place)),
+    attach: async ({ name, bdf, path, permissive }) => {
+      const refuse = (what: string): never => fail('USAGE', { what, nearest: undefined });
+      if (permissive !== undefined) refuse(`on platform ${PLATFORM} permissive is what the rc file says`);
+      if (path === undefined) return refuse(`attach needs --socket: where ${formatBdf(bdf)} is to be offered`);
+      await changes.run(() => attach({ name, bdf, path }));
+      return { path };
+    },
     detach: (name, bdf) => changes.run(() => detach(name, bdf)),
+    names: () => door.posts.map(({ name }) => name),
     reportError: (bdf) => {
       for (const post of door.posts) if (post.bdf === bdf) post.client?.raise(Interrupt.error, 0);
     },

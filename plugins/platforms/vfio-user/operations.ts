@@ -2,7 +2,6 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../../core/bdf.ts';
-import { nearest } from '../../../core/errors/nearest.ts';
 import { fail } from '../../errors.ts';
 import { type OperationsOf, operation, type PartContext } from '../../kinds/part.ts';
 import type { Client } from './client.ts';
@@ -54,33 +53,6 @@ export const operations = {
       }
       const index = kind === undefined ? client.listensTo : kinds[kind];
       return { kind: nameOf(index), vector, outcome: client.raise(index, vector) };
-    },
-  }),
-  attach: operation({
-    about: 'Offers a device of platform vfio-user to a guest, at a socket of its own.',
-    asks: z.strictObject({
-      name: z.string().min(1).max(64).describe('What the guest is called in records and in the log.'),
-      bdf: z.string().describe('Address of the device.'),
-      socket: z.string().startsWith('/').max(107).describe('Absolute path of the socket.'),
-    }),
-    answer: async ({ name, bdf, socket }, context) => {
-      await doorOf(context).attach({ name, bdf: parseBdf(bdf), path: socket });
-      return { name, bdf: formatBdf(parseBdf(bdf)), path: socket };
-    },
-  }),
-  detach: operation({
-    about: 'Takes devices from a guest of platform vfio-user: its sockets go, its clients end, the devices come back.',
-    asks: z.strictObject({
-      name: z.string().describe('As it was attached; sockets of the rc file are called as their file.'),
-      bdf: z.string().optional().describe('Address of one device; missing: all of this guest.'),
-    }),
-    answer: async ({ name, bdf }, context) => {
-      const door = doorOf(context);
-      const known = door.posts.map((one) => one.name);
-      const found = await door.detach(name, bdf === undefined ? undefined : parseBdf(bdf));
-      if (found.length > 0) return { name, devices: found.map(formatBdf) };
-      const what = bdf === undefined ? 'nothing' : `no ${formatBdf(parseBdf(bdf))}`;
-      return fail('USAGE', { what: `${what} is attached as "${name}"`, nearest: nearest(name, known) });
     },
   }),
 };

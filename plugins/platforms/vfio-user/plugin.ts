@@ -25,36 +25,6 @@ it, the one that the client listens to.`,
   run: async (context) => (await import('./inject-interrupt-run.ts')).runInjectInterrupt(context),
 };
 
-const attach: CommandDefinition = {
-  name: 'attach',
-  summary: 'offer a device of the running pciback to a guest, at a socket',
-  details: `Platform vfio-user only. The guest is any machine whose emulator is a client of the protocol, QEMU 10.1 or newer:
-
-  pciback attach acme 03:00.0 --socket /run/user/1000/acme.sock
-  qemu-system-x86_64 … -device '{"driver":"vfio-user-pci","socket":{"path":"/run/user/1000/acme.sock","type":"unix"}}'`,
-  arguments: [
-    { name: '<name>', description: 'what the guest is called in records and in the log' },
-    { name: '<bdf>', description: 'address of the device: [DDDD:]BB:SS.F' },
-  ],
-  options: [
-    { flags: '--socket <path>', description: 'where the device is offered; it must be given' },
-    ...controlOptions,
-  ],
-  run: async (context) => (await import('./attach-run.ts')).runAttach(context),
-};
-
-const detach: CommandDefinition = {
-  name: 'detach',
-  summary: 'take devices of the running pciback from a guest at sockets',
-  details: 'Platform vfio-user only: the sockets go, their clients end, the devices are reset and come back.',
-  arguments: [
-    { name: '<name>', description: 'the guest, as it was attached; sockets of the rc file are called as their file' },
-    { name: '[bdf]', description: 'address of one device; all of this guest if missing' },
-  ],
-  options: controlOptions,
-  run: async (context) => (await import('./attach-run.ts')).runDetach(context),
-};
-
 /** Not inside of the export: the compiler does not rewrite imports there. */
 const open = () => import('./index.ts');
 
@@ -102,6 +72,6 @@ export default definePlugin({
       door?.reportError(device.bdf);
       return undefined;
     });
-    for (const command of [attach, detach, injectInterrupt]) host.commands.add(command);
+    host.commands.add(injectInterrupt);
   },
 });

@@ -269,3 +269,40 @@ describe('a kill while a quirk is loaded', () => {
     expect(await stateOf(guest)).toBe(4);
   });
 });
+
+describe('a plugin that was loaded while guests ran', () => {
+  const plugin = (name: string): string => `
+    export default { kind: 'plugin', name: '${name}', version: '1.0.0', api: '^1.0',
+      apply: ({ hooks }) => { hooks.unhandledWrite.tap(() => 'permissive'); } };`;
+  const unhandled = () => host.running.engine.stub.devices.map(({ assignment }) => assignment?.rules.unhandled);
+
+  it('is in force in the next process too, and no longer when it was unloaded', async () => {
+    file = join(host.folder, 'plugin.mjs');
+    writeFileSync(file, plugin('acme/open'), { mode: 0o600 });
+    await ask('plugin-load', { name: file });
+    expect(unhandled()).toEqual(['permissive']);
+    await host.restart();
+    expect([isLoaded('acme/open'), ...unhandled()]).toEqual([true, 'permissive']);
+    await ask('plugin-unload', { name: 'acme/open' });
+    await host.restart();
+    expect([isLoaded('acme/open'), ...unhandled()]).toEqual([false, 'drop']);
+  });
+
+  it('that is gone costs no guest its device, when it brought no registers', async () => {
+    file = join(host.folder, 'plugin.mjs');
+    writeFileSync(file, plugin('acme/open'), { mode: 0o600 });
+    await ask('plugin-load', { name: file });
+    host.kill();
+    rmSync(file);
+    await host.start();
+    expect(said('plugin of an earlier process not loaded')).toHaveLength(1);
+    expect(unhandled()).toEqual(['drop']);
+    expect(await stateOf(guest)).toBe(4);
+  });
+
+  it('of the configuration that was unloaded stays out of the next process', async () => {
+    await ask('plugin-unload', { name: 'interrupts/msi-only' });
+    await host.restart();
+    expect(isLoaded('interrupts/msi-only')).toBe(false);
+  });
+});

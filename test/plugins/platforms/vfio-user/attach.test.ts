@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runAttach, runDetach } from '../../../../plugins/platforms/vfio-user/attach-run.ts';
+import { runAttach, runDetach } from '../../../../plugins/commands/attach-run.ts';
 import type { RcFile } from '../../../../plugins/program/config.ts';
 import { type RunningPciback, startPciback } from '../../../../plugins/program/start.ts';
 import { commandContext } from '../../../kit/command-context.ts';
