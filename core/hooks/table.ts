@@ -110,7 +110,7 @@ const hooks = {
   unhandledWrite: {
     kind: 'syncBail',
     arguments: ['device', 'guest'],
-    doc: 'What becomes of a guest’s writes to bits without a field, and who takes its accesses down. Asked when a device is given to a guest and its table is compiled, and again when plugins come or go under a running guest. No answer: as `permissive` in the rc file says, else drop. The answer counts for this guest only. A fault keeps the device from the guest; under a running guest the rules stay as they were.',
+    doc: 'What becomes of a guest’s writes to bits without a field, and who takes its accesses down. Asked when a device is given to a guest and its table is compiled, and again when plugins come or go under a running guest. No answer: as `permissive` in the rc file says, or was switched on at run time, else drop. The answer counts for this guest only. A fault keeps the device from the guest; under a running guest the rules stay as they were.',
     next: ['interruptLimits'],
     answer: orNothing(unhandledShape),
   },
