@@ -129,7 +129,6 @@ describe('what two front doors load', () => {
       [
         "core/bdf.ts",
         "core/errors/index.ts",
-        "core/errors/nearest.ts",
         "core/platform/index.ts",
         "core/plugin/index.ts",
         "core/ring/layout.ts",
