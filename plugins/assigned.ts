@@ -5,11 +5,18 @@ import type { Engine } from '../core/pciback.ts';
 import type { Assignment, SeizedDevice } from '../core/stub/index.ts';
 import { fail } from './errors.ts';
 
+/** Bits of an address that say bus, slot and function. */
+const WITHIN_SEGMENT = 0xffff;
+
 /** The seized device at an address. @throws PcibackError `BDF_SYNTAX`, `BDF_RANGE`, `DEVICE_NOT_SEIZED` */
 export const seizedAt = ({ stub }: Engine, text: string): SeizedDevice => {
   const address = parseBdf(text);
   const found = stub.devices.find((one) => one.bdf === address);
-  return found ?? fail('DEVICE_NOT_SEIZED', { bdf: formatBdf(address) });
+  if (found !== undefined) return found;
+  // Samples lie in another segment where the host has devices in the first.
+  const near = stub.devices.find((one) => (one.bdf & WITHIN_SEGMENT) === (address & WITHIN_SEGMENT));
+  const nearest = near === undefined ? {} : { nearest: formatBdf(near.bdf) };
+  return fail('DEVICE_NOT_SEIZED', { bdf: formatBdf(address), ...nearest });
 };
 
 /**

@@ -64,6 +64,18 @@ const ours = {
     (f: { path: string; why: string }) => `there can be no control socket ${f.path}: ${f.why}`,
     () => 'Take away what is in the way, or name another one with `--control`; `control: false` in the rc file: none.',
   ),
+  CONTROL_BUSY: entry(
+    (f: { clients: number }) => `${f.clients} clients are connected to the running pciback, which takes no more`,
+    () => 'Ask again when one of them has gone; one that says nothing for 30 s is let go.',
+  ),
+  FOLDER_GONE: entry(
+    (f: { why: string }) => `the working folder is gone: ${f.why}`,
+    () => 'Another program has removed it. Go to a folder that is there (cd /) and run the command again.',
+  ),
+  QUIRK_UNKNOWN: entry(
+    (f: { what: string; nearest: string | undefined }) => `${f.what}.${perhaps(f.nearest)}`,
+    () => '`pciback quirk list` shows the quirks that are loaded, by name, and the file that each is from.',
+  ),
   HOST_LOCKED: entry(
     (f: { path: string; owner: string }) => `another pciback serves this host, by the lock on ${f.path}: ${f.owner}`,
     () => 'Nothing was touched. There can be one only: stop the other one first, with SIGTERM to its process.',

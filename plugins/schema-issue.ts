@@ -46,9 +46,11 @@ export const formatPath = (path: readonly PropertyKey[]): string =>
     return text === '' ? name : `${text}.${name}`;
   }, '');
 
-/** The alternative that was probably meant: the one whose outermost shape fits. */
+/** The alternative that was probably meant: of those whose outermost shape fits, the one that least is wrong with. */
 const likeliest = (issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined =>
-  issue.errors.find((branch) => branch.length > 0 && branch.every(liesInside));
+  issue.errors
+    .filter((branch) => branch.length > 0 && branch.every(liesInside))
+    .sort((one, other) => one.length - other.length)[0];
 
 const liesInside = (issue: z.core.$ZodIssue): boolean =>
   issue.path.length > 0 || issue.code === 'unrecognized_keys' || issue.code === 'custom';
@@ -77,5 +79,5 @@ export const explainIssue: ExplainIssue = (schema, issue) => {
       nearest: nearest(issue.input, known),
     };
   }
-  return { key, why: issue.message.replace(/^Invalid input: /, ''), nearest: undefined };
+  return { key, why: issue.message.replace(/^Invalid (?:input|option): /, ''), nearest: undefined };
 };

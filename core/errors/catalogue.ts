@@ -79,7 +79,7 @@ export const catalogue = {
       'Only a device that a guest has, and uses with a line interrupt, has a handler; `pciback irq list` shows them.',
   ),
   DEVICE_NOT_SEIZED: entry(
-    (f: { bdf: string }) => `${f.bdf} is not seized`,
+    (f: { bdf: string; nearest?: string }) => `${f.bdf} is not seized${f.nearest ? `.${perhaps(f.nearest)}` : ''}`,
     () => 'Make it assignable first: `xl pci-assignable-add` in drop-in mode, `hide` in the rc file otherwise.',
   ),
   SLOT_FULL: entry(
@@ -110,10 +110,7 @@ export const catalogue = {
   PLUGIN_UNKNOWN: entry(
     (f: { name: string; asked: string; nearest: string | undefined; tried: readonly string[] }) =>
       `${f.asked}: there is no plugin "${f.name}".${perhaps(f.nearest)} Looked at: ${list(f.tried)}`,
-    (f) =>
-      f.name.startsWith('.') || f.name.startsWith('/')
-        ? 'Check the path; it counts from the rc file.'
-        : `Install the package (npm install ${f.name}) or correct the name.`,
+    (f) => (/^[./]/.test(f.name) ? 'Check the path; it counts from the rc file.' : 'Correct the name, or install it.'),
   ),
   PLUGIN_LOAD: entry(
     (f: { name: string; why: string }) => `plugin ${f.name} cannot be loaded: ${f.why}`,

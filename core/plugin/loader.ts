@@ -10,7 +10,7 @@ import type { Logger } from '../log.ts';
 import type { Quirk } from '../quirk/quirk.ts';
 import type { FieldSet } from '../space/declaration.ts';
 import { Wall } from '../wall/wall.ts';
-import { API_VERSION, type Plugin, type Registries, type Undo } from './definition.ts';
+import { API_VERSION, type Host, type Plugin, type Registries, type Undo } from './definition.ts';
 import { addAll, makeFacade, Scope } from './facade.ts';
 import { asItIs, checkOptions, type ExplainIssue } from './options.ts';
 
@@ -28,6 +28,10 @@ export interface PluginHostSettings {
   readonly check?: CheckAdded;
   /** Puts refusals of options into words; missing: as the schema says them. */
   readonly explain?: ExplainIssue;
+  /** ` (file:line)` of what a plugin's code threw, for messages; missing: they do not say it. */
+  readonly place?: (error: unknown) => string;
+  /** What the plugin of this name gets in place of the plain facade; missing: that. */
+  readonly facade?: (plain: Host, plugin: string) => Host;
 }
 
 /**
@@ -79,29 +83,22 @@ const refusals: readonly ErrorCode[] = [
   'PLUGIN_UNLOADED',
 ];
 
-const readsNothing: ReadPlugins = async (name, asked) =>
-  fail('PLUGIN_UNKNOWN', { name, asked, nearest: undefined, tried: [] });
-
 /** The plugins of one running pciback: loads, checks and unloads them, and owns what they registered and tapped. */
 export class PluginHost {
   readonly registries: Registries;
   readonly hooks: Hooks;
   readonly read: ReadPlugins;
-  readonly #log: Logger;
-  readonly #api: string;
-  readonly #explain: ExplainIssue;
-  readonly #check: CheckAdded | undefined;
+  readonly #settings: PluginHostSettings;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ChangeListener>();
   #sealed = false;
 
   constructor(settings: PluginHostSettings) {
-    this.#log = settings.log;
-    this.read = settings.read ?? readsNothing;
-    this.#api = settings.api ?? API_VERSION;
-    this.#explain = settings.explain ?? asItIs;
-    this.#check = settings.check;
-    this.hooks = new Hooks(new Wall(settings.log), settings.deadlines, settings.kinds);
+    this.#settings = settings;
+    const nothing: ReadPlugins = async (name, asked) =>
+      fail('PLUGIN_UNKNOWN', { name, asked, nearest: undefined, tried: [] });
+    this.read = settings.read ?? nothing;
+    this.hooks = new Hooks(new Wall(settings.log, settings.place), settings.deadlines, settings.kinds);
     this.registries = this.hooks.things as unknown as Registries;
   }
 
@@ -191,10 +188,10 @@ export class PluginHost {
   #changed(facts: LoadedPlugin, what: RegistrationChange['what']): ChangeEffect {
     const { kind, name } = facts;
     const effect = announce(this.#listeners, { what, kind, name });
-    if (this.#listeners.size === 0) this.#log.debug(facts, `plugin ${what}`);
+    if (this.#listeners.size === 0) this.#settings.log.debug(facts, `plugin ${what}`);
     else {
       const { devices, waiting, ms } = effect;
-      this.#log.info({ name, devices, ...(waiting === 0 ? {} : { waiting }), ms }, `${kind} ${what}`);
+      this.#settings.log.info({ name, devices, ...(waiting === 0 ? {} : { waiting }), ms }, `${kind} ${what}`);
     }
     return effect;
   }
@@ -242,23 +239,27 @@ export class PluginHost {
       if (!Array.isArray(thing.sets) || !Array.isArray(thing.match)) refuse('it was not made by defineQuirk');
     } else if (typeof thing.api !== 'string' || typeof thing.apply !== 'function') {
       refuse('it was not made by definePlugin');
+    } else if (thing.options !== undefined && !('safeParse' in thing.options || 'schema' in thing.options)) {
+      refuse('its options are no schema: leave `options` out, or give a zod schema, `z.strictObject({ … })`');
     }
   }
 
   #checkApi(plugin: Plugin): void {
     const { name, api } = plugin;
-    const refuse = (wanted: string): never => fail('PLUGIN_API', { name, wanted, offered: this.#api });
+    const offered = this.#settings.api ?? API_VERSION;
+    const refuse = (wanted: string): never => fail('PLUGIN_API', { name, wanted, offered });
     if (validRange(api) === null) refuse(`"${api}", which is no semver range`);
     // A pre-release counts as the version that it leads to: plugins for that version can be tried with it.
-    if (!satisfies(this.#api, api, { includePrerelease: true })) refuse(api);
+    if (!satisfies(offered, api, { includePrerelease: true })) refuse(api);
   }
 
   /** @param given options as the rc file has them */
   async #applyPlugin(plugin: Plugin, given: unknown, scope: Scope): Promise<void> {
-    const host = makeFacade({
+    const { log, explain = asItIs, facade = (host) => host } = this.#settings;
+    const plain = makeFacade({
       plugin: plugin.name,
       hooks: this.hooks,
-      log: this.#log,
+      log,
       scope,
       addFields: (sets, order) => this.#addFields(plugin.name, sets, order),
       addQuirks: (quirks, order) => this.#addQuirks(plugin.name, quirks, order),
@@ -268,8 +269,8 @@ export class PluginHost {
       const { wall } = this.hooks;
       const place = { plugin: plugin.name, what: 'apply', refusals };
       const deadline = this.hooks.deadline('apply');
-      const options = await wall.wait(place, deadline, () => checkOptions(plugin, given, this.#explain));
-      const apply: () => unknown = () => plugin.apply(host, options);
+      const options = await wall.wait(place, deadline, () => checkOptions(plugin, given, explain));
+      const apply: () => unknown = () => plugin.apply(facade(plain, plugin.name), options);
       await wall.wait(place, deadline, apply);
     } catch (error) {
       if (!isPcibackError(error, 'PLUGIN_FAULT')) throw error;
@@ -288,13 +289,13 @@ export class PluginHost {
 
   #addFields(plugin: string, sets: readonly FieldSet[], order: Order): Undo {
     const { fields } = this.registries;
-    this.#check?.({ plugin, fields: sets }, this.registries);
+    this.#settings.check?.({ plugin, fields: sets }, this.registries);
     return addAll(sets.map((thing) => () => fields.add({ plugin, name: thing.name, thing }, order)));
   }
 
   #addQuirks(plugin: string, added: readonly Quirk[], order: Order): Undo {
     const { quirks } = this.registries;
-    this.#check?.({ plugin, quirks: added }, this.registries);
+    this.#settings.check?.({ plugin, quirks: added }, this.registries);
     return addAll(added.map((thing) => () => quirks.add({ plugin, name: thing.name, thing }, order)));
   }
 }

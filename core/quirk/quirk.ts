@@ -106,9 +106,10 @@ const limits: Readonly<Record<keyof InterruptLimits, true>> = { disableStopsMess
 export const defineQuirk = (definition: QuirkDefinition): Quirk => {
   const { name, source, match, fields = [], surgery = [], interruptLimits = {} } = definition;
   const refuse = (where: string, why: string): never => fail('QUIRK_INVALID', { quirk: name, where, why });
-  if (!/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)*$/.test(name)) refuse('name', 'use lower-case words: vendor/family');
-  if (source.trim() === '') refuse('source', 'say where the facts come from');
-  if (match.length === 0) refuse('match', 'name at least one device');
+  if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)*$/.test(name))
+    refuse('name', 'use lower-case words: vendor/family');
+  if (typeof source !== 'string' || source.trim() === '') refuse('source', 'say where the facts come from');
+  if (!Array.isArray(match) || match.length === 0) refuse('match', 'name at least one device: [{ vendor, device }]');
   for (const [limit, value] of Object.entries(interruptLimits)) {
     if (!Object.hasOwn(limits, limit) || value !== true) {
       refuse(`interruptLimits.${limit}`, `say ${Object.keys(limits).join(': true, ')}: true, or leave it out`);

@@ -101,11 +101,13 @@ const shown = (answer: unknown): string => {
  */
 export class Wall {
   readonly #log: Logger;
+  readonly #place: (error: unknown) => string;
   readonly #accounts = new Map<string, Account>();
   #clock = systemClock;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, place: (error: unknown) => string = () => '') {
     this.#log = log;
+    this.#place = place;
   }
 
   /** From now on deadlines are counted on this clock; before, on the process's own. */
@@ -194,7 +196,8 @@ export class Wall {
       if (code === 'PLUGIN_FAULT' || refusals === 'all' || refusals.includes(code)) return error;
     }
     const { plugin, what } = place;
-    const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why: wordsOf(error) }, error);
+    const why = `${wordsOf(error)}${this.#place(error)}`;
+    const fault = problem('PLUGIN_FAULT', { plugin, what, place: placeText(place), why }, error);
     const account = this.#accountOf(plugin);
     account.faults++;
     if (account.limit.allows()) {

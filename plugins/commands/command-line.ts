@@ -52,18 +52,22 @@ const whatThereIs = async (
   }
 };
 
+const HELP: readonly string[] = ['help', '--help', '-h'];
+
 /**
  * Parses a command line and runs the command it names.
  *
- * @param argv without the program's own name
+ * @param given without the program's own name
  * @returns the exit status
  * @throws PcibackError `USAGE` with the nearest word, and what the command throws
  */
-export const runCommandLine = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
+export const runCommandLine = async (given: readonly string[], terminal: Terminal): Promise<number> => {
+  // `help help`: what there is about help is the help.
+  const argv = given[0] === 'help' && HELP.includes(given[1] ?? '') ? ['--help'] : given;
   const [first = '--help'] = argv;
   const own = await bundledCommands(first, terminal.log);
   const { parse } = await import('./parser.ts');
-  if (first === '--help' || first === 'help') return parse(argv, await whatThereIs(argv, own, terminal.log), terminal);
+  if (HELP.includes(first)) return parse(argv, await whatThereIs(argv, own, terminal.log), terminal);
   const isOwn = first.startsWith('-') || own.some((definition) => definition.name === first);
   return parse(argv, { definitions: isOwn ? own : await everyCommand(argv, terminal.log) }, terminal);
 };

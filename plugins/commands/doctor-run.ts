@@ -8,6 +8,7 @@ import type { CommandContext } from '../kinds/command.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import type { Finding } from '../kinds/platform.ts';
 import { defaultConfig } from '../program/defaults.ts';
+import { judgeStart } from '../program/judge.ts';
 import { loadPlugins, startLoaded, withSection } from '../program/start.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 
@@ -33,16 +34,43 @@ const checkConfig = async (context: CommandContext): Promise<{ checks: Check[]; 
   }
 };
 
+const counts = (plugins: PluginHost): string => {
+  const count = (kind: string) => plugins.loaded.filter((one) => one.kind === kind).length;
+  return `${count('plugin')} plugins and ${count('quirk')} quirks loaded`;
+};
+
 const checkPlugins = async (loaded: LoadedConfig): Promise<{ checks: Check[]; plugins: PluginHost | undefined }> => {
   const section = 'configuration';
   try {
     const plugins = await loadPlugins(loaded, silent);
-    const count = (kind: string) => plugins.loaded.filter((one) => one.kind === kind).length;
-    const detail = `${count('plugin')} plugins and ${count('quirk')} quirks loaded`;
-    return { checks: [{ section, what: 'plugins', verdict: 'ok', detail }], plugins };
+    return { checks: [{ section, what: 'plugins', verdict: 'ok', detail: counts(plugins) }], plugins };
   } catch (error) {
     const what = isPcibackError(error, 'CONFIG_INVALID') ? 'rc file, what it says to plugins' : 'plugins';
     return { checks: [failed(section, what, 'missing', error)], plugins: undefined };
+  }
+};
+
+/** What `serve` would come to with the same configuration; what it would refuse is refused here, in the same words. */
+const checkStart = async (loaded: LoadedConfig): Promise<Check[]> => {
+  const { platform } = loaded.config;
+  const section = 'start';
+  const what = `serve on platform ${platform}`;
+  try {
+    const { functions, unmatched } = await judgeStart(loaded);
+    return [
+      { section, what, verdict: 'ok', detail: `would begin; the platform has ${functions} functions` },
+      ...unmatched.map(
+        ({ key, text }): Check => ({
+          section,
+          what: key,
+          verdict: 'warning',
+          detail: `${text} is meant for no function of platform ${platform}`,
+          next: 'Correct it, or leave it out. `lspci -Dnn` lists the functions of a host with their addresses and ids.',
+        }),
+      ),
+    ];
+  } catch (error) {
+    return [failed(section, what, 'missing', error)];
   }
 };
 
@@ -127,27 +155,33 @@ const print = (context: CommandContext, checks: readonly Check[]): void => {
   }
 };
 
+/** What cannot be read is said, and the defaults stand for it: the rest is looked at all the same. */
+const stand = (): LoadedConfig => ({ config: defaultConfig(), directory: process.cwd() });
+
 /**
- * @returns 0 when the platform that was asked for (embedded, if none) is usable, else 1
+ * @returns 0 when `serve` would begin with the same configuration, else 1
  * @throws PcibackError `CHOICE_UNKNOWN` for a platform that no plugin brings
  */
 export const runDoctor = async (context: CommandContext): Promise<number> => {
-  const wanted = typeof context.options.platform === 'string' ? context.options.platform : 'embedded';
   const config = await checkConfig(context);
-  const loaded: LoadedConfig = config.loaded ?? { config: defaultConfig(), directory: process.cwd() };
+  const loaded = config.loaded ?? stand();
+  const asked = context.options.platform;
+  const wanted = typeof asked === 'string' ? asked : loaded.config.platform;
   const fromRc = await checkPlugins(loaded);
   // A plugin that is broken says nothing about the platforms.
-  const plugins = fromRc.plugins ?? (await loadPlugins({ ...loaded, config: defaultConfig() }, silent));
-  plugins.registries.platforms.get(wanted);
+  const plugins = fromRc.plugins ?? (await loadPlugins(stand(), silent));
+  if (fromRc.plugins !== undefined) plugins.registries.platforms.get(wanted);
+  const start = config.loaded === undefined || fromRc.plugins === undefined ? [] : await checkStart(loaded);
   const checks: Check[] = [
     ...config.checks,
     ...fromRc.checks,
+    ...start,
     await checkEmbedded(),
     ...(await checkPlatforms(plugins, loaded.config, wanted)),
     ...(await checkParts(plugins, loaded.config)),
   ];
   plugins.close();
-  const usable = !checks.some((check) => check.section === `platform ${wanted}` && check.verdict === 'missing');
+  const usable = start.some(({ verdict }) => verdict === 'ok');
   if (context.options.json === true) {
     context.print(JSON.stringify({ platform: wanted, usable, checks }, undefined, 2));
   } else {

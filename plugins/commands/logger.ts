@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util';
 import type { Logger } from '../../core/log.ts';
+import { cleanText } from '../clean-text.ts';
 import type { LossNote } from './standard-stream.ts';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
@@ -31,7 +32,7 @@ const readableLine = (level: LogLevel, facts: object, message: string, colour: b
   const time = new Date().toISOString().slice(11, 23);
   const word = colour ? styleText(colours[level], level.padEnd(5)) : level.padEnd(5);
   const details = Object.entries(facts).map(([key, value]) => ` ${key}=${showValue(value)}`);
-  return `${time} ${word} ${message}${details.join('')}\n`;
+  return `${time} ${word} ${cleanText(`${message}${details.join('')}`)}\n`;
 };
 
 /** A log for people: `09:12:44.120 info  guest connected guest=1`. */

@@ -4,7 +4,7 @@
 
 import { takeStray } from '../../core/wall/wall.ts';
 import { crashOf, tellCrash } from '../crash.ts';
-import { problem } from '../errors.ts';
+import { fail, problem } from '../errors.ts';
 import { readableLog } from './logger.ts';
 import { reportError } from './print-error.ts';
 import { standardError, standardOutput } from './standard-stream.ts';
@@ -67,7 +67,17 @@ const statusOf = async (status: number): Promise<number> => {
   return status === 0 && signals === undefined ? lost : status;
 };
 
+/** Paths count from here; the engine would say only that a call of its own has failed. */
+const assertFolder = (): void => {
+  try {
+    process.cwd();
+  } catch (error) {
+    fail('FOLDER_GONE', { why: String((error as NodeJS.ErrnoException).code) }, error);
+  }
+};
+
 try {
+  assertFolder();
   const { runCommandLine } = await import('./command-line.ts');
   const status = await runCommandLine(argv, {
     write: (text) => standardOutput.write(text),

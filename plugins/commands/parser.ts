@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { Argument, Command, type CommanderError, Option } from 'commander';
 import { nearest } from '../../core/errors/nearest.ts';
 import { fail } from '../errors.ts';
 import type { CommandDefinition } from '../kinds/command.ts';
+import { ownPackage } from '../package-folder.ts';
 import { openSession } from './setup.ts';
 import type { Terminal } from './terminal.ts';
-
-/** Version of the package. */
-const readVersion = (): string => {
-  for (let at = import.meta.dirname; dirname(at) !== at; at = dirname(at)) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as Record<string, string>;
-      if (name === 'pciback' && version !== undefined) return version;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-  throw new Error('the package.json of pciback is not above its own files');
-};
 
 const quoted = (message: string): string => /'([^']*)'/.exec(message)?.[1] ?? '';
 
@@ -32,6 +18,10 @@ const wordsOf = (command: Command): { options: string[]; commands: string[] } =>
   commands: command.commands.map((one) => one.name()),
 });
 
+/** What the option that a complaint names may be. */
+const choicesOf = (command: Command, message: string): readonly string[] =>
+  command.options.find(({ flags }) => message.includes(`'${flags}'`))?.argChoices ?? [];
+
 /** The parser's complaint as an error of the catalogue. */
 const usage = (error: CommanderError, command: Command): never => {
   const what = error.message.replace(/^error: /, '').replace(/\.$/, '');
@@ -42,6 +32,10 @@ const usage = (error: CommanderError, command: Command): never => {
       return fail('USAGE', { what, nearest: nearest(wrong.replace(/=.*$/, ''), options) });
     case 'commander.unknownCommand':
       return fail('USAGE', { what, nearest: nearest(wrong, commands) });
+    case 'commander.invalidArgument': {
+      const given = /argument '([^']*)' is invalid/.exec(error.message)?.[1] ?? '';
+      return fail('USAGE', { what, nearest: nearest(given, choicesOf(command, error.message)) });
+    }
     default:
       return fail('USAGE', { what, nearest: undefined });
   }
@@ -83,6 +77,7 @@ const addDefinition = (
   }
   if (definition.details !== undefined) command.addHelpText('after', `\n${definition.details}`);
   takeOver(command, terminal);
+  command.helpOption('-h, --help', 'show help');
   command.action(async () => {
     const session = openSession(terminal, command.opts(), command.args);
     try {
@@ -115,8 +110,8 @@ export const parse = async (
   const program = new Command('pciback')
     .description('The host side of Xen PCI pass-through, in user space.')
     .usage('<command> [options]')
-    .version(readVersion(), '--version', 'show the version')
-    .helpOption('--help', 'show help')
+    .version(ownPackage().version, '--version', 'show the version')
+    .helpOption('-h, --help', 'show help')
     .addHelpText('after', `\n\`pciback <command> --help\` tells more.${note === undefined ? '' : `\n${note}`}`);
   takeOver(program, terminal);
   for (const definition of definitions) {

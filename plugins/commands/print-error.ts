@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { isPcibackError } from '../../core/errors/index.ts';
 import { HostError } from '../../core/platform/index.ts';
+import { cleanText } from '../clean-text.ts';
+import { ownPackage } from '../package-folder.ts';
 
 /** How errors are written: lines for people, or one JSON object for machines. */
 export type ErrorForm = 'lines' | 'json';
@@ -13,15 +17,25 @@ export interface ErrorReport {
   readonly status: 1 | 2 | 70;
 }
 
+const PAGE = /\bdocs\/[\w-]+(?:\/[\w-]+)*(?:\.md)?/g;
+
+/** Pages of the documentation as they lie here: who reads this may stand anywhere. */
+const withPages = (text: string): string =>
+  text.replace(PAGE, (page) => {
+    const file = join(ownPackage().folder, page);
+    return existsSync(file) ? file : page;
+  });
+
 /** Says what went wrong and what to do next. Anything that is not of the catalogue is a defect and asks to be reported. */
 export const reportError = (error: unknown, form: ErrorForm): ErrorReport => {
   if (isPcibackError(error)) {
-    const { code, message, solve, facts } = error;
+    const { code, message, facts } = error;
+    const solve = withPages(error.solve);
     const status = code === 'USAGE' ? 2 : 1;
     const text =
       form === 'json'
         ? JSON.stringify({ error: { code, message, next: solve, facts } })
-        : `error ${code}: ${message}\n  next: ${solve}`;
+        : cleanText(`error ${code}: ${message}\n  next: ${solve}`);
     return { text, status };
   }
   if (error instanceof HostError) {
@@ -29,7 +43,7 @@ export const reportError = (error: unknown, form: ErrorForm): ErrorReport => {
     const text =
       form === 'json'
         ? JSON.stringify({ error: { code: 'HOST', message: error.message, next } })
-        : `error HOST: ${error.message}\n  next: ${next}`;
+        : cleanText(`error HOST: ${error.message}\n  next: ${next}`);
     return { text, status: 1 };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -38,7 +52,7 @@ export const reportError = (error: unknown, form: ErrorForm): ErrorReport => {
     text:
       form === 'json'
         ? JSON.stringify({ error: { code: 'DEFECT', message: stack, next } })
-        : `${stack}\n  next: ${next}`,
+        : cleanText(`${stack}\n  next: ${next}`),
     status: 70,
   };
 };

@@ -2,6 +2,7 @@
 
 import { definePlugin } from '../../core/plugin/index.ts';
 import type { CommandDefinition } from '../kinds/command.ts';
+import { startOptions } from './start-options.ts';
 
 export const serve: CommandDefinition = {
   name: 'serve',
@@ -15,16 +16,7 @@ as soon as that is gone; it needs the first one's journal.
 With platform embedded everything happens inside of this process: an included guest gets all devices, so that one can
 look at the log and try rc files, plugins and quirks without Xen.`,
   options: [
-    { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
-    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
-    {
-      flags: '--fields <preset>',
-      description: 'registers that guests get: those of the kernel’s back end, or all that are bundled',
-      choices: ['kernel', 'full'],
-    },
-    { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
-    { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
-    { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
+    ...startOptions,
     { flags: '--control <path>', description: 'socket for `pciback explain` and `pciback quirk`' },
     {
       flags: '--standby',

@@ -2,11 +2,12 @@
 
 import { resolve } from 'node:path';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import { cleanOutput } from '../clean-text.ts';
 import { createClient, socketOf } from '../control/index.ts';
 import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { doors } from '../program/doors.ts';
-import { loadConfig } from '../program/rc-file.ts';
+import { loadConfig, type ReadCode } from '../program/rc-file.ts';
 import { loadPlugins, withSection } from '../program/start.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -40,7 +41,8 @@ export const overridesOf = (options: Readonly<Record<string, unknown>>): Overrid
  */
 export const configure = async (overrides: Overrides): Promise<LoadedConfig> => {
   const { config: file, logLevel, control, ...chosen } = overrides;
-  const loaded = await loadConfig({ cwd: process.cwd(), doors, ...(file === undefined ? {} : { file }) });
+  const readCode: ReadCode = async (path) => (await import('../program/rc-code-run.ts')).readCode(path);
+  const loaded = await loadConfig({ cwd: process.cwd(), doors, readCode, ...(file === undefined ? {} : { file }) });
   const log = { level: logLevel ?? loaded.config.log.level };
   const config: Config = { ...loaded.config, ...chosen, log };
   return { ...loaded, config: control === undefined ? config : withSection(config, 'control', resolve(control)) };
@@ -63,7 +65,7 @@ export const openSession = (
   const context: CommandContext = {
     options,
     arguments: words,
-    print: (text) => terminal.write(`${text}\n`),
+    print: (text) => terminal.write(`${cleanOutput(text)}\n`),
     // Signals are caught only for a command that asks for them.
     get stop() {
       return terminal.stop();

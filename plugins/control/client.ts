@@ -5,6 +5,7 @@ import { describeError, PcibackError } from '../../core/errors/index.ts';
 import { fail } from '../errors.ts';
 import type { ControlClient } from '../kinds/command.ts';
 import { type Answer, type ErrorAnswer, LONGEST_ANSWER } from './protocol.ts';
+import { LONGEST_PATH, tooLong } from './section.ts';
 
 /** Milliseconds that a running pciback may take. */
 const PATIENCE = 10_000;
@@ -50,6 +51,8 @@ const nobody = (error: unknown): boolean =>
 export const createClient = (path: string | false): ControlClient => {
   const ask = async (op: string, args: unknown): Promise<unknown> => {
     if (path === false) return undefined;
+    const bytes = Buffer.byteLength(path);
+    if (bytes > LONGEST_PATH) fail('CONTROL_UNREACHABLE', { path, why: tooLong(bytes) });
     let text: string;
     try {
       text = await exchange(path, JSON.stringify({ id: 1, op, args }));

@@ -32,6 +32,11 @@ const start = async (context: PartContext<string | false>): Promise<RunningPart>
   };
 };
 
+/** As what opens it refuses it; whether somebody listens there is no matter of the configuration. */
+const check = async ({ options, directory }: Pick<PartContext<string | false>, 'options' | 'directory'>) => {
+  if (options !== false) await (await import('./socket-file.ts')).assertRoom(resolve(directory, options));
+};
+
 /** The socket at which a running pciback answers the operations of all parts. */
 export default definePlugin({
   name: 'control',
@@ -45,6 +50,7 @@ export default definePlugin({
       operations,
       prepare,
       start,
+      check,
     });
     host.commands.add(status);
   },

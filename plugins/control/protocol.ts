@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+import { perhaps } from '../../core/errors/catalogue.ts';
+import { nearest } from '../../core/errors/nearest.ts';
 import type { RunningOperation } from '../kinds/part.ts';
 import { explainIssue } from '../schema-issue.ts';
 
@@ -43,7 +45,11 @@ export const parseRequest = (
   const { id, op, args = {} } = value as Readonly<Record<string, unknown>>;
   if (typeof id !== 'number' || !Number.isSafeInteger(id)) return { id: 0, wrong: '"id" is not a number' };
   const operation = typeof op === 'string' ? operations.get(op) : undefined;
-  if (operation === undefined) return { id, wrong: `"op" is not one of ${[...operations.keys()].join(', ')}` };
+  if (operation === undefined) {
+    const names = [...operations.keys()];
+    const near = typeof op === 'string' ? perhaps(nearest(op, names)) : '';
+    return { id, wrong: `there is no operation ${JSON.stringify(op) ?? '""'}.${near} Known: ${names.join(', ')}` };
+  }
   const parsed = operation.asks.safeParse(args, { reportInput: true, jitless: true });
   if (parsed.success) return { id, operation, args: parsed.data };
   const { key, why } = explainIssue(operation.asks, parsed.error.issues[0]);

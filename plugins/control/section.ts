@@ -5,6 +5,12 @@ import { z } from 'zod';
 import type { Config } from '../kinds/config.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
 
+/** Bytes of a socket's path, without the zero at its end (`sun_path`). */
+export const LONGEST_PATH = 107;
+
+export const tooLong = (bytes: number): string =>
+  `a socket's path has at most ${LONGEST_PATH} bytes, and this one ${bytes}`;
+
 /** The section `control` of the rc file. */
 export const controlSection = z
   .union([z.string().min(1), z.literal(false)], { error: 'expected the path of a socket, or false' })

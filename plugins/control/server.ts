@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError } from '../../core/platform/index.ts';
+import { problem } from '../errors.ts';
 import type { RunningOperation } from '../kinds/part.ts';
 import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest } from './protocol.ts';
 import { listenAt } from './socket-file.ts';
@@ -11,10 +12,12 @@ import { listenAt } from './socket-file.ts';
 /** The operations that there are now. */
 export type FindOperations = () => ReadonlyMap<string, RunningOperation>;
 
-/** Clients at the same time; one more is told to come later. */
+/** Clients at the same time; one more is told so. */
 const MOST_CLIENTS = 8;
 /** Milliseconds after which a client that says nothing is let go. */
 const PATIENCE = 30_000;
+/** Milliseconds that one gets to hear that there are too many. */
+const LAST_WORD = 1000;
 
 const errorOf = (error: unknown): ErrorAnswer => {
   if (isPcibackError(error)) {
@@ -31,6 +34,17 @@ const wrong = (what: string): ErrorAnswer => ({
   solve: 'Use a client of the same version.',
   facts: {},
 });
+
+/** Says why, and lets go of a client for which there is no place. */
+const turnAway = (socket: Socket): void => {
+  const { code, message, solve, facts } = problem('CONTROL_BUSY', { clients: MOST_CLIENTS });
+  const answer: Answer = { id: 0, ok: false, error: { code, message, solve, facts } };
+  socket.on('error', () => socket.destroy());
+  socket.setTimeout(LAST_WORD, () => socket.destroy());
+  socket.resume();
+  // It stays open for reading until the client has gone: whoever writes to a closed one hears of that only.
+  socket.end(`${JSON.stringify(answer)}\n`);
+};
 
 /** Answers the requests of one client, one after the other. Memory for it is bounded whatever it sends or does not read. */
 class Client {
@@ -114,7 +128,7 @@ export class ControlServer {
     const sockets = new Set<Socket>();
     const server = createServer((socket) => {
       if (sockets.size >= MOST_CLIENTS) {
-        socket.destroy();
+        turnAway(socket);
         return;
       }
       sockets.add(socket);

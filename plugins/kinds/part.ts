@@ -115,6 +115,13 @@ export interface PartDefinition<Schema extends z.ZodType = z.ZodType> {
    * touched. Whoever fails here only starts slower. Missing: there is nothing to ready.
    */
   prepare?(plugins: Engine['plugins']): Promise<void>;
+  /**
+   * Refuses what `start` of a part that is required would refuse, for `pciback doctor`; nothing runs, and nothing of the host
+   * is changed. Missing: there is nothing to refuse.
+   *
+   * @throws PcibackError as `start`
+   */
+  check?(context: Pick<PartContext<z.output<Schema>>, 'options' | 'directory'>): Promise<void>;
   /** Looks at what it has left on the host, for `pciback doctor`; nothing runs then. Missing: there is nothing to look at. */
   diagnose?(context: Pick<PartContext<z.output<Schema>>, 'options' | 'directory'>): Promise<readonly Finding[]>;
 }

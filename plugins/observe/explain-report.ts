@@ -64,7 +64,8 @@ const sizeText = (size: number): string => (size === 1 ? '1 byte' : `${size} byt
 
 const printPart = ({ offset, size, bits, counts }: ExplainedPart, print: Print): void => {
   const { reads, writes, denied } = counts;
-  print(`\n0x${hex(offset, 2)}, ${sizeText(size)}: read ${reads}x, written ${writes}x, denied ${denied}x`);
+  const seen = [`read ${times(reads)}`, `written ${times(writes)}`, `denied ${times(denied)}`].join(', ');
+  print(`\n0x${hex(offset, 2)}, ${sizeText(size)}: ${seen}`);
   const rows = bits.map(({ high, low, owner, read, write }) => [
     bitsText(high, low),
     owner,
@@ -73,6 +74,9 @@ const printPart = ({ offset, size, bits, counts }: ExplainedPart, print: Print):
   ]);
   for (const line of columns(rows)) print(`  ${line}`);
 };
+
+/** `0x` would be a number of another kind. */
+const times = (count: number): string => (count === 0 ? 'never' : count === 1 ? 'once' : `${count} times`);
 
 const denialRow = (denial: DenialReport): string[] => [
   `0x${hex(denial.offset, 2)}`,

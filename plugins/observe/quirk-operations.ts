@@ -2,11 +2,11 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { fail } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { matches } from '../../core/quirk/quirk.ts';
 import { seizedAt } from '../assigned.ts';
 import { type NamedChange, sumOf } from '../changes.ts';
+import { fail } from '../errors.ts';
 import { notesOf } from '../journal-offers.ts';
 import { type OperationsOf, operation } from '../kinds/part.ts';
 import { exchangeQuirks, loadedFrom, type QuirkOfFile } from '../quirk-files.ts';
@@ -61,16 +61,20 @@ export const operations = {
     },
   }),
   'quirk-unload': operation({
-    about: 'Takes a quirk out of force.',
-    asks: z.strictObject({ name: z.string() }),
+    about: 'Takes a quirk out of force, or all that are from one file.',
+    asks: z.strictObject({ name: z.string().describe('Its name, or an absolute path.') }),
     answer: ({ name }, context): NamedChange => {
       const { plugins } = context.engine;
-      const known = plugins.loaded.filter((one) => one.kind === 'quirk').map((one) => one.name);
-      if (!known.includes(name)) {
-        const facts = { name, asked: 'quirk unload', nearest: nearest(name, known) };
-        fail('PLUGIN_UNKNOWN', { ...facts, tried: ['the loaded quirks'] });
+      const quirks = plugins.loaded.filter((one) => one.kind === 'quirk');
+      const isFile = name.startsWith('/');
+      const found = quirks.filter((one) => (isFile ? one.origin : one.name) === name).map((one) => one.name);
+      if (found.length === 0) {
+        const known = quirks.map((one) => (isFile ? one.origin : one.name));
+        const what = isFile ? `no loaded quirk is from ${name}` : `no quirk "${name}" is loaded`;
+        fail('QUIRK_UNKNOWN', { what, nearest: nearest(name, known) });
       }
-      return { names: [name], ...notesOf(context).unloading(name, () => plugins.unload(name)) };
+      const effects = found.map((one) => notesOf(context).unloading(one, () => plugins.unload(one)));
+      return { names: found, ...sumOf(effects) };
     },
   }),
   'quirk-list': operation({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { describeError } from '../../core/errors/index.ts';
@@ -9,6 +9,7 @@ import { printChange } from '../changes.ts';
 import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
+import { readText } from '../read-text.ts';
 import { learn, quirkJson, quirkSource } from './learn.ts';
 import type { QuirkOperations } from './quirk-operations.ts';
 import { parseRecording, type Recording } from './recording.ts';
@@ -38,7 +39,9 @@ const load = async (context: CommandContext): Promise<number> => {
 };
 
 const unload = async (context: CommandContext): Promise<number> => {
-  const name = required(context, 'the name of a quirk');
+  const what = required(context, 'the name of a quirk, or the file that it is from');
+  // Names have no dot in front, and no known ending.
+  const name = /^[./]|\.(json|[cm]?[jt]s)$/.test(what) ? resolve(what) : what;
   return printChange(
     context,
     'unloaded',
@@ -56,17 +59,12 @@ const list = async (context: CommandContext): Promise<number> => {
   return 0;
 };
 
-const readText = async (file: string): Promise<string> => {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
-  }
-};
+const textOf = (file: string): Promise<string> =>
+  readText(file).catch((error: unknown) => fail('FILE_UNREADABLE', { file, why: describeError(error) }, error));
 
 /** A recorded session, or one that was traced elsewhere and is made again here. */
 const sessionOf = async (context: CommandContext, file: string): Promise<Recording> => {
-  const text = await readText(file);
+  const text = await textOf(file);
   if (text.trimStart().startsWith('{')) return parseRecording(text, file);
   const { dump, device } = context.options;
   const [address] = Array.isArray(device) ? device : [];

@@ -10,7 +10,7 @@ export const quirk: CommandDefinition = {
     'load, unload and list quirks of the running pciback; make one from a session; try one on a dump or in a guest',
   details: `  pciback quirk load FILE            a quirk in .json or .ts, in force between two requests of a guest
   pciback quirk load TEXT            [DDDD:]BB:SS.F-REG:SIZE:MASK, all hexadecimal
-  pciback quirk unload NAME
+  pciback quirk unload NAME          or the FILE that it was loaded from
   pciback quirk list
   pciback quirk learn RECORDING      made by "pciback serve --record" or the policy observe/recorder
   pciback quirk learn TRACE          of QEMU on a KVM host: -trace 'vfio_pci_*_config' -D trace.log

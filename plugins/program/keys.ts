@@ -29,15 +29,18 @@ const id = () =>
     .transform(idOf);
 
 const devicePattern = () =>
-  z.union([
-    bdfPattern().transform(atAddress),
-    z
-      .strictObject({
-        vendor: id().describe('Vendor id, hexadecimal, as lspci -n prints it.'),
-        device: id().optional().describe('Device id; missing: every device of the vendor.'),
-      })
-      .transform(({ vendor, device }): DevicePattern => withIds(vendor, device)),
-  ]);
+  z.union(
+    [
+      bdfPattern().transform(atAddress),
+      z
+        .strictObject({
+          vendor: id().describe('Vendor id, hexadecimal, as lspci -n prints it.'),
+          device: id().optional().describe('Device id; missing: every device of the vendor.'),
+        })
+        .transform(({ vendor, device }): DevicePattern => withIds(vendor, device)),
+    ],
+    { error: 'expected an address such as "0000:03:00.0" or "0000:03:00.*", or { vendor, device }' },
+  );
 
 const word = () => z.string().min(1, 'expected a name');
 
@@ -66,9 +69,14 @@ const guestDevices = () =>
     .record(z.string(), guestDevice())
     .transform((devices, context): Readonly<Record<string, z.output<ReturnType<typeof guestDevice>>>> => {
       const canonical: Record<string, z.output<ReturnType<typeof guestDevice>>> = {};
+      const spellings = new Map<string, string>();
       for (const [key, value] of Object.entries(devices)) {
         try {
-          canonical[formatBdf(parseBdf(key))] = value;
+          const address = formatBdf(parseBdf(key));
+          const other = spellings.get(address);
+          if (other !== undefined) throw new Error(`it is the same address as "${other}", which stands here too`);
+          spellings.set(address, key);
+          canonical[address] = value;
         } catch (error) {
           context.addIssue({ code: 'custom', message: describeError(error), path: [key] });
         }

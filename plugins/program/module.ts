@@ -4,8 +4,10 @@ import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Jiti, JitiOptions } from 'jiti';
-import { describeError } from '../../core/errors/index.ts';
+import { describeError, isPcibackError } from '../../core/errors/index.ts';
+import { describeFailure } from '../code-failure.ts';
 import { filesOf } from '../imported.ts';
+import { assertFile } from '../read-text.ts';
 
 /**
  * What files import by name wherever they lie, `pciback/plugin` say: this very pciback, and what it shares with plugins. An
@@ -90,25 +92,36 @@ const missesDoor = (error: unknown, doors: Doors): boolean => {
   return Object.keys(doors).some((name) => name === missing || name.startsWith(`${missing}/`));
 };
 
-/** What this process has imported. */
-const imported = new Set<string>();
-
-/**
- * Imports a file: `.ts` transpiled in memory, others as Node does.
- *
- * @param how `anew`: with everything that it imports, as the files are now; so it is also for a file that was imported before
- * @returns the module
- */
-export const importFile = async (path: string, doors: Doors, how: 'first' | 'anew' = 'first'): Promise<unknown> => {
-  const isKnown = imported.has(path);
-  imported.add(path);
-  if (isKnown || how === 'anew') return importAnew(path, doors);
+const importAsItIs = async (path: string, doors: Doors): Promise<unknown> => {
   if (isTypeScript(path)) return withTranspiler(path, doors);
   try {
     return await import(pathToFileURL(path).href);
   } catch (error) {
     if (missesDoor(error, doors)) return withTranspiler(path, doors);
     throw error;
+  }
+};
+
+/** What this process has imported. */
+const imported = new Set<string>();
+
+/**
+ * Imports a file: `.ts` transpiled in memory, others as Node does.
+ *
+ * @param path absolute
+ * @param how `anew`: with everything that it imports, as the files are now; so it is also for a file that was imported before
+ * @returns the module
+ * @throws Error with the words of what its code threw, in one line, and the place; an error of a catalogue as it is
+ */
+export const importFile = async (path: string, doors: Doors, how: 'first' | 'anew' = 'first'): Promise<unknown> => {
+  assertFile(path);
+  const isKnown = imported.has(path);
+  imported.add(path);
+  try {
+    return isKnown || how === 'anew' ? await importAnew(path, doors) : await importAsItIs(path, doors);
+  } catch (error) {
+    if (isPcibackError(error)) throw error;
+    throw new Error(await describeFailure(error, path), { cause: error });
   }
 };
 

@@ -80,15 +80,7 @@ export class PartRunner implements RunningParts {
    */
   constructor(terms: PartRunnerTerms) {
     this.#terms = terms;
-    this.#entries = inOrder(terms.engine);
-    const owners = new Map<string, string>();
-    for (const { plugin, part } of this.#entries) {
-      for (const entry of Object.keys(part.operations ?? {})) {
-        const owner = owners.get(entry);
-        if (owner !== undefined) fail('PLUGIN_REGISTRATION', { name: plugin, kind: 'operation', entry, owner });
-        owners.set(entry, plugin);
-      }
-    }
+    this.#entries = orderOfParts(terms.engine.plugins);
   }
 
   /**
@@ -248,9 +240,12 @@ const whyOf = (error: unknown): string =>
 
 const factsOf = ({ name, plugin }: Entry, error: unknown) => ({ part: name, plugin, why: whyOf(error) });
 
-/** The parts of the loaded plugins, each after those that it needs; else in order of loading. */
-const inOrder = ({ plugins }: Engine): readonly Entry[] => {
-  const { parts } = plugins.registries;
+/**
+ * The parts of the loaded plugins, each after those that it needs; else in order of loading.
+ *
+ * @throws PcibackError `PART_NEEDS`, `PLUGIN_REGISTRATION`, as a {@link PartRunner} that is made
+ */
+export const orderOfParts = ({ registries: { parts } }: Pick<Engine['plugins'], 'registries'>): readonly Entry[] => {
   const sorted = new Map<string, Entry>();
   /** @param above the parts that lead here, each needing the next */
   const place = (name: string, above: readonly string[]): Entry => {
@@ -275,5 +270,13 @@ const inOrder = ({ plugins }: Engine): readonly Entry[] => {
     return entry;
   };
   for (const name of parts.names) place(name, []);
+  const owners = new Map<string, string>();
+  for (const { plugin, part } of sorted.values()) {
+    for (const entry of Object.keys(part.operations ?? {})) {
+      const owner = owners.get(entry);
+      if (owner !== undefined) fail('PLUGIN_REGISTRATION', { name: plugin, kind: 'operation', entry, owner });
+      owners.set(entry, plugin);
+    }
+  }
   return [...sorted.values()];
 };

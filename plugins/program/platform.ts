@@ -2,7 +2,7 @@
 
 import { formatBdf } from '../../core/bdf.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Platform } from '../../core/platform/index.ts';
+import type { PciListing, Platform } from '../../core/platform/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { socketOf } from '../control/section.ts';
 import { fail } from '../errors.ts';
@@ -39,6 +39,19 @@ export const openPlatform = async (host: PluginHost, config: Config, log: Logger
 };
 
 /**
+ * Where the lock of the configured platform lies, and what it is taken with.
+ *
+ * @returns `undefined` for a platform without a lock
+ * @throws PcibackError `CHOICE_UNKNOWN`, `CONFIG_INVALID`, `NATIVE_UNAVAILABLE` and what the platform throws
+ */
+export const lockPlace = async (host: PluginHost, config: Config) => {
+  const { definition, ...settings } = chosen(host, config);
+  if (definition.lock === undefined) return undefined;
+  const [path, native] = await Promise.all([definition.lock(settings), openNative(host.registries, config.native)]);
+  return { path, native };
+};
+
+/**
  * Takes the lock of the configured platform, for this process alone, and says who has it. To be called before anything of the
  * host is looked at.
  *
@@ -53,14 +66,13 @@ export const lockHost = async (
   log: Logger,
   wait?: LockWait,
 ): Promise<Pick<HostLock, 'release'> | undefined> => {
-  const { definition, ...settings } = chosen(host, config);
-  if (definition.lock === undefined) {
+  const place = await lockPlace(host, config);
+  if (place === undefined) {
     const what = `platform ${config.platform} has no lock that a second process could wait for`;
     return wait === undefined ? undefined : fail('USAGE', { what, nearest: undefined });
   }
-  const [path, native, { takeLock }, { announceOwner, describeOwner }] = await Promise.all([
-    definition.lock(settings),
-    openNative(host.registries, config.native),
+  const { path, native } = place;
+  const [{ takeLock }, { announceOwner, describeOwner }] = await Promise.all([
     import('./host-lock.ts'),
     import('./lock-owner.ts'),
   ]);
@@ -76,15 +88,18 @@ export const lockHost = async (
   };
 };
 
-/** What the rc file hides has to be there: a device that was meant to be kept from the host would not be. */
-export const assertThere = async (platform: Platform, hide: Config['hide'], log: Logger): Promise<void> => {
-  if (hide.length === 0) return;
-  const listings = await platform.pci.list();
-  for (const pattern of hide) {
-    if (listings.some((one) => pattern.matches(one))) continue;
-    if (pattern.address !== undefined) {
-      fail('DEVICE_NOT_FOUND', { bdf: formatBdf(pattern.address), platform: platform.name });
-    }
-    log.warn({ pattern: pattern.text }, 'no function to hide');
+/**
+ * What the rc file hides has to be there: a device that was meant to be kept from the host would not be.
+ *
+ * @throws PcibackError `DEVICE_NOT_FOUND`
+ */
+export const assertThere = (
+  platform: Pick<Platform, 'name'>,
+  hide: Config['hide'],
+  functions: readonly PciListing[],
+): void => {
+  for (const { address, matches } of hide) {
+    if (address === undefined || functions.some(matches)) continue;
+    fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: platform.name });
   }
 };

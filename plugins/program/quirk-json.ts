@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { z } from 'zod';
-import { fail } from '../../core/errors/index.ts';
+import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
 import { defineQuirk, type Quirk } from '../../core/quirk/quirk.ts';
 import {
   capability,
@@ -11,6 +11,7 @@ import {
   register,
 } from '../../core/space/declaration.ts';
 import { add, type CapabilityList, hide, limitConfigSize, relink, type Surgery } from '../../core/space/surgery.ts';
+import { explainIssue } from '../schema-issue.ts';
 
 const hexNumber = z
   .string()
@@ -18,7 +19,7 @@ const hexNumber = z
   .transform((text) => Number.parseInt(text.replace(/^0x/, ''), 16))
   .describe('A hexadecimal number as text, with or without 0x.');
 
-const bytes = z.union([z.literal(8), z.literal(16), z.literal(32)]);
+const bytes = z.literal([8, 16, 32]);
 const list = z
   .enum(['standard', 'extended'])
   .default('standard')
@@ -104,76 +105,86 @@ export const jsonQuirk = z.strictObject({
 });
 
 type JsonRegister = z.output<typeof jsonRegister>;
+/** Throws; `where` is a place in the file. */
+type Refuse = (where: string, why: string) => never;
 
-const registerOf = (json: JsonRegister, refuse: (where: string, why: string) => never): Register => {
+/** Words about a register have its name, which stands in `where` already. */
+const whyOf = (error: unknown): string =>
+  isPcibackError(error) && typeof error.facts.why === 'string' ? error.facts.why : describeError(error);
+
+/** What the language of quirks refuses is said of a place in the file. */
+const at = <Made>(where: string, refuse: Refuse, make: () => Made): Made => {
+  try {
+    return make();
+  } catch (error) {
+    return isPcibackError(error, 'QUIRK_INVALID')
+      ? refuse(String(error.facts.where), whyOf(error))
+      : refuse(where, whyOf(error));
+  }
+};
+
+const registerOf = (json: JsonRegister, path: string, refuse: Refuse): Register => {
   const { name, initial, value } = json;
-  if (initial !== undefined && json.emulated === undefined) refuse(`${name}.initial`, 'it belongs to emulated bits');
-  if ((value === undefined) !== (json.shown === undefined))
-    refuse(`${name}.value`, 'shown bits and their value go together');
-  let declared = register(json.offset, json.width, name);
-  for (const policy of ['writable', 'clearedByOne', 'readOnly', 'reserved'] as const) {
-    const mask = json[policy];
-    if (mask !== undefined) declared = declared[policy](mask);
-  }
-  if (json.emulated !== undefined) declared = declared.emulated(json.emulated, initial);
-  if (json.shown !== undefined && value !== undefined) declared = declared.shows(value, json.shown);
-  return declared;
+  const where = (key = ''): string => `${path}${key} (${name})`;
+  return at(where(), refuse, () => {
+    if (initial !== undefined && json.emulated === undefined) refuse(where('.initial'), 'it belongs to emulated bits');
+    if ((value === undefined) !== (json.shown === undefined))
+      refuse(where('.value'), 'shown bits and their value go together');
+    let declared = register(json.offset, json.width, name);
+    for (const policy of ['writable', 'clearedByOne', 'readOnly', 'reserved'] as const) {
+      const mask = json[policy];
+      if (mask !== undefined) declared = declared[policy](mask);
+    }
+    if (json.emulated !== undefined) declared = declared.emulated(json.emulated, initial);
+    if (json.shown !== undefined && value !== undefined) declared = declared.shows(value, json.shown);
+    return declared;
+  });
 };
 
-const setOf = (json: z.output<typeof jsonSet>, refuse: (where: string, why: string) => never): FieldSet =>
-  (json.list === 'standard' ? capability : extendedCapability)(
-    json.capability,
-    json.name,
-    json.registers.map((one) => registerOf(one, refuse)),
-  );
+const registersOf = (registers: readonly JsonRegister[], path: string, refuse: Refuse): Register[] =>
+  registers.map((one, index) => registerOf(one, `${path}.registers[${index}]`, refuse));
 
-const surgeryOf = (json: z.output<typeof jsonSurgery>, refuse: (where: string, why: string) => never): Surgery => {
-  if ('limitConfigSize' in json) return limitConfigSize(json.limitConfigSize);
-  const which: CapabilityList = json.list;
-  if ('hide' in json) return hide(json.hide, which);
-  if ('relink' in json) return relink(json.relink, json.offset, which);
-  return add(
-    json.add,
-    json.offset,
-    json.registers.map((one) => registerOf(one, refuse)),
-    which,
-  );
+const fieldOf = (json: JsonRegister | z.output<typeof jsonSet>, where: string, refuse: Refuse): Register | FieldSet => {
+  if (!('registers' in json)) return registerOf(json, where, refuse);
+  const make = json.list === 'standard' ? capability : extendedCapability;
+  const registers = registersOf(json.registers, where, refuse);
+  return at(`${where} (${json.name})`, refuse, () => make(json.capability, json.name, registers));
 };
 
-/** What is wrong, in the innermost place: of the forms that a key can have, the one that was nearest to right. */
-const innermost = (issue: z.core.$ZodIssue, path: readonly PropertyKey[] = []): { where: string; why: string } => {
-  const here = [...path, ...issue.path];
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const nearest = [...issue.errors].sort((one, other) => one.length - other.length)[0]?.[0];
-    if (nearest !== undefined) return innermost(nearest, here);
-  }
-  return { where: here.length === 0 ? 'the file' : here.join('.'), why: issue.message };
-};
+const surgeryOf = (json: z.output<typeof jsonSurgery>, where: string, refuse: Refuse): Surgery =>
+  at(where, refuse, () => {
+    if ('limitConfigSize' in json) return limitConfigSize(json.limitConfigSize);
+    const which: CapabilityList = json.list;
+    if ('hide' in json) return hide(json.hide, which);
+    if ('relink' in json) return relink(json.relink, json.offset, which);
+    return add(json.add, json.offset, registersOf(json.registers, where, refuse), which);
+  });
 
 /**
  * A quirk from JSON: data only, so that no code of a vendor has to run in dom0. Numbers are hexadecimal texts, each
  * policy has a mask: `{ "offset": "0xe8", "width": 16, "name": "device control", "writable": "0x00ff" }`.
  *
  * @param origin file name for messages
- * @throws PcibackError `QUIRK_INVALID` naming the file and the key; `FIELD_INVALID`, `FIELD_OVERLAP` for a mask.
+ * @throws PcibackError `QUIRK_INVALID` naming the file, the quirk and the place in it
  */
 export const quirkFromJson = (data: unknown, origin: string): Quirk => {
-  const refuse = (where: string, why: string): never => fail('QUIRK_INVALID', { quirk: origin, where, why });
-  const parsed = jsonQuirk.safeParse(data);
+  const { name: given } = Object(data) as { readonly name?: unknown };
+  const quirk = typeof given === 'string' ? `${origin} (${given})` : origin;
+  const refuse: Refuse = (where, why) => fail('QUIRK_INVALID', { quirk, where, why });
+  const parsed = jsonQuirk.safeParse(data, { reportInput: true, jitless: true });
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const { where, why } = issue === undefined ? { where: 'the file', why: 'not a quirk' } : innermost(issue);
-    return refuse(where, why);
+    const { key, why, nearest } = explainIssue(jsonQuirk, parsed.error.issues[0]);
+    return refuse(
+      key === '' ? 'the file' : key,
+      nearest === undefined ? why : `${why}; perhaps you meant "${nearest}"`,
+    );
   }
   const { name, source, match, fields, surgery, interruptLimits } = parsed.data;
-  return defineQuirk({
-    name,
-    source,
-    match,
-    fields: fields.map((one) => ('registers' in one ? setOf(one, refuse) : registerOf(one, refuse))),
-    surgery: surgery.map((one) => surgeryOf(one, refuse)),
-    interruptLimits,
-  });
+  const made = {
+    fields: fields.map((one, index) => fieldOf(one, `fields[${index}]`, refuse)),
+    surgery: surgery.map((one, index) => surgeryOf(one, `surgery[${index}]`, refuse)),
+  };
+  return at('the file', refuse, () => defineQuirk({ name, source, match, ...made, interruptLimits }));
 };
 
 /** The JSON schema of {@link quirkFromJson}'s files, for editors. */

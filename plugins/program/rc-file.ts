@@ -4,7 +4,9 @@ import { accessSync, constants, lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { fail } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
+import { assertFile } from '../read-text.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../trust.ts';
 import { defaultConfig } from './defaults.ts';
 import type { Doors } from './module.ts';
@@ -19,7 +21,12 @@ export interface LoadOptions {
   readonly onlooker?: Onlooker;
   /** What an rc file that is code imports by name; missing: only what is installed where it lies. */
   readonly doors?: Doors;
+  /** Reads the default export of an rc file that is code; missing: it is imported into this process. */
+  readonly readCode?: ReadCode;
 }
+
+/** @throws Error in words why it cannot be read */
+export type ReadCode = (file: string) => Promise<unknown>;
 
 /** Names of rc files in a directory, the first that is there is taken. */
 export const searchPlaces: readonly string[] = [
@@ -60,6 +67,11 @@ export const parseConfig = async (data: unknown, file: string, directory: string
   return fail('CONFIG_INVALID', { file, ...explainIssue(configSchema, parsed.error.issues[0]) });
 };
 
+const importDefault = async (file: string, doors: Doors): Promise<unknown> => {
+  const { defaultExport, importFile } = await import('./module.ts');
+  return defaultExport(await importFile(file, doors));
+};
+
 type Load = (file: string, content: string) => unknown;
 
 const unreadable = (file: string, error: unknown): never => {
@@ -83,51 +95,38 @@ const guarded =
     }
   };
 
-/** Any directory has a package.json that says nothing of pciback; only one that does is a matter of trust. */
+/** What of a text says that a package has a section for pciback; `"pciback": "^1"` is a dependency. */
+const OWN_SECTION = /"pciback"\s*:\s*[^\s"]/;
+
+/**
+ * Any directory has a package.json that says nothing of pciback; only one that does is a matter of trust. What is wrong with
+ * another program's is not pciback's to complain of.
+ */
 const exceptForeignPackages =
   (load: Load, guardedLoad: Load): Load =>
   async (file, content) => {
-    if (basename(file) === 'package.json') {
-      try {
-        const data = (await load(file, content)) as { pciback?: unknown } | null;
-        if (data?.pciback === undefined) return data ?? {};
-      } catch (error) {
-        return unreadable(file, error);
-      }
+    if (basename(file) !== 'package.json' || OWN_SECTION.test(content)) return guardedLoad(file, content);
+    let data: { readonly pciback?: unknown } | null;
+    try {
+      data = (await load(file, content)) as typeof data;
+    } catch {
+      return {};
     }
-    return guardedLoad(file, content);
+    // The key may be written in another way.
+    return data?.pciback === undefined ? (data ?? {}) : guardedLoad(file, content);
   };
 
 const importConfig =
-  (doors: Doors): Load =>
-  async (file) => {
-    const { defaultExport, importFile } = await import('./module.ts');
-    const found = defaultExport(await importFile(file, doors));
-    return found ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
-  };
+  (readCode: ReadCode): Load =>
+  async (file) =>
+    (await readCode(file)) ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
 
-/** `at position 23` in what the engine says, which newer ones follow with the line themselves. */
-const POSITION = /at position (\d+)$/;
+const json: Load = (_file, content) => parseJson(content);
 
-/** The loader that cosmiconfig brings says no more about a file that is no JSON, and says it in an excerpt of the file. */
-const json: Load = (_file, content) => {
-  try {
-    return JSON.parse(content);
-  } catch (error) {
-    // It quotes a few characters, ends of lines as they are.
-    const said = describeError(error).replace(/\s+/g, ' ');
-    const position = POSITION.exec(said)?.[1];
-    if (position === undefined) throw new SyntaxError(said, { cause: error });
-    const before = content.slice(0, Number(position)).split('\n');
-    const place = `line ${before.length} column ${(before.at(-1)?.length ?? 0) + 1}`;
-    throw new SyntaxError(`${said} (${place})`, { cause: error });
-  }
-};
-
-const makeExplorer = async (onlooker: Onlooker, doors: Doors) => {
+const makeExplorer = async (onlooker: Onlooker, readCode: ReadCode) => {
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
   const data = (load: Load) => guarded(load, onlooker);
-  const code = guarded(importConfig(doors), onlooker);
+  const code = guarded(importConfig(readCode), onlooker);
   // On creation cosmiconfig looks for settings of its own in the working directory and runs them when they are code.
   // A root process may stand in a directory that others write to, so it is created in one where only root can.
   const here = process.cwd();
@@ -170,12 +169,15 @@ const assertReadable = (directory: string): boolean => {
   for (const place of searchPlaces) {
     const file = join(directory, place);
     if (!isThere(file)) continue;
-    found = true;
     try {
       accessSync(file, constants.R_OK);
+      assertFile(file);
     } catch (error) {
+      // As with what is in it: another program's is not pciback's to complain of.
+      if (place === 'package.json') continue;
       fail('CONFIG_UNREADABLE', { file, why: describeError(error) }, error);
     }
+    found = true;
   }
   return found;
 };
@@ -190,16 +192,22 @@ const assertReadable = (directory: string): boolean => {
  */
 export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> => {
   const { cwd, systemDirectory = SYSTEM_DIRECTORY, onlooker = thisProcess(), doors = {} } = options;
+  const { readCode = async (file) => importDefault(file, doors) } = options;
   if (options.file !== undefined) {
     const file = resolve(cwd, options.file);
-    const explorer = await makeExplorer(onlooker, doors);
+    try {
+      assertFile(file);
+    } catch (error) {
+      unreadable(file, error);
+    }
+    const explorer = await makeExplorer(onlooker, readCode);
     const found = await explorer.load(file).catch((error: unknown) => unreadable(file, error));
     const config = await parseConfig(found?.config ?? {}, file, dirname(file));
     return { config, file, directory: dirname(file) };
   }
   for (const directory of [resolve(cwd), systemDirectory]) {
     if (!assertReadable(directory)) continue;
-    const explorer = await makeExplorer(onlooker, doors);
+    const explorer = await makeExplorer(onlooker, readCode);
     const found = await explorer.search(directory).catch((error: unknown) => unreadable(directory, error));
     if (found) {
       const config = await parseConfig(found.config, found.filepath, directory);

@@ -10,6 +10,7 @@ import { changedSince, filesOf, markOf, markOfAll } from '../imported.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { exchangeQuirks, loadedFrom, type QuirkOfFile } from '../quirk-files.ts';
 import { sectionsOf } from '../read-section.ts';
+import { assertNames } from './names.ts';
 
 /** Keys that are read at each use, or whose things are loaded and unloaded between two requests. */
 const inPlace = [
@@ -159,7 +160,7 @@ export class Reloader implements Reloading {
     const fixed = keys.filter((key) => !isInPlace(key));
     fixed.push(...(await this.#editedPlugins()));
     if (fixed.length > 0) fail('RELOAD_REFUSED', { file, keys: fixed });
-    this.#checkNames(next.config);
+    assertNames(this.#terms.plugins, next.config);
     const files = this.#filesOf(next);
     const differing = await this.#quirks.differing(files);
     if (differing.length > 0) {
@@ -184,14 +185,6 @@ export class Reloader implements Reloading {
 
   #filesOf({ config, directory }: LoadedConfig): string[] {
     return config.quirks.map((path) => resolve(directory, path));
-  }
-
-  #checkNames({ slots, interrupts, guests }: Config): void {
-    const { registries } = this.#terms.plugins;
-    for (const one of [{ slots, interrupts }, ...Object.values(guests)]) {
-      if (one.slots !== undefined) registries.slots.get(one.slots);
-      if (one.interrupts !== undefined) registries.interrupts.get(one.interrupts);
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
@@ -9,6 +9,8 @@ import { nearest } from '../../core/errors/nearest.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
+import { parseJson } from '../json.ts';
+import { readText } from '../read-text.ts';
 import { assertTrusted, type Onlooker, thisProcess } from '../trust.ts';
 import { type Doors, defaultExport, importFile } from './module.ts';
 
@@ -73,7 +75,7 @@ const fromModule = async (name: string, file: string, { doors = {}, how }: Asker
     module = await importFile(file, doors, how);
   } catch (error) {
     if (isPcibackError(error)) throw error;
-    return fail('PLUGIN_LOAD', { name, why: describeError(error).split('\n')[0] ?? '' }, error);
+    return fail('PLUGIN_LOAD', { name, why: describeError(error) }, error);
   }
   return { origin: file, things: thingsOf(module, name) };
 };
@@ -81,7 +83,7 @@ const fromModule = async (name: string, file: string, { doors = {}, how }: Asker
 const fromJson = async (file: string): Promise<ResolvedPlugin> => {
   let data: unknown;
   try {
-    data = JSON.parse(await readFile(file, 'utf8'));
+    data = parseJson(await readText(file));
   } catch (error) {
     return fail('QUIRK_INVALID', { quirk: file, where: 'the file', why: describeError(error) }, error);
   }

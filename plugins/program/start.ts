@@ -11,6 +11,7 @@ import { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
 import { bundled } from '../bundled.ts';
+import { placeText } from '../code-failure.ts';
 import { fail } from '../errors.ts';
 import { guestBudgets } from '../guest-budgets.ts';
 import { reportingAnswerer } from '../kinds/answerer.ts';
@@ -19,7 +20,9 @@ import { kinds } from '../kinds/kinds.ts';
 import { explainIssue } from '../schema-issue.ts';
 import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
+import { helpfulHost } from './helpful-host.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
+import { assertNames, unmatchedOf } from './names.ts';
 import { refuseOverlap } from './overlap.ts';
 import { PartRunner, prepareParts } from './part-runner.ts';
 import { patientStore, withStore } from './patient-store.ts';
@@ -64,10 +67,12 @@ export const loadPlugins = async (
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
   const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
-  const host = new PluginHost({
+  const host: PluginHost = new PluginHost({
     kinds,
     check: refuseOverlap,
     explain: explainIssue,
+    place: placeText,
+    facade: (plain, plugin) => helpfulHost(plain, plugin, () => host.hooks.wall),
     log,
     deadlines: config.deadlines,
     read: async (name, asked) => (await resolvePlugin(name, { ...asker(asked), how: 'anew' })).things,
@@ -159,6 +164,7 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     }
   };
   try {
+    assertNames(plugins, config);
     if (settings.platform === undefined) {
       // Who waits has its handles before: nothing of a guest or a device is touched by that.
       if (settings.wait !== undefined) {
@@ -172,7 +178,9 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     const given = settings.platform ?? (opened as Platform);
     const patience = patientStore(given.xenstore, () => config.deadlines.store, log);
     const platform = withStore(given, patience.store);
-    await assertThere(platform, config.hide, log);
+    const functions = await platform.pci.list();
+    assertThere(platform, config.hide, functions);
+    for (const one of unmatchedOf(config, plugins, functions)) log.warn({ ...one }, NO_FUNCTION);
     let parts: PartRunner | undefined;
     const engine = new Pciback({
       platform,
@@ -220,6 +228,9 @@ const whileOpen = (wait: LockWait, platform: Platform | undefined): LockWait => 
   for (const cause of [platform?.xenstore.lost, platform?.failed]) void cause?.then((error) => lost.abort(error));
   return { ...wait, signal: AbortSignal.any([lost.signal, ...(wait.signal === undefined ? [] : [wait.signal])]) };
 };
+
+/** Said of each place in the rc file that is about no device here. */
+const NO_FUNCTION = 'no function of this platform is meant by it';
 
 /** Milliseconds for the requests that are being worked on when guests are let go. */
 const LEAVING = 5000;

@@ -12,7 +12,7 @@ const ALLOWED = [
   /^core\//,
   /^plugins\/platforms\/embedded\//,
   /^plugins\/platforms\/(recovery-sequence|holdings)\.ts$/,
-  /^plugins\/(bridges|errors|host-facts)\.ts$/,
+  /^plugins\/(bridges|errors|host-facts|read-text)\.ts$/,
   /^plugins\/initial-verdicts\.ts$/,
   /^plugins\/guest-budgets\.ts$/,
   /^plugins\/fields\/(field-plugin|header|self-test|bars|command|control-word)\.ts$/,

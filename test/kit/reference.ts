@@ -11,6 +11,7 @@ import { defaultConfig } from '../../plugins/program/defaults.ts';
 import { quirkSchema } from '../../plugins/program/quirk-json.ts';
 import { declaredSections } from '../../plugins/program/sections.ts';
 import { loadPlugins } from '../../plugins/program/start.ts';
+import { badInputPage } from './bad-input-page.ts';
 import { bundledSets } from './bundled-sets.ts';
 import { type DegradedRow, degraded } from './degraded.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
@@ -235,6 +236,11 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),
     'reference/streams.md': streamsPage(),
+    'reference/bad-input.md': generated(
+      'Bad input',
+      '`test/kit/bad-input.ts`, whose rows `test/plugins/commands/bad-input.test.ts` executes,',
+      badInputPage(),
+    ),
     'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
     'reference/interrupt-policies.md': generated(
       'Interrupt policies',

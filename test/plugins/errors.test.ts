@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { catalogue, type ErrorCode, problem } from '../../plugins/errors.ts';
@@ -45,5 +45,24 @@ describe('the catalogue', () => {
     expect(error.solve).toMatch(/^(<\w+>|.{15,})/);
     expect(error.solve).not.toMatch(/undefined|\[object/);
     expect(error.code).toBe(code);
+  });
+});
+
+describe('advice', () => {
+  const advice = codes.map((code) => [code, problem(code, facts as never).solve] as const);
+  const commands = new Set([...text.matchAll(/\bname: '([a-z-]+)',\n\s+summary:/g)].map((match) => match[1]));
+  const options = new Set([
+    '--help',
+    ...[...text.matchAll(/\bflags: '(?:-\w, )?(--[a-z-]+)/g)].map((match) => match[1]),
+  ]);
+
+  it.each(advice)('of %s names commands, options and pages that are there', (_code, solve) => {
+    expect(commands.size).toBeGreaterThan(8);
+    const named = [...solve.matchAll(/`(?:sudo )?pciback ([a-z-]+)/g)].map((match) => match[1]);
+    expect(named.filter((name) => !commands.has(name))).toEqual([]);
+    const flags = [...solve.matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
+    expect(flags.filter((flag) => !options.has(flag))).toEqual([]);
+    const docs = [...solve.matchAll(/\bdocs\/[\w-]+(?:\/[\w-]+)*(?:\.md)?/g)].map(([page]) => page);
+    expect(docs.filter((page) => !existsSync(join(root, page)))).toEqual([]);
   });
 });

@@ -38,7 +38,7 @@ const quirk: Fault = {
     }
     await pause(random.below(1000));
     guest.quirk = undefined;
-    await insist(soak, 'quirk-unload', { name }, (code) => code === 'PLUGIN_UNKNOWN');
+    await insist(soak, 'quirk-unload', { name }, (code) => code === 'QUIRK_UNKNOWN');
     guest.quirk = false;
   },
 };

@@ -226,7 +226,7 @@ class Run {
         if (answer !== undefined) break;
       } catch (error) {
         // Done before the answer was lost.
-        if (!wanted && error instanceof Error && 'code' in error && error.code === 'PLUGIN_UNKNOWN') break;
+        if (!wanted && error instanceof Error && 'code' in error && error.code === 'QUIRK_UNKNOWN') break;
         if (performance.now() > end) throw error;
       }
       await pause(TURN_MS);

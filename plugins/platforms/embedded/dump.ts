@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { formatBdf, parseBdf } from '../../../core/bdf.ts';
 import { describeError } from '../../../core/errors/index.ts';
 import { fail } from '../../errors.ts';
 import { beyondXen, isBeyondXen, usableLine } from '../../host-facts.ts';
+import { readText } from '../../read-text.ts';
 import { dumpResources } from './dump-resources.ts';
 import { addressInName, type HexLine, hexLine } from './hex-rows.ts';
 import { completeConfig } from './host.ts';
@@ -84,7 +84,7 @@ export const parseDump = (text: string, file: string, note: (line: string) => vo
 export const readDump = async (file: string, note?: (line: string) => void): Promise<DeviceImage[]> => {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readText(file);
   } catch (error) {
     return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
   }

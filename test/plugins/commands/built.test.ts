@@ -116,9 +116,9 @@ export default definePlugin({
   });
 
   it.each([
-    ['pciback.config.json', '{"platform": "embedded"', /Expected ',' or '}' .* \(line 1 column 24\)/],
-    ['pciback.config.json', '{', /Expected property name or '}' .*/],
-    ['pciback.config.json', '{ "slots": ', /Unexpected end of JSON input/],
+    ['pciback.config.json', '{"platform": "embedded"', /line 1 column 24: expected "," or "}", found the end/],
+    ['pciback.config.json', '{', /line 1 column 2: expected a key in double quotes, found the end/],
+    ['pciback.config.json', '{ "slots": ', /line 1 column 12: expected a value, found the end/],
     ['pciback.config.yaml', 'slots: [x', /unexpected end of the stream within a flow collection/],
     ['.pcibackrc', 'a: b: c', /bad indentation of a mapping entry/],
     ['pciback.config.mjs', 'throw new Error("");', /it gives no reason/],

@@ -19,6 +19,9 @@ describe.concurrent('help and version', () => {
     [['demo', '--help'], /\[dump\.\.\.\].*--json/s],
     [['doctor', '--help'], /--platform.*--json/s],
     [['help', 'serve'], /--platform/],
+    [['help', 'help'], /serve.*demo.*doctor/s],
+    [['-h'], /serve.*demo.*doctor/s],
+    [['serve', '-h'], /--platform/],
   ])('%j', async (words, text) => {
     const { status, out, err } = await run(words, place());
     expect(out).toMatch(text);
@@ -47,6 +50,8 @@ describe.concurrent('a wrong command line', () => {
     [['serve', 'now'], /too many arguments/],
     [['serve', '--platform'], /argument missing/],
     [['serve', '--log-level', 'loud'], /debug, info, warn, error/],
+    [['serve', '--log-level', 'wran'], /Perhaps you meant "warn"/],
+    [['serve', '--fields=kernl'], /Perhaps you meant "kernel"/],
   ])('%j', async (words, text) => {
     const { status, out, err } = await run(words, place());
     expect(err).toMatch(text);
@@ -200,9 +205,12 @@ describe.concurrent('what plugins of the rc file bring', () => {
     expect((await run(['serve'], directory)).err).toContain(`Error: crew 3 of ${directory}`);
     const doctor = await run(['doctor', '--platform', 'moon'], directory);
     expect(doctor.out).toMatch(/platform moon\n +missing +air: 2 loaders\n +→ Take some\./);
+    expect(doctor.out).toMatch(/missing +serve on platform moon: crew 3 of /);
     expect(doctor.out).toMatch(/platform moon is not usable/);
     expect(doctor.status).toBe(1);
-    expect((await run(['doctor'], directory)).out).toMatch(/warning +air: 2 loaders/);
+    const embedded = await run(['doctor', '--platform', 'embedded'], directory);
+    expect(embedded.out).toMatch(/warning +air: 2 loaders/);
+    expect(embedded.status).toBe(0);
   });
 
   it('and a defect in one is shown with its stack', async () => {
@@ -224,7 +232,9 @@ describe.concurrent('doctor', () => {
   it('says what is wrong with the rc file and goes on', async () => {
     const { status, out } = await run(['doctor'], place(rc({ slot: 'x' })));
     expect(out).toMatch(/missing +rc file, what it says to plugins: .*slot.*\n +→ Correct the file/);
-    expect(status).toBe(0);
+    expect(out).toMatch(/ok +included guest: a sample device was scanned/);
+    expect(out).toMatch(/platform embedded is not usable/);
+    expect(status).toBe(1);
   });
 
   it.skipIf(existsSync('/dev/xen/evtchn'))('finds platform xen not usable where there is no Xen', async () => {

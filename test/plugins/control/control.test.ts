@@ -208,8 +208,10 @@ describe('the protocol', () => {
   it.each([
     ['{', 'one line of JSON'],
     ['[]', '"id"'],
-    ['{"id":1,"op":"shutdown"}', '"op" is not one of'],
-    ['{"id":1,"op":"constructor"}', '"op" is not one of'],
+    ['{"id":1,"op":"shutdown"}', 'there is no operation "shutdown". Known: '],
+    ['{"id":1,"op":"statsu"}', 'there is no operation "statsu". Perhaps you meant "status". Known: '],
+    ['{"id":1}', 'there is no operation "". Known: '],
+    ['{"id":1,"op":"constructor"}', 'there is no operation "constructor". '],
     ['{"id":1,"op":"explain","args":{}}', '"bdf" of explain: expected string'],
     ['{"id":1,"op":"explain","args":{"bdf":"01:00.0","offset":-1}}', '"offset" of explain: '],
     ['{"id":1,"op":"explain","args":{"bdf":"01:00.0","size":1.5}}', '"size" of explain: expected int'],
@@ -259,8 +261,8 @@ describe('the operations', () => {
     await expect(client.require('explain', { bdf: 'zz' })).rejects.toMatchObject({ code: 'BDF_SYNTAX' });
     await expect(client.require('explain', { bdf: nic, offset: 4095, size: 2 })).rejects.toThrow(/not inside/);
     await expect(client.require('quirk-unload', { name: 'broadcom/tg4' })).rejects.toMatchObject({
-      code: 'PLUGIN_UNKNOWN',
-      message: expect.stringContaining('"broadcom/tg3"'),
+      code: 'QUIRK_UNKNOWN',
+      message: 'no quirk "broadcom/tg4" is loaded. Perhaps you meant "broadcom/tg3".',
     });
     await expect(client.require('quirk-load', { file: join(home, 'no.json') })).rejects.toMatchObject({
       code: 'PLUGIN_UNKNOWN',

@@ -89,38 +89,67 @@ describe('a quirk from JSON', () => {
   };
   const field = (change: object) => ({ ...good, fields: [{ ...good.fields[0], ...change }] });
 
+  /** Every message names the file and the quirk. */
+  const at = 'quirk nic.json (acme/nic): ';
   it.each<[string, unknown, string]>([
-    ['no object', 3, 'nic.json: the file'],
-    ['without a source', { ...good, source: undefined }, 'nic.json: source'],
-    ['with a word too many', { ...good, note: 'x' }, 'nic.json: the file: Unrecognized key: "note"'],
-    ['with a number for an id', { ...good, match: [{ vendor: 4660 }] }, 'nic.json: match.0.vendor'],
-    ['with a class that is no pair', { ...good, match: [{ vendor: '1', class: '020000' }] }, 'nic.json: match.0.class'],
-    ['with a function that is none', { ...good, match: [{ vendor: '1', function: 8 }] }, 'nic.json: match.0.function'],
-    ['with a text that is not hexadecimal', field({ writable: 'xyz' }), 'nic.json: fields.0.writable: a hexadecimal'],
-    ['with a width of 24', field({ width: 24 }), 'nic.json: fields.0.width'],
-    ['with a policy that is none', field({ executable: 'ff' }), 'nic.json: fields.0: Unrecognized key: "executable"'],
-    ['with an initial value for nothing', field({ initial: '1' }), 'nic.json: r.initial: it belongs to emulated bits'],
-    ['with shown bits and no value', field({ writable: '0f', shown: 'f0' }), 'nic.json: r.value'],
-    ['with surgery that is none', { ...good, surgery: [{ cut: '10' }] }, 'nic.json: surgery.0'],
+    ['no object', 3, 'quirk nic.json: the file: expected object, received number'],
+    ['without a source', { ...good, source: undefined }, `${at}source: expected string, received undefined`],
+    ['with a word too many', { ...good, note: 'x' }, `${at}note: there is no such key; perhaps you meant "name"`],
+    ['with a number for an id', { ...good, match: [{ vendor: 4660 }] }, `${at}match[0].vendor: expected string`],
+    [
+      'with one match and no list',
+      { ...good, match: { vendor: '1234' } },
+      `${at}match: expected array, received object`,
+    ],
+    ['with a class that is no pair', { ...good, match: [{ vendor: '1', class: '020000' }] }, `${at}match[0].class`],
+    ['with a function that is none', { ...good, match: [{ vendor: '1', function: 8 }] }, `${at}match[0].function`],
+    ['with a text that is not hexadecimal', field({ writable: 'xyz' }), `${at}fields[0].writable: a hexadecimal`],
+    ['with a width of 24', field({ width: 24 }), `${at}fields[0].width: expected one of 8|16|32`],
+    ['with an offset that is none', field({ offset: '1000' }), `${at}fields[0] (r): offset 4096 is outside of config`],
+    [
+      'with a policy that is none',
+      field({ writeable: 'ff' }),
+      `${at}fields[0].writeable: there is no such key; perhaps`,
+    ],
+    [
+      'with an initial value for nothing',
+      field({ initial: '1' }),
+      `${at}fields[0].initial (r): it belongs to emulated`,
+    ],
+    [
+      'with shown bits and no value',
+      field({ writable: '0f', shown: 'f0' }),
+      `${at}fields[0].value (r): shown bits and`,
+    ],
+    ['with surgery that is none', { ...good, surgery: [{ cut: '10' }] }, `${at}surgery[0].`],
     [
       'with an empty set',
       { ...good, fields: [{ capability: '09', name: 'x', registers: [] }] },
-      'nic.json: fields.0.registers',
+      `${at}fields[0].registers: `,
     ],
-    ['with no bit claimed', field({ writable: undefined }), 'register r: it claims no bit'],
-    ['with a mask that is too wide', field({ writable: '1ff' }), 'mask 0x1ff is wider than 8 bits'],
-    ['with a bit claimed twice', field({ readOnly: '80' }), 'both claim bits'],
-    ['that does nothing', { ...good, fields: [] }, 'fields: declare at least one register, surgery, or a limit'],
+    [
+      'with a mask that is too wide, in a set',
+      { ...good, fields: [{ capability: '09', name: 'x', registers: [{ ...good.fields[0], writable: '1ff' }] }] },
+      `${at}fields[0].registers[0] (r): mask 0x1ff is wider than 8 bits`,
+    ],
+    ['with no bit claimed', field({ writable: undefined }), `${at}register r: it claims no bit`],
+    ['with a mask that is too wide', field({ writable: '1ff' }), `${at}fields[0] (r): mask 0x1ff is wider than 8 bits`],
+    ['with a bit claimed twice', field({ readOnly: '80' }), `${at}fields[0] (r): r and r both claim bits`],
+    ['that does nothing', { ...good, fields: [] }, `${at}fields: declare at least one register, surgery, or a limit`],
     [
       'with a limit that is false',
       { ...good, interruptLimits: { maskingBroken: false } },
-      'interruptLimits.maskingBroken',
+      `${at}interruptLimits.masking`,
     ],
-    ['with a limit that is none', { ...good, interruptLimits: { silent: true } }, 'Unrecognized key: "silent"'],
+    [
+      'with a limit that is none',
+      { ...good, interruptLimits: { silent: true } },
+      `${at}interruptLimits.silent: there is no`,
+    ],
     [
       'with revisions that end before they begin',
       { ...good, match: [{ vendor: '1', revisions: { from: '18', to: '17' } }] },
-      'match[0].revisions: 24 to 23 is not a range',
+      `${at}match[0].revisions: 24 to 23 is not a range`,
     ],
   ])('%s is refused, naming the place', (_what, data, message) => {
     expect(() => quirkFromJson(data, 'nic.json')).toThrow(message);

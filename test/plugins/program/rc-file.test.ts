@@ -108,21 +108,18 @@ describe('finding the rc file', () => {
 
 describe('refusing the rc file', () => {
   it.each([
-    ['pciback.config.json', '{ "slots": ', /^Unexpected end of JSON input$/],
-    [
-      'pciback.config.json',
-      '{\n  "platform": "embedded"\n',
-      /^Expected ',' or '}' after property value .*\(line 3 column 1\)$/,
-    ],
-    ['pciback.config.json', '{\n"a": x}', /^Unexpected token 'x', "{ "a": x}" is not valid JSON$/],
-    ['package.json', '{ "pciback": {', /^Expected property name or '}' .*\(line 1 column 15\)$/],
+    ['pciback.config.json', '{ "slots": ', /^line 1 column 12: expected a value, found the end$/],
+    ['pciback.config.json', '{\n  "platform": "embedded"\n', /^line 3 column 1: expected "," or "}", found the end$/],
+    ['pciback.config.json', '{\n"a": x}', /^line 2 column 6: expected a value, found "x"$/],
+    ['package.json', '{ "pciback": {', /^line 1 column 15: expected a key in double quotes, found the end$/],
     ['pciback.config.yaml', 'slots: [x', /^unexpected end of the stream within a flow collection \(2:1\)$/],
     ['.pcibackrc', 'a: b: c', /^bad indentation of a mapping entry \(1:5\)$/],
     ['pciback.config.mjs', 'export default {', /./],
-    ['pciback.config.mjs', 'throw new Error("");', /^it gives no reason$/],
-    ['pciback.config.mjs', 'throw new Error("\\n  \\nthe third line");', /^the third line$/],
-    ['pciback.config.ts', 'throw new Error("broken");', /^broken$/],
-    ['pciback.config.ts', 'export default {', /\w/],
+    ['pciback.config.mjs', 'import "./none.mjs";', /^Cannot find module '.*none\.mjs' imported from /],
+    ['pciback.config.mjs', 'throw new Error("");', /^it gives no reason \(\/.*config\.mjs:1\)$/],
+    ['pciback.config.mjs', 'throw new Error("\\n  \\nthe third line");', /^the third line \(\/.*config\.mjs:1\)$/],
+    ['pciback.config.ts', '\nthrow new Error("broken");', /^broken \(\/.*\/here\/pciback\.config\.ts:2\)$/],
+    ['pciback.config.ts', 'export default {', /^Unexpected token \(\/.*\/here\/pciback\.config\.ts:1\)$/],
     ['pciback.config.js', 'export const x = 1;', /^it has no default export$/],
     [
       'pciback.config.ts',
@@ -136,6 +133,21 @@ describe('refusing the rc file', () => {
       code: 'CONFIG_UNREADABLE',
       facts: { file, why: expect.stringMatching(why) },
     });
+  });
+
+  it('a package.json that is broken, and another program’s, is passed over', async () => {
+    write('here/package.json', '{ "name": "somebody-else", ');
+    expect((await load()).file).toBeUndefined();
+    write('here/package.json', '{ "dependencies": { "pciback": "^1" }, ');
+    expect((await load()).file).toBeUndefined();
+  });
+
+  it('a package.json whose key is written in another way is a matter of trust too', async () => {
+    const file = write('here/package.json', '{ "pc\\u0069back": { "slots": "x" } }');
+    const onlooker = { ...anybody, uid: 0, status: async () => ({ uid: 1000, mode: 0o644, kind: 'file' as const }) };
+    await expect(loadConfig({ cwd: join(directory, 'here'), systemDirectory: system, onlooker })).rejects.toMatchObject(
+      { code: 'CONFIG_UNTRUSTED', facts: { file } },
+    );
   });
 
   it('that nobody can tell whether it is there', async () => {
@@ -188,7 +200,13 @@ describe('refusing the rc file', () => {
     [{ permissive: [3] }, 'permissive[0]', 'expected a text such as'],
     [{ guests: { vm: { devices: { '03:00': {} } } } }, 'guests.vm.devices["03:00"]', 'is not a PCI address'],
     [{ hide: [{ vendor: 8086 }] }, 'hide[0].vendor', 'four hexadecimal digits in quotes'],
+    [{ hide: [3] }, 'hide[0]', 'expected an address such as "0000:03:00.0" or "0000:03:00.*", or { vendor, device }'],
     [{ slots: 3 }, 'slots', 'expected string'],
+    [
+      { guests: { vm: { devices: { '03:00.0': { permissive: true }, '0000:03:00.0': { permissive: false } } } } },
+      'guests.vm.devices["0000:03:00.0"]',
+      'it is the same address as "03:00.0", which stands here too',
+    ],
     [{ plugins: [['a', 'b', 'c']] }, 'plugins[0]', 'expected a name, or'],
     [{ shutdownSeconds: -1 }, 'shutdownSeconds', '0'],
     [[], '', 'expected object'],

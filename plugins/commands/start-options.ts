@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+
+import type { CommandDefinition } from '../kinds/command.ts';
+
+/** What the command line of `serve` says over the rc file, and that of `doctor`, which judges the same configuration. */
+export const startOptions = [
+  { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
+  { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
+  {
+    flags: '--fields <preset>',
+    description: 'registers that guests get: those of the kernel’s back end, or all that are bundled',
+    choices: ['kernel', 'full'],
+  },
+  { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
+  { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
+  { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
+] as const satisfies CommandDefinition['options'];
