@@ -14,6 +14,7 @@ import type { CommandContext } from '../kinds/command.ts';
 import { mismatchOf, type QuirkFit, quirksOf } from '../quirk-fits.ts';
 import { imageOfDump, placedDump } from './dump-device.ts';
 import { parseScript } from './script.ts';
+import { placeText } from './script-terms.ts';
 import { claimsOfQuirks, holdRemembering, type TrialReport, type Tried, tryScript } from './trial.ts';
 
 const usage = (what: string): never => fail('USAGE', { what, nearest: undefined });
@@ -67,7 +68,11 @@ const loadFile = async (plugins: PluginHost, file: string, before: readonly stri
   return names;
 };
 
-const accessText = ({ step, access, unmet, concerned }: Tried, space: Parameters<typeof fateOf>[1]): string => {
+const accessText = (
+  { step, access, impossible, unmet, concerned }: Tried,
+  space: Parameters<typeof fateOf>[1],
+): string => {
+  if (impossible !== undefined) return `${placeText(step.place)}:${step.size} ${step.kind}: not made, ${impossible}`;
   const { kind, offset, size, value, status } = access;
   const failures = unmet.map((why) => `\n      ! ${why}`).join('');
   if (kind === 'write') return `${fateOf({ ...access, times: 1 }, space)}${failures}`;
@@ -159,12 +164,17 @@ const near = (file: string): string => {
   return path.length < file.length ? path : file;
 };
 
-const sum = (trial: TrialReport): string => {
-  const writes = trial.tried.filter(({ access }) => access.kind === 'write');
+const sum = ({ tried }: TrialReport): string => {
+  const made = tried.filter(({ impossible }) => impossible === undefined);
+  const writes = made.filter(({ access }) => access.kind === 'write');
   const denied = writes.filter(({ access }) => access.denied !== 0).length;
-  const unmet = trial.tried.reduce((count, one) => count + one.unmet.length, 0);
-  const expected = unmet === 0 ? '' : `; ${unmet} expectations were not met`;
-  return `${writes.length} writes, ${denied} of them with refused bits; ${trial.tried.length - writes.length} reads${expected}`;
+  const unmet = made.reduce((count, one) => count + one.unmet.length, 0);
+  return [
+    `${writes.length} writes, ${denied} of them with refused bits`,
+    `${made.length - writes.length} reads`,
+    ...(made.length === tried.length ? [] : [`${tried.length - made.length} accesses could not be made`]),
+    ...(unmet === 0 ? [] : [`${unmet} expectations were not met`]),
+  ].join('; ');
 };
 
 const printReport = (report: DevReport, { quirk }: DevTerms, print: (line: string) => void): void => {

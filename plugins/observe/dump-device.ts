@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
+import { nearest } from '../../core/errors/nearest.ts';
 import { isBridgeClass } from '../bridges.ts';
 import { fail } from '../errors.ts';
 import { type DeviceImage, limitsOf, readDump, type SampleName, sample, sampleNames } from '../program/index.ts';
@@ -46,6 +47,10 @@ export const imageOfDump = async (
 ): Promise<DumpedDevice> => {
   const notes: string[] = [];
   const placed = placedDump(name);
+  if (!isSample(placed) && !existsSync(placed)) {
+    const what = `there is no dump ${name}, and no sample of that name (${sampleNames.join(', ')})`;
+    fail('USAGE', { what, nearest: nearest(basename(name), sampleNames) });
+  }
   const images = isSample(placed) ? [sample(placed)] : await readDump(placed, (line) => notes.push(line));
   const meant = addressIn(address);
   const endpoints = images.filter(

@@ -12,6 +12,8 @@ import { type Expectation, mostOf, placeText, type Script, type Size, type Step 
 export interface Tried {
   readonly step: Step;
   readonly access: RecordedAccess;
+  /** Why it could not be made; `access` is what it would have been then. Missing: it was. */
+  readonly impossible?: string;
   /** What was expected and did not come. */
   readonly unmet: readonly string[];
   /** The bits of it that the quirks on trial have, counted from bit 0 of the access. */
@@ -208,7 +210,7 @@ export const tryScript = async (held: HeldDevice, script: Script, names: Readonl
     const { kind, size } = step;
     if (typeof offset === 'string') {
       const access = { kind, offset: step.place.offset, size, value: step.value ?? 0, status: 0, denied: 0, wanted: 0 };
-      tried.push({ step, access, unmet: [`line ${step.line}: ${offset}`], concerned: 0 });
+      tried.push({ step, access, impossible: offset, unmet: [`line ${step.line}: ${offset}`], concerned: 0 });
       continue;
     }
     if (kind === 'read' && step.value !== undefined) {

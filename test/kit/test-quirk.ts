@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import { silent } from '../../core/log.ts';
@@ -55,7 +56,8 @@ export interface QuirkVerdict {
   readonly opened: number;
 }
 
-const pathOf = (file: string | URL): string => (typeof file === 'string' ? file : fileURLToPath(file));
+/** Paths count from where the test runs. */
+const pathOf = (file: string | URL): string => resolve(typeof file === 'string' ? file : fileURLToPath(file));
 
 /** @throws Error for a place that is none */
 const stepOf = (one: DeclaredAccess, index: number): Step => {
@@ -92,7 +94,7 @@ const deviceOf = async (terms: QuirkCase, script: Script, quirks: readonly Quirk
   }
   if (typeof dump === 'object' && 'config' in dump) return { image: dump, images: [dump], notes: [] };
   const vendors = quirks.flatMap(({ match }) => match.map(({ vendor }) => vendor));
-  return imageOfDump(pathOf(dump), device, ({ vendor }) => vendors.includes(vendor));
+  return imageOfDump(typeof dump === 'string' ? dump : pathOf(dump), device, ({ vendor }) => vendors.includes(vendor));
 };
 
 const nameOf = ({ kind, place, size }: Step): string =>

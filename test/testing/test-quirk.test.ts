@@ -2,7 +2,8 @@
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runQuirk } from '../../plugins/observe/quirk-run.ts';
 import { sample } from '../../plugins/platforms/embedded/sources.ts';
@@ -42,6 +43,20 @@ describe('a test of a quirk', () => {
       'acme/nic on 8086:10d3: denies nothing that is needed, allows 4 bits beyond the bundled fields (3 accesses)',
     );
     expect(verdict).toMatchObject({ opened: 4, accesses: 3 });
+  });
+
+  it('takes a file by its path from where the test runs, or by its URL', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'pciback-test-quirk-'));
+    const file = join(home, 'nic.json');
+    const fields = [{ offset: '0x44', width: 16, name: 'mode', writable: '0x000f' }];
+    writeFileSync(
+      file,
+      JSON.stringify({ name: 'acme/nic', source: 'x', match: [{ vendor: '8086', device: '10d3' }], fields }),
+    );
+    for (const one of [relative('.', file), pathToFileURL(file)]) {
+      expect((await testQuirk(one, terms([accepted]))).opened).toBe(4);
+    }
+    rmSync(home, { recursive: true });
   });
 
   it('takes the lines of a script, places in capabilities, and an image', async () => {

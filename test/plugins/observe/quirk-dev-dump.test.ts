@@ -106,11 +106,31 @@ describe('pciback quirk dev with a dump', () => {
     expect(status).toBe(1);
   });
 
+  it('says of an access that the device has no place for that it was not made', async () => {
+    write('nic.txt', nic());
+    write('nic.json', quirk('5678'));
+    write('script.txt', 'setpci -s 03:00.0 CAP09+4.l=1 e8.w=0103');
+    const [status, lines] = await dev({ dump: [at('nic.txt')], writes: at('script.txt') }, at('nic.json'));
+    expect(lines).toMatch(/^ {2}CAP09\+4:4 write: not made, the device has no CAP09$/m);
+    expect(lines).toMatch(/^1 writes, 0 of them with refused bits; 0 reads; 1 accesses could not be made$/m);
+    expect(status).toBe(1);
+  });
+
+  it('gives the nearest sample for a name that is none', async () => {
+    write('nic.json', quirk('5678'));
+    await expect(dev({ dump: ['e1000'] }, at('nic.json'))).rejects.toThrow(/Perhaps you meant "e1000e"/);
+  });
+
   it.each([
     ['nothing', [], {}, /needs the file of a quirk, or --guest/],
     ['no dump', ['nic.json'], {}, /needs --dump/],
     ['two dumps', ['nic.json'], { dump: ['a', 'b'] }, /needs --dump: one dump/],
-    ['a dump that is not there', ['nic.json'], { dump: ['gone.txt'] }, /gone\.txt cannot be read/],
+    [
+      'a dump that is not there',
+      ['nic.json'],
+      { dump: ['gone.txt'] },
+      /there is no dump .*gone\.txt, and no sample of that name \(root-port, e1000e, /,
+    ],
     [
       'a device that the dump has not',
       ['nic.json'],
