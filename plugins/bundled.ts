@@ -75,7 +75,11 @@ export const bundled = {
   rehearsal: { byDefault: true, only: 'xen', load: () => import('./rehearsal/plugin.ts') },
   ledger: { byDefault: true, load: () => import('./ledger/plugin.ts') },
   journal: { byDefault: true, load: () => import('./journal/plugin.ts') },
-  control: { byDefault: true, command: 'status', load: () => import('./control/plugin.ts') },
+  control: {
+    byDefault: true,
+    command: ['status', 'devices', 'guests', 'watch'],
+    load: () => import('./control/plugin.ts'),
+  },
   'observe/quirk': { byDefault: true, command: 'quirk', load: () => import('./observe/quirk.ts') },
   recovery: {
     byDefault: true,
@@ -85,12 +89,15 @@ export const bundled = {
   'guests/linux': { byDefault: true, load: () => import('./guests/linux/plugin.ts') },
   'commands/plugins': { byDefault: true, command: 'plugins', load: () => import('./commands/plugins.ts') },
   'commands/reload': { byDefault: true, command: 'reload', load: () => import('./commands/reload.ts') },
+  'commands/config': { byDefault: true, command: 'config', load: () => import('./commands/config.ts') },
   'commands/upgrade': { byDefault: true, command: 'upgrade', load: () => import('./commands/upgrade.ts') },
   'commands/completion': {
     byDefault: true,
     command: 'completion',
     load: () => import('./commands/completion.ts'),
   },
+  // Before those that answer how a device is reset: it counts every reset that is begun.
+  metrics: { byDefault: true, command: 'metrics', load: () => import('./metrics/plugin.ts') },
   resets: { byDefault: true, command: 'reset', load: () => import('./resets/plugin.ts') },
   switches: { byDefault: true, command: 'attribute', load: () => import('./switches/plugin.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },

@@ -76,6 +76,10 @@ const ours = {
     (f: { what: string; nearest: string | undefined }) => `${f.what}.${perhaps(f.nearest)}`,
     () => '`pciback quirk list` shows the quirks that are loaded, by name, and the file that each is from.',
   ),
+  METRICS_ADDRESS: entry(
+    (f: { address: string; why: string }) => `there can be no metrics at ${f.address}: ${f.why}`,
+    () => 'Name another `metrics.port` or `metrics.address` in the rc file; `pciback metrics` needs neither.',
+  ),
   HOST_LOCKED: entry(
     (f: { path: string; owner: string }) => `another pciback serves this host, by the lock on ${f.path}: ${f.owner}`,
     () => 'Nothing was touched. There can be one only: stop the other one first, with SIGTERM to its process.',

@@ -68,9 +68,18 @@ class LeftOut {
   }
 }
 
+/** What the logs of all guests share. */
+interface SharedLimits {
+  readonly all: Buckets;
+  readonly gone: LeftOut;
+  /** Lines that were left out so far. */
+  readonly heldBack: Record<Level, number>;
+}
+
 /** A log that leaves out what is too much, level by level, and says how much that was. */
 class LimitedLog implements GuestLog {
   readonly guest: number;
+  readonly #heldBack: Record<Level, number>;
   readonly #log: Logger;
   readonly #own: Buckets;
   readonly #all: Buckets;
@@ -78,9 +87,11 @@ class LimitedLog implements GuestLog {
   /** Of all guests that are gone: nothing of one stays only because lines come after its end. */
   readonly #gone: LeftOut;
 
-  /** @param all shared with the logs of all other guests, as `gone` is */
-  constructor(log: Logger, clock: Clock, all: Buckets, gone: LeftOut, guest: number) {
+  /** @param shared with the logs of all other guests */
+  constructor(log: Logger, clock: Clock, shared: SharedLimits, guest: number) {
+    const { all, gone, heldBack } = shared;
     this.guest = guest;
+    this.#heldBack = heldBack;
     this.#log = log;
     this.#all = all;
     this.#gone = gone;
@@ -107,7 +118,10 @@ class LimitedLog implements GuestLog {
   #say(level: Level, facts: object, message: string): void {
     if (this.#own[level].allows() && this.#all[level].allows())
       this.#log[level]({ guest: this.guest, ...facts }, message);
-    else this.#left.add(level);
+    else {
+      this.#heldBack[level]++;
+      this.#left.add(level);
+    }
   }
 
   /** Says what was left out, at the end of the guest. */
@@ -246,13 +260,18 @@ class Budget implements GuestBudget {
   }
 }
 
-/** Budgets over this log. */
-export const guestBudgets = (log: Logger, clock: Clock): GuestBudgets => {
+/** Budgets over this log, and how many lines they have kept from it so far. */
+export const guestBudgets = (
+  log: Logger,
+  clock: Clock,
+): GuestBudgets & { readonly heldBack: Readonly<Record<Level, number>> } => {
   const all = bucketsOf(ofAllGuests, clock);
   const now = (): number => clock.now();
   const gone = new LeftOut(clock, all, (level, more) =>
     log[level]({ more }, 'more lines left out of guests that are gone'),
   );
   const many = { state: new Backoff(now, ofMany.state), reset: new Backoff(now, ofMany.reset) };
-  return { of: (domain) => new Budget(new LimitedLog(log, clock, all, gone, domain), clock, many) };
+  const heldBack = { debug: 0, info: 0, warn: 0, error: 0 };
+  const shared: SharedLimits = { all, gone, heldBack };
+  return { heldBack, of: (domain) => new Budget(new LimitedLog(log, clock, shared, domain), clock, many) };
 };

@@ -4,14 +4,12 @@ import { relative, resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { printChange } from '../changes.ts';
-import { columns } from '../columns.ts';
+import { columns, WIDTH } from '../columns.ts';
 import { fail } from '../errors.ts';
 import { inventoryOf, type PluginInventory, type PluginStatus } from '../inventory.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { PluginOperations } from './plugins-operations.ts';
 
-/** Columns of a terminal. */
-const WIDTH = 80;
 /** Beside an origin stand a version and a few words. */
 const ORIGIN_WIDTH = WIDTH - 20;
 

@@ -33,11 +33,15 @@ const openLog = async (context: CommandContext, level: LogLevel): Promise<Levell
 const recording = (loaded: LoadedConfig, directory: unknown): LoadedConfig => {
   if (typeof directory !== 'string') return loaded;
   const entry: PluginEntry = ['observe/recorder', { directory: resolve(directory) }];
-  return { ...loaded, config: { ...loaded.config, plugins: [...loaded.config.plugins, entry] } };
+  const plugins = [...loaded.config.plugins, entry];
+  return { ...loaded, config: { ...loaded.config, plugins }, commandLine: { ...loaded.commandLine, plugins } };
 };
 
 /** The same with the result in the log; never rejects. */
 const logged = (reloading: Reloading, log: Logger): Reloading => ({
+  get loaded() {
+    return reloading.loaded;
+  },
   reload: async () => {
     try {
       const report = await reloading.reload();
@@ -89,7 +93,12 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
     const inForce = { plugins: running.plugins, inForce: running.config };
     const reloader = new Reloader({ ...inForce, loaded, read, setLevel, since });
     const supervisor = running.parts.offers('supervisor') as SupervisorOffers | undefined;
-    const told: Reloading = { reload: () => supervisor?.reloading(() => reloader.reload()) ?? reloader.reload() };
+    const told: Reloading = {
+      get loaded() {
+        return reloader.loaded;
+      },
+      reload: () => supervisor?.reloading(() => reloader.reload()) ?? reloader.reload(),
+    };
     const own = logged(told, log);
     reloading = own;
     // Refused: the log says why, and nothing has changed.

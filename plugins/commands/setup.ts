@@ -45,7 +45,9 @@ export const configure = async (overrides: Overrides): Promise<LoadedConfig> => 
   const loaded = await loadConfig({ cwd: process.cwd(), doors, readCode, ...(file === undefined ? {} : { file }) });
   const log = { level: logLevel ?? loaded.config.log.level };
   const config: Config = { ...loaded.config, ...chosen, log };
-  return { ...loaded, config: control === undefined ? config : withSection(config, 'control', resolve(control)) };
+  const socket = control === undefined ? undefined : resolve(control);
+  const commandLine = { ...chosen, 'log.level': logLevel, control: socket };
+  return { ...loaded, commandLine, config: socket === undefined ? config : withSection(config, 'control', socket) };
 };
 
 /** What a command is run with, and how what it has loaded is let go. */

@@ -18,6 +18,36 @@ const prepare = async (): Promise<void> => {
   await import('./server.ts');
 };
 
+const devices: CommandDefinition = {
+  name: 'devices',
+  summary: 'the seized devices: what they are, who has them, and what is out of the ordinary',
+  options: controlOptions,
+  run: async (context) => (await import('./status-run.ts')).runDevices(context),
+};
+
+const guests: CommandDefinition = {
+  name: 'guests',
+  summary: 'the guests: their devices, what they asked for, and what came of it',
+  options: controlOptions,
+  run: async (context) => (await import('./status-run.ts')).runGuests(context),
+};
+
+const watch: CommandDefinition = {
+  name: 'watch',
+  summary: 'requests and refused writes as they come, and how long requests take',
+  details: `In a terminal the picture is drawn anew at each interval; elsewhere there is one line for each. Ctrl-C ends it, with
+status 0. Times are those from the moment at which pciback sees a request until the guest is told, as the least power of two
+of a microsecond that so many of them did not exceed. A pciback that ends is waited for.`,
+  options: [
+    ...controlOptions.map((option) =>
+      option.flags === '--json' ? { ...option, description: 'print one JSON object a line for each interval' } : option,
+    ),
+    { flags: '--interval <seconds>', description: 'seconds from one look to the next; missing: 1' },
+    { flags: '--count <number>', description: 'end after so many intervals' },
+  ],
+  run: async (context) => (await import('./watch-run.ts')).runWatch(context),
+};
+
 /** Opens the control socket. Without it nobody could ask what is served, or steer it: then nothing is. */
 const start = async (context: PartContext<string | false>): Promise<RunningPart> => {
   const { options, directory, log } = context;
@@ -52,6 +82,6 @@ export default definePlugin({
       start,
       check,
     });
-    host.commands.add(status);
+    for (const command of [status, devices, guests, watch]) host.commands.add(command);
   },
 });

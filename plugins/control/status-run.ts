@@ -1,68 +1,28 @@
 // SPDX-License-Identifier: MIT
 
-import { hex } from '../../core/bdf.ts';
-import { columns } from '../columns.ts';
+import { columns, folded, WIDTH } from '../columns.ts';
+import { countOf } from '../histogram.ts';
 import type { CommandContext } from '../kinds/command.ts';
-import type { ControlOperations, StatusReport } from './operations.ts';
-
-const sum = (counts: Readonly<Record<string, number>>): number =>
-  Object.values(counts).reduce((all, one) => all + one, 0);
-
-const guestRows = (guests: StatusReport['guests']): string[] =>
-  guests.length === 0
-    ? ['no guest']
-    : columns([
-        ['guest', 'name', 'state', 'requests', 'refused writes', 'devices'],
-        ...guests.map(({ domain, name, state, requests, denied, devices }) => [
-          String(domain),
-          name,
-          state,
-          String(sum(requests)),
-          String(denied.total),
-          devices.join(' ') || 'none',
-        ]),
-      ]);
-
-/** What is out of the ordinary about a device. */
-const remarks = (device: StatusReport['devices'][number]): string =>
-  [
-    device.unhandled === 'permissive' ? 'permissive' : '',
-    device.allowInterruptControl === true ? 'may control its interrupts' : '',
-    device.fenced === undefined ? '' : `fenced: ${device.fenced}`,
-    device.quarantine === undefined ? '' : `quarantined: ${device.quarantine}`,
-    device.lineRefused === undefined ? '' : `no line interrupt: ${device.lineRefused}`,
-  ]
-    .filter((remark) => remark !== '')
-    .join('; ');
-
-const deviceRows = (devices: StatusReport['devices']): string[] =>
-  devices.length === 0
-    ? ['no device']
-    : columns([
-        ['device', 'id', 'guest', 'interrupts', ''],
-        ...devices.map((device) => [
-          device.bdf,
-          `${hex(device.vendor, 4)}:${hex(device.device, 4)}`,
-          device.guest === undefined ? '-' : String(device.guest),
-          device.interrupts ?? '-',
-          remarks(device),
-        ]),
-      ]).map((row) => row.trimEnd());
-
-const counted = (counters: Readonly<Record<string, number>> = {}): string[] =>
-  Object.entries(counters).map(([name, count]) => `${count} ${name}`);
+import type { ControlOperations, GuestStatus, StatusReport } from './operations.ts';
+import { deviceRows, durationText, guestRows, listed, timeText } from './tables.ts';
 
 const partRows = (parts: StatusReport['parts']): string[] =>
-  columns([
-    ['part', 'state', ''],
-    ...parts.map(({ name, state, health, counters }) => [
-      name,
-      state,
-      [...(health === undefined ? [] : [health]), ...counted(counters)].join(', '),
-    ]),
-  ]).map((row) => row.trimEnd());
+  columns(
+    [
+      ['part', 'state', 'how it does'],
+      ...parts.map(({ name, state, health, counters = {} }) => [
+        name,
+        state,
+        [
+          ...(health === undefined ? [] : [health]),
+          ...Object.entries(counters).map(([what, count]) => `${count} ${what}`),
+        ].join(', '),
+      ]),
+    ],
+    WIDTH,
+  );
 
-const laneRow = ({
+const laneText = ({
   guests,
   urgent,
   watchedMs,
@@ -74,16 +34,82 @@ const laneRow = ({
   `answering thread: ${guests} guests, ${wakes} wake-ups of ${wakeMs.toFixed(2)} ms, ${found} requests found by watching, ` +
   `${inVain} watches in vain, ${(watchedMs / 1000).toFixed(1)} s of one CPU spent on it${urgent ? ', goes before other programs' : ''}`;
 
+const spanText = (seconds: number): string => (seconds < 60 ? `${seconds} s` : `${seconds / 60} min`);
+
+const requestLines = ({ rates, answers }: StatusReport): string[] => [
+  `requests a second: ${rates.map(({ seconds, requests }) => `${requests.toFixed(1)} (${spanText(seconds)})`).join(', ')}`,
+  ...Object.entries(answers).flatMap(([thread, durations]) =>
+    countOf(durations) === 0
+      ? []
+      : [`answered by the ${thread === 'lane' ? 'answering' : 'control'} thread: ${durationText(durations)}`],
+  ),
+];
+
+const printJson = ({ print }: CommandContext, document: unknown): number => {
+  print(JSON.stringify(document, undefined, 2));
+  return 0;
+};
+
+const statusFor = async (context: CommandContext): Promise<StatusReport> =>
+  (await context.control<ControlOperations>()).require('status', {});
+
 /** @throws PcibackError `CONTROL_UNREACHABLE`, `USAGE` */
 export const runStatus = async (context: CommandContext): Promise<number> => {
-  const report = await (await context.control<ControlOperations>()).require('status', {});
-  if (context.options.json === true) {
-    context.print(JSON.stringify(report, undefined, 2));
-    return 0;
+  const report = await statusFor(context);
+  if (context.options.json === true) return printJson(context, report);
+  const { pid, platform, file, uptimeSeconds, lane, guests, devices, parts } = report;
+  const texts = [
+    `pciback, process ${pid}, on platform ${platform}, for ${timeText(uptimeSeconds)}`,
+    `rc file: ${file ?? 'none'}`,
+    ...requestLines(report),
+    ...(lane === undefined ? [] : [laneText(lane)]),
+  ];
+  const tables = ['', ...guestRows(guests), '', ...deviceRows(devices), '', ...partRows(parts)];
+  for (const line of [...texts.flatMap((text) => folded(text, WIDTH)), ...tables]) context.print(line.trimEnd());
+  return 0;
+};
+
+/** @throws PcibackError `CONTROL_UNREACHABLE`, `USAGE` */
+export const runDevices = async (context: CommandContext): Promise<number> => {
+  const { devices } = await statusFor(context);
+  if (context.options.json === true) return printJson(context, { devices });
+  for (const row of deviceRows(devices)) context.print(row);
+  return 0;
+};
+
+const deniedText = ({ total, unrecorded }: GuestStatus['denied']): string =>
+  total === 0
+    ? 'none'
+    : `${total} writes${unrecorded === 0 ? '' : `, ${unrecorded} of them without a place in the record`}`;
+
+const guestLines = ({ domain, name, state, devices, requests, results, denied }: GuestStatus, all: StatusReport) => [
+  ...columns([[`guest ${domain}`, `${name}, ${state}`]], WIDTH),
+  ...columns(
+    [
+      ['  devices', devices.map((bdf) => placeText(bdf, all)).join(', ') || 'none'],
+      ['  requests', listed(requests)],
+      ['  results', listed(results)],
+      ['  refused', deniedText(denied)],
+    ],
+    WIDTH,
+  ),
+];
+
+const placeText = (bdf: string, { devices }: StatusReport): string => {
+  const vdev = devices.find((device) => device.bdf === bdf)?.vdev;
+  return vdev === undefined ? bdf : `${bdf} at ${vdev}`;
+};
+
+/** @throws PcibackError `CONTROL_UNREACHABLE`, `USAGE` */
+export const runGuests = async (context: CommandContext): Promise<number> => {
+  const report = await statusFor(context);
+  const { guests } = report;
+  if (context.options.json === true) return printJson(context, { guests });
+  const blocks = guests.map((guest) => guestLines(guest, report));
+  for (const [index, lines] of blocks.entries()) {
+    if (index > 0) context.print('');
+    for (const line of lines) context.print(line);
   }
-  context.print(`pciback, process ${report.pid}, on platform ${report.platform}`);
-  if (report.lane !== undefined) context.print(laneRow(report.lane));
-  const { guests, devices, parts } = report;
-  for (const row of ['', ...guestRows(guests), '', ...deviceRows(devices), '', ...partRows(parts)]) context.print(row);
+  if (guests.length === 0) context.print('no guest');
   return 0;
 };

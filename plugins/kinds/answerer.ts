@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { Answerer, Platform } from '../../core/platform/index.ts';
+import type { Durations } from '../histogram.ts';
 
 /** How long pages are looked at for a next request after an answer. Times are in milliseconds. */
 export interface WatchPolicy {
@@ -47,6 +48,8 @@ export interface AnswererReport {
   readonly found: number;
   readonly inVain: number;
   readonly wakes: number;
+  /** How long it took over its answers, each from the moment at which it saw the request. */
+  readonly answers: Durations;
 }
 
 /** An answering thread that tells how it is doing. */

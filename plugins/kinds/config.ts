@@ -41,4 +41,8 @@ export interface LoadedConfig {
   readonly file?: string;
   /** Absolute; paths in the configuration count from here. */
   readonly directory: string;
+  /** What the rc file says, as it stands there. Missing: nothing. */
+  readonly said?: Readonly<Record<string, unknown>>;
+  /** What the command line says over it, by key (`log.level`). Missing: nothing. */
+  readonly commandLine?: Readonly<Record<string, unknown>>;
 }

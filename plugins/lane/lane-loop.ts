@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { availableParallelism } from 'node:os';
+import { Histogram } from '../histogram.ts';
 import type { WatchPolicy } from '../kinds/answerer.ts';
 import type { Bell } from '../kinds/bell.ts';
 import { Account, USUAL_SHARE } from './account.ts';
@@ -50,6 +51,7 @@ export class LaneLoop {
   readonly #terms: LoopTerms;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
+  readonly #answers: Histogram;
   readonly #window: WatchWindow;
   readonly #byPort = new Map<number, LaneGuest>();
   #guests: LaneGuest[] = [];
@@ -73,6 +75,7 @@ export class LaneLoop {
     this.#terms = terms;
     this.#words = new Int32Array(terms.words);
     this.#counts = new Float64Array(terms.counts);
+    this.#answers = new Histogram(this.#counts.subarray(LaneCount.answers));
     this.clock = new LaneClock(terms.now);
     this.#window = new WatchWindow({
       policy: terms.policy,
@@ -217,6 +220,7 @@ export class LaneLoop {
     const { announcement } = guest;
     const away = this.clock.answered();
     const now = this.clock.time;
+    this.#answers.add(away);
     guest.account.answered(now, away);
     if (how === 'heard') {
       this.#window.came(now - announcement.answeredAt);

@@ -3,6 +3,7 @@
 import { extname } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { EventChannel, PageReference, TakeRefused } from '../../core/platform/index.ts';
+import { Histogram } from '../histogram.ts';
 import type { AnswererReport, AnswererTerms, StartedAnswerer, WatchPolicy } from '../kinds/answerer.ts';
 import { Seat } from './seat.ts';
 import { LaneCount, type LaneMessage, LaneWord, LEFT_WORK, sharedNow } from './thread-protocol.ts';
@@ -44,6 +45,7 @@ export class Lane implements StartedAnswerer {
   readonly #terms: AnswererTerms;
   readonly #words = new Int32Array(new SharedArrayBuffer(4 * LaneWord.words));
   readonly #counts = new Float64Array(new SharedArrayBuffer(8 * LaneCount.counts));
+  readonly #answers = new Histogram(this.#counts.subarray(LaneCount.answers));
   readonly #seats = new Map<number, Seat>();
   readonly #outbox: MessagePort;
   readonly #thread: Worker;
@@ -160,6 +162,7 @@ export class Lane implements StartedAnswerer {
       found: count(LaneCount.found),
       inVain: count(LaneCount.inVain),
       wakes: count(LaneCount.wakes),
+      answers: this.#answers.read(),
     };
   }
 

@@ -2,6 +2,7 @@
 
 import type { PageReference } from '../../core/platform/memory.ts';
 import type { GuestView } from '../../core/space/views.ts';
+import { HISTOGRAM_WORDS } from '../histogram.ts';
 
 /**
  * Who has a guest's seat: only that thread may touch the guest's page, its tables and its counts. The other one does not
@@ -64,8 +65,10 @@ export const LaneCount = {
   wakeMs: 4,
   /** When the control thread rang to have that measured, in milliseconds of {@link sharedNow}; 0: it did not. */
   rung: 5,
+  /** First word of the histogram of the time that answers took. */
+  answers: 6,
   /** How many counts there are. */
-  counts: 6,
+  counts: 6 + HISTOGRAM_WORDS,
 } as const;
 
 /** What the lane answers from. */

@@ -26,8 +26,9 @@ export type DenialReport = Omit<Denial, 'bdf'> & { readonly bdf: string };
 /** What a guest can do with config space of one device. */
 export interface ExplainReport {
   readonly bdf: string;
-  readonly vendor: number;
-  readonly device: number;
+  /** Four hexadecimal digits each. */
+  readonly vendor: string;
+  readonly device: string;
   readonly guest: { readonly domain: number; readonly name: string };
   readonly unhandled: Unhandled;
   readonly interrupts: string;
@@ -101,8 +102,8 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
   );
   return {
     bdf: formatBdf(device.bdf),
-    vendor: device.identity.vendor,
-    device: device.identity.device,
+    vendor: hex(device.identity.vendor, 4),
+    device: hex(device.identity.device, 4),
     guest: { domain: tenant.domain, name: tenant.name },
     unhandled: rules.unhandled,
     interrupts: rules.policy.name,

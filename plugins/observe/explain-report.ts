@@ -51,7 +51,7 @@ const titleOf = ({
   allowInterruptControl,
   size,
 }: ExplainReport): string =>
-  `${bdf}  ${hex(vendor, 4)}:${hex(device, 4)}  guest ${guest.domain} (${guest.name}), ${size} bytes, ` +
+  `${bdf}  ${vendor}:${device}  guest ${guest.domain} (${guest.name}), ${size} bytes, ` +
   `writes without a field: ${unhandled}${interruptsOf(interrupts, allowInterruptControl)}`;
 
 const printQuirks = ({ quirks }: ExplainReport, print: Print): void => {

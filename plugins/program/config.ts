@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import type { controlSection } from '../control/section.ts';
 import type { journalSection } from '../journal/section.ts';
+import type { metricsSection } from '../metrics/section.ts';
 import type { embeddedSection } from '../platforms/embedded/section.ts';
 import type { vfioUserSection } from '../platforms/vfio-user/section.ts';
 import type { xenSection } from '../platforms/xen/section.ts';
@@ -16,6 +17,7 @@ export interface BundledSections {
   readonly errors?: z.input<typeof errorsSection>;
   readonly 'vfio-user'?: z.input<typeof vfioUserSection>;
   readonly journal?: z.input<typeof journalSection>;
+  readonly metrics?: z.input<typeof metricsSection>;
   readonly xen?: z.input<typeof xenSection>;
 }
 

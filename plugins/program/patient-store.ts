@@ -123,8 +123,11 @@ export const patientStore = (inner: Xenstore, seconds: () => number, log: Logger
   };
 };
 
-/** The platform with another store. One that is not a plain object stays as it is: what it keeps to itself cannot be taken over. */
-export const withStore = (platform: Platform, store: Xenstore): Platform =>
+/**
+ * The platform with another store and other channels. One that is not a plain object stays as it is: what it keeps to itself
+ * cannot be taken over.
+ */
+export const withOthers = (platform: Platform, others: Partial<Pick<Platform, 'xenstore' | 'events'>>): Platform =>
   Object.getPrototypeOf(platform) === Object.prototype
-    ? Object.create(platform, { xenstore: { value: store, enumerable: true } })
+    ? Object.create(platform, Object.getOwnPropertyDescriptors(others))
     : platform;

@@ -43,10 +43,15 @@ export const searchPlaces: readonly string[] = [
 /** The directory of rc files for the whole host. */
 export const SYSTEM_DIRECTORY = '/etc/pciback';
 
+/** Key in which editors look for the JSON schema; it says nothing to pciback. */
+const SCHEMA = '$schema';
+
 /** The core's keys, and the others. */
 const splitKeys = (data: object, known: readonly string[]) => {
   const of = (which: 'core' | 'plugins') =>
-    Object.fromEntries(Object.entries(data).filter(([key]) => known.includes(key) === (which === 'core')));
+    Object.fromEntries(
+      Object.entries(data).filter(([key]) => key !== SCHEMA && known.includes(key) === (which === 'core')),
+    );
   return { core: of('core'), values: of('plugins') };
 };
 
@@ -202,8 +207,9 @@ export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> =>
     }
     const explorer = await makeExplorer(onlooker, readCode);
     const found = await explorer.load(file).catch((error: unknown) => unreadable(file, error));
-    const config = await parseConfig(found?.config ?? {}, file, dirname(file));
-    return { config, file, directory: dirname(file) };
+    const said: unknown = found?.config ?? {};
+    const config = await parseConfig(said, file, dirname(file));
+    return { config, file, directory: dirname(file), said: said as LoadedConfig['said'] & {} };
   }
   for (const directory of [resolve(cwd), systemDirectory]) {
     if (!assertReadable(directory)) continue;
@@ -211,7 +217,7 @@ export const loadConfig = async (options: LoadOptions): Promise<LoadedConfig> =>
     const found = await explorer.search(directory).catch((error: unknown) => unreadable(directory, error));
     if (found) {
       const config = await parseConfig(found.config, found.filepath, directory);
-      return { config, file: found.filepath, directory };
+      return { config, file: found.filepath, directory, said: found.config };
     }
   }
   return { config: defaultConfig(), directory: resolve(cwd) };

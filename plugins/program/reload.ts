@@ -35,6 +35,8 @@ export interface ReloadReport {
 
 /** What reads the configuration anew and puts it in force. */
 export interface Reloading {
+  /** The configuration in force. */
+  readonly loaded: LoadedConfig;
   /** @throws PcibackError why it is refused; then all that was in force before still is */
   reload(): Promise<ReloadReport>;
 }
@@ -142,6 +144,10 @@ export class Reloader implements Reloading {
     const { loaded } = terms.plugins;
     const others = loaded.filter(({ origin }) => isAbsolute(origin) && !files.includes(origin));
     this.#plugins = new Map(others.map(({ origin, name }) => [origin, name]));
+  }
+
+  get loaded(): LoadedConfig {
+    return this.#loaded;
   }
 
   /**

@@ -22,10 +22,11 @@ import type { RcFile } from './config.ts';
 import { doors } from './doors.ts';
 import { helpfulHost } from './helpful-host.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
+import { ProgramMeasures, timedEvents } from './measures.ts';
 import { assertNames, unmatchedOf } from './names.ts';
 import { refuseOverlap } from './overlap.ts';
 import { PartRunner, prepareParts } from './part-runner.ts';
-import { patientStore, withStore } from './patient-store.ts';
+import { patientStore, withOthers } from './patient-store.ts';
 import { assertThere, lockHost, openPlatform } from './platform.ts';
 import { parseConfig } from './rc-file.ts';
 import type { LiveConfig } from './reload.ts';
@@ -147,7 +148,8 @@ export interface RunningPciback {
 export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings = {}): Promise<RunningPciback> => {
   const { log = silent } = settings;
   const config: LiveConfig = { ...loaded.config };
-  const plugins = await loadPlugins(loaded, log, settings.plugins);
+  const measures = new ProgramMeasures(loaded.file);
+  const plugins = await loadPlugins(loaded, log, [measures.plugin, ...(settings.plugins ?? [])]);
   let lock: Pick<HostLock, 'release'> | undefined;
   let opened: Platform | undefined;
   let stop: Stop = async (close) => close();
@@ -177,17 +179,25 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     }
     const given = settings.platform ?? (opened as Platform);
     const patience = patientStore(given.xenstore, () => config.deadlines.store, log);
-    const platform = withStore(given, patience.store);
+    const { clock } = given;
+    const events = timedEvents(given.events, {
+      clock,
+      answers: measures.answers,
+      isAlone: given.answerer === undefined,
+    });
+    const platform = withOthers(given, { xenstore: patience.store, events });
     const functions = await platform.pci.list();
     assertThere(platform, config.hide, functions);
     for (const one of unmatchedOf(config, plugins, functions)) log.warn({ ...one }, NO_FUNCTION);
     let parts: PartRunner | undefined;
+    const budgets = guestBudgets(log, clock);
+    measures.counts(() => budgets.heldBack);
     const engine = new Pciback({
       platform,
       plugins,
       config,
       log,
-      budgets: guestBudgets(log, platform.clock),
+      budgets,
       parts: (beside) => {
         parts = new PartRunner({ engine: beside, config, log });
         return parts;

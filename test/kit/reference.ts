@@ -8,6 +8,7 @@ import type { PluginHost } from '../../core/plugin/loader.ts';
 import { catalogue, type ErrorCode } from '../../plugins/errors.ts';
 import { defaultDeadlines, kinds } from '../../plugins/kinds/kinds.ts';
 import { defaultConfig } from '../../plugins/program/defaults.ts';
+import { rcSchema } from '../../plugins/program/effective.ts';
 import { quirkSchema } from '../../plugins/program/quirk-json.ts';
 import { declaredSections } from '../../plugins/program/sections.ts';
 import { loadPlugins } from '../../plugins/program/start.ts';
@@ -241,6 +242,7 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
       '`test/kit/bad-input.ts`, whose rows `test/plugins/commands/bad-input.test.ts` executes,',
       badInputPage(),
     ),
+    'reference/configuration.schema.json': `${JSON.stringify(rcSchema(declaredSections(host.registries)), null, 2)}\n`,
     'reference/quirk.schema.json': `${JSON.stringify(quirkSchema(), null, 2)}\n`,
     'reference/interrupt-policies.md': generated(
       'Interrupt policies',

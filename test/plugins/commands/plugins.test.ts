@@ -41,7 +41,7 @@ describe('pciback plugins, without a running pciback', () => {
     expect(lines.slice(1).filter((line) => line.length > 80)).toEqual([]);
     const at = lines.findIndex((line) => line.startsWith('slots/vpci '));
     expect(lines[at]).toMatch(/^slots\/vpci +\d+\.\d +0 +slots$/);
-    expect(lines.find((line) => line.startsWith('control '))).toMatch(/commands: status; parts/);
+    expect(lines.find((line) => line.startsWith('control '))).toMatch(/commands: status, devices,/);
     expect(lines.filter((line) => line.startsWith('fields/pcie '))).toEqual([]);
     expect(lines.join('\n')).toMatch(/^\d+ bundled quirks: amd\/gpu [\s\S]*\bintel\/hda\b/m);
     expect(lines.slice(lines.indexOf('taps, in the order of the calls:') + 1)).toEqual([
@@ -49,7 +49,7 @@ describe('pciback plugins, without a running pciback', () => {
       '  deniedWrite: observe/trace',
       '  deviceFenced: platforms/vfio-user',
       '  guestDisconnected: observe/trace ledger',
-      '  resetDevice: resets',
+      '  resetDevice: metrics resets',
       '  deviceReturned: ledger switches',
       '  deviceReleased: switches',
     ]);
@@ -73,7 +73,7 @@ describe('pciback plugins, without a running pciback', () => {
       deniedWrite: ['observe/trace'],
       deviceFenced: ['platforms/vfio-user'],
       guestDisconnected: ['observe/trace', 'ledger'],
-      resetDevice: ['resets'],
+      resetDevice: ['metrics', 'resets'],
       deviceReturned: ['ledger', 'switches'],
       deviceReleased: ['switches'],
     });

@@ -253,7 +253,7 @@ describe('the operations', () => {
   it('status names guests and devices', async () => {
     const status = await client.require('status', {});
     expect(status.guests).toMatchObject([{ name: 'work', state: 'Connected', devices: [nic] }]);
-    expect(status.devices).toMatchObject([{ bdf: nic, vendor: 0x8086, guest: guest.domain, unhandled: 'drop' }]);
+    expect(status.devices).toMatchObject([{ bdf: nic, vendor: '8086', guest: guest.domain, unhandled: 'drop' }]);
   });
 
   it('errors of an operation come over as they are', async () => {

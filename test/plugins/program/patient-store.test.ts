@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Xenstore } from '../../../core/platform/index.ts';
 import { createEmbeddedPlatform } from '../../../plugins/platforms/embedded/index.ts';
-import { patientStore, withStore } from '../../../plugins/program/patient-store.ts';
+import { patientStore, withOthers } from '../../../plugins/program/patient-store.ts';
 import { recordingLog } from '../../kit/embedded-host.ts';
 
 const never = new Promise<never>(() => undefined);
@@ -108,7 +108,7 @@ describe('the platform with another store', () => {
   it('is otherwise the same, and one that keeps things to itself stays as it is', async () => {
     const platform = createEmbeddedPlatform({ devices: [] });
     const { store } = world();
-    const derived = withStore(platform, store);
+    const derived = withOthers(platform, { xenstore: store });
     expect(derived.xenstore).toBe(store);
     expect(derived.clock).toBe(platform.clock);
     class Own {
@@ -118,7 +118,7 @@ describe('the platform with another store', () => {
       }
     }
     const own = new Own();
-    expect(withStore(own as never, store)).toBe(own);
+    expect(withOthers(own as never, { xenstore: store })).toBe(own);
     await Promise.race([derived.close(), never]);
   });
 });

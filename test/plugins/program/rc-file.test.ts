@@ -61,6 +61,7 @@ describe('finding the rc file', () => {
     const here = join(directory, 'here');
     expect(await load()).toEqual({
       config: { ...defaultConfig(), slots: 'x', sections: { file, directory: here, values: {} } },
+      said: { slots: 'x' },
       file,
       directory: here,
     });

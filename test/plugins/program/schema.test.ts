@@ -85,6 +85,9 @@ describe('the reference', () => {
       'errors',
       'errors.deadlineSeconds',
       'errors.onFailure',
+      'metrics',
+      'metrics.port',
+      'metrics.address',
     ]);
     for (const row of rows) expect(row.description, row.key).toMatch(/^.{10,}\.$/);
   });
