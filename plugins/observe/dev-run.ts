@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-import { readFile } from 'node:fs/promises';
 import { basename, relative, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { formatBdf, hex, parseBdf } from '../../core/bdf.ts';
@@ -12,6 +11,7 @@ import { fateOf } from '../fates.ts';
 import { filesOf, markOf } from '../imported.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { mismatchOf, type QuirkFit, quirksOf } from '../quirk-fits.ts';
+import { readText } from '../read-text.ts';
 import { imageOfDump, placedDump } from './dump-device.ts';
 import { parseScript } from './script.ts';
 import { placeText } from './script-terms.ts';
@@ -153,7 +153,7 @@ export const tryQuirk = async (
 
 const readFileText = async (file: string): Promise<string> => {
   try {
-    return await readFile(file, 'utf8');
+    return await readText(file);
   } catch (error) {
     return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
   }
