@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import { existsSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
+import { describeError, fail, isPcibackError, problem } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
@@ -193,6 +193,27 @@ const putInForce = async (host: PluginHost, wanted: WantedPlugin, found: Resolve
 };
 
 /**
+ * Code that ends the process while it is loaded does so without a word, and with any status: then those that were being loaded
+ * are named.
+ *
+ * @returns ends it
+ */
+const namingWhoEnds = (loading: () => readonly WantedPlugin[]): (() => void) => {
+  const say = (): void => {
+    const name = loading()
+      .map((one) => one.name)
+      .join(' or ');
+    if (name === '') return;
+    const why = 'the process was ended meanwhile, as by process.exit in its code';
+    const { code, message, solve } = problem('PLUGIN_LOAD', { name, why });
+    process.exitCode = 1;
+    writeSync(2, `error ${code}: ${message}\n  next: ${solve}\n`);
+  };
+  process.once('exit', say);
+  return () => process.off('exit', say);
+};
+
+/**
  * Finds plugins by name and loads what their modules bring, in this order. All are looked for at the same time: reading
  * a module is mostly waiting.
  *
@@ -202,7 +223,18 @@ export const loadAllByName = async (host: PluginHost, wanted: readonly WantedPlu
   const searches = wanted.map((one) => ({ one, found: resolvePlugin(one.name, one.asker) }));
   // Each is awaited in its turn below; until then its failure is not an unhandled one.
   for (const { found } of searches) found.catch(() => undefined);
-  for (const { one, found } of searches) await putInForce(host, one, await found);
+  const inForce = new Set<WantedPlugin>();
+  const isOver = namingWhoEnds(() =>
+    wanted.filter((one) => !inForce.has(one) && !Object.hasOwn(one.asker.bundled, one.name)),
+  );
+  try {
+    for (const { one, found } of searches) {
+      await putInForce(host, one, await found);
+      inForce.add(one);
+    }
+  } finally {
+    isOver();
+  }
 };
 
 /**

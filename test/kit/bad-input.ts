@@ -295,6 +295,16 @@ const plugins: readonly BadInput[] = [
     pluginFile('apply() {\n  throw new Error("no licence");\n}'),
     applied('no licence (FOLDER/p.mjs:3)\n'),
   ),
+  ...[
+    ['a plugin that ends the process', 'process.exit(0);'],
+    ['a plugin that ends it in apply', pluginFile('apply() { process.exit(0); }')],
+  ].map(([input = '', text = '']) =>
+    pluginRow(
+      input,
+      text,
+      'error PLUGIN_LOAD: plugin ./p.mjs cannot be loaded: the process was ended meanwhile, as by process.exit in its code\n',
+    ),
+  ),
   pluginRow(
     'an unknown hook',
     pluginFile('apply(host) { host.hooks.deviceSiezed.tap(() => {}); }'),
