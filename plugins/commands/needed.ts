@@ -27,9 +27,9 @@ export const neededFor = (context: Context, plugin: string): string | undefined 
   const { engine, config, parts } = context;
   const { platform, plugins, stub } = engine;
   const has = (kind: Kind): readonly string[] => broughtBy(context, kind, plugin);
+  if (has('platforms').includes(platform.name)) return `pciback runs on its platform ${platform.name}`;
   const running = parts().filter((one) => one.plugin === plugin && one.state === 'running');
   if (running.length > 0) return `its part ${running.map(({ name }) => name).join(', ')} runs`;
-  if (has('platforms').includes(platform.name)) return `pciback runs on its platform ${platform.name}`;
   if (has('natives').length > 0 && platform.name !== 'embedded') return 'libraries of the host are called through it';
   if (has('answerers').length > 0 && platform.answerer !== undefined) return 'its thread answers guests';
   if (has('watches').includes(config.watch)) return `the rc file says watch: ${config.watch}`;

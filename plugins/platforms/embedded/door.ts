@@ -45,6 +45,8 @@ export const embeddedDoor = (engine: Engine): GuestDoor => {
     if (path !== undefined) refuse('platform embedded has no sockets: leave --socket out');
     const device = await engine.stub.seize(bdf);
     const domain = domainOf(name);
+    if (device.assignment !== undefined && device.assignment.tenant.domain === domain)
+      refuse(`guest "${name}" has ${formatBdf(bdf)} already`);
     if (domain === undefined) await create(name, bdf, permissive);
     else await toolstack.attach(domain, bdf, { permissive });
     // The toolstack does not wait for a guest that had none.

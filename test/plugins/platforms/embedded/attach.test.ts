@@ -81,6 +81,11 @@ describe('pciback attach and detach, on platform embedded', () => {
 
   it.each([
     ['a device of another guest', () => attach(['other', first]), { code: 'DEVICE_IN_USE' }],
+    [
+      'a device that it has',
+      () => attach(['acme', first]),
+      { message: expect.stringMatching(/guest "acme" has .* already/) },
+    ],
     ['a device that is not there', () => attach(['acme', '7f:00.0']), { code: 'DEVICE_NOT_FOUND' }],
     ['a socket', () => attach(['acme', second], { socket: 'a.sock' }), { code: 'USAGE' }],
     ['no address', () => attach(['acme', 'nic']), { code: 'BDF_SYNTAX' }],
