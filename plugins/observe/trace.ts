@@ -127,8 +127,9 @@ export default definePlugin({
       };
       // The first answer counts: whoever has one comes before this, also one that is loaded later.
       tap();
-      const deaf = engine.plugins.onChange(() => {
-        tap();
+      const deaf = engine.plugins.onChange(({ what }) => {
+        // One that goes changes no order, and may be this one: a stop that is too long unloads all while parts still run.
+        if (what === 'loaded') tap();
         return { commit: () => ({ devices: 0, waiting: 0, ms: 0, failures: [] }) };
       });
       const forget = host.hooks.deviceReturned.tap(async ({ bdf }, { domain }) => {

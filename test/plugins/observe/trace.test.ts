@@ -112,6 +112,12 @@ describe('at level debug', () => {
     }
   });
 
+  it('is unloaded while its part runs, when a stop takes too long', async () => {
+    await start('debug');
+    host.plugins.unload('observe/trace');
+    expect(host.plugins.hooks.point('unhandledWrite').entries).toEqual([]);
+  });
+
   it('writes without a field are what the rc file says', async () => {
     await start('debug', { config: { log: { level: 'debug' }, permissive: [bdf] } });
     expect(host.pciback.stub.devices[0]?.assignment?.rules.unhandled).toBe('permissive');
