@@ -100,6 +100,7 @@ export const bundled = {
   metrics: { byDefault: true, command: 'metrics', load: () => import('./metrics/plugin.ts') },
   resets: { byDefault: true, command: 'reset', load: () => import('./resets/plugin.ts') },
   switches: { byDefault: true, command: 'attribute', load: () => import('./switches/plugin.ts') },
+  new: { byDefault: true, command: 'new', load: () => import('./new/plugin.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },
   health: { byDefault: true, command: 'health', load: () => import('./health/plugin.ts') },
   'supervisor/notify': { byDefault: true, load: () => import('./supervisor/notify.ts') },

@@ -10,6 +10,16 @@ const ours = {
     () =>
       'Name a folder of your own on a file system in memory (`journal` in the rc file); until then a restart loses the guests.',
   ),
+  NEW_FOLDER: entry(
+    (f: { folder: string; why: string }) => `nothing was written into ${f.folder}: ${f.why}`,
+    () => 'Name a folder that is not there yet, or an empty one, in a folder that you may write to.',
+  ),
+  PLUGIN_NEEDS: entry(
+    (f: { name: string; why: string; nearest: string | undefined }) =>
+      `plugin ${f.name} ${f.why}.${perhaps(f.nearest)}`,
+    () =>
+      'Name what it needs under `plugins` in the rc file, install the version that it needs, or leave the plugin out.',
+  ),
   PART_NEEDS: entry(
     (f: { part: string; plugin: string; why: string; nearest: string | undefined }) =>
       `part "${f.part}" of plugin ${f.plugin} has no place in the order of starting: ${f.why}.${perhaps(f.nearest)}`,

@@ -2,7 +2,7 @@
 
 import { lstatSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { describeError } from '../core/errors/index.ts';
 import { fail } from './errors.ts';
 
@@ -51,20 +51,27 @@ const partsOf = (path: string): string[] => path.split('/').filter((part) => par
  *
  * Every directory on the way, every symbolic link and the file itself must belong to root and must not be writable by
  * group or others. A directory that others may write is accepted only when it is sticky: then nobody but root can
- * replace root's entries in it. Code that the file itself imports is not looked at: it should lie beside it.
+ * replace root's entries in it.
  *
  * @param path absolute
+ * @param shown what the error calls it
+ * @param folders absolute paths of folders that were checked already, without a link on the way; this adds its own
  * @throws PcibackError `CONFIG_UNTRUSTED` naming the part of the way that is open, `CONFIG_UNREADABLE`.
  */
-export const assertTrusted = async (path: string, onlooker: Onlooker = thisProcess()): Promise<void> => {
+export const assertTrusted = async (
+  path: string,
+  onlooker: Onlooker = thisProcess(),
+  shown: string = path,
+  folders: Set<string> = new Set(),
+): Promise<void> => {
   if (onlooker.uid !== 0) return;
-  const refuse = (at: string, why: string): never => fail('CONFIG_UNTRUSTED', { file: path, path: at, why });
+  const refuse = (at: string, why: string): never => fail('CONFIG_UNTRUSTED', { file: shown, path: at, why });
   const inspect = async (at: string): Promise<FileFacts> => {
     let facts: FileFacts;
     try {
       facts = await onlooker.status(at);
     } catch (error) {
-      return fail('CONFIG_UNREADABLE', { file: path, why: describeError(error) }, error);
+      return fail('CONFIG_UNREADABLE', { file: shown, why: describeError(error) }, error);
     }
     if (facts.uid !== 0) refuse(at, `belongs to user ${facts.uid}`);
     const open = facts.kind !== 'link' && (facts.mode & WRITABLE_BY_OTHERS) !== 0;
@@ -74,10 +81,11 @@ export const assertTrusted = async (path: string, onlooker: Onlooker = thisProce
     return facts;
   };
 
-  const waiting = partsOf(path);
+  const isKnown = folders.has(dirname(path));
+  const waiting = isKnown ? [basename(path)] : partsOf(path);
   let links = 0;
-  let at = '/';
-  await inspect(at);
+  let at = isKnown ? dirname(path) : '/';
+  if (!isKnown) await inspect(at);
   for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
     if (part === '..') {
       at = dirname(at);
@@ -95,4 +103,5 @@ export const assertTrusted = async (path: string, onlooker: Onlooker = thisProce
     waiting.unshift(...partsOf(target));
     if (isAbsolute(target)) at = '/';
   }
+  if (links === 0) folders.add(dirname(path));
 };

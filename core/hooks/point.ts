@@ -5,7 +5,7 @@ import { describeError, fail } from '../errors/index.ts';
 import { nearest } from '../errors/nearest.ts';
 import type { KindDescription } from './table.ts';
 
-/** Place among others, by their names. */
+/** Place among others, by their names; one that need not be there has a question mark behind it: `acme/setup?`. */
 export interface Order {
   readonly before?: string | readonly string[];
   readonly after?: string | readonly string[];
@@ -69,7 +69,7 @@ export class Point<Thing> {
   check(): void {
     for (const { plugin, name, before, after } of this.#entries) {
       for (const target of [...before, ...after]) {
-        if (this.#entries.some((other) => other.name === target)) continue;
+        if (target.endsWith('?') || this.#entries.some((other) => other.name === target)) continue;
         const others = this.#entries.map((other) => other.name).filter((other) => other !== name);
         fail('HOOK_ORDER', { plugin, hook: this.name, target, nearest: nearest(target, others) });
       }
@@ -85,10 +85,9 @@ export class Point<Thing> {
   ordered(): readonly Entry<Thing>[] {
     const waiting = [...this.#entries];
     const placed: Entry<Thing>[] = [];
+    const lists = (names: readonly string[], name: string) => names.includes(name) || names.includes(`${name}?`);
     const predecessor = (entry: Entry<Thing>): Entry<Thing> | undefined =>
-      waiting.find(
-        (other) => other !== entry && (entry.after.includes(other.name) || other.before.includes(entry.name)),
-      );
+      waiting.find((other) => other !== entry && (lists(entry.after, other.name) || lists(other.before, entry.name)));
     while (waiting.length > 0) {
       const index = waiting.findIndex((entry) => predecessor(entry) === undefined);
       if (index < 0) return this.#refuseCycle(waiting, predecessor);

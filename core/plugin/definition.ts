@@ -126,11 +126,9 @@ export const definePlugin = <Schema extends z.ZodType = z.ZodUndefined>(
     fail('PLUGIN_LOAD', { name, why: 'it does not say which API range it needs' });
   if (typeof definition.apply !== 'function') fail('PLUGIN_LOAD', { name, why: 'it has no apply function' });
   return {
+    ...definition,
     kind: 'plugin',
-    name,
     version: definition.version ?? '0.0.0',
-    api: definition.api,
-    ...(definition.options === undefined ? {} : { options: definition.options }),
     apply: (host, options) => definition.apply(host, options as z.output<Schema>),
   };
 };

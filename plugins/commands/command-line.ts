@@ -6,7 +6,7 @@ import { PluginHost } from '../../core/plugin/loader.ts';
 import { bundled } from '../bundled.ts';
 import type { CommandDefinition } from '../kinds/command.ts';
 import { kinds } from '../kinds/kinds.ts';
-import { type Asker, type BundledPlugin, loadAllByName } from '../program/resolve.ts';
+import { type Asker, type BundledPlugin, findAll, loadFound } from '../program/resolve.ts';
 import type { CommandChoice } from './parser.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,10 +17,7 @@ const bundledCommands = async (first: string, log: Logger): Promise<CommandDefin
   const asked = all.filter(([, { command }]) => [command].flat().includes(first));
   const host = new PluginHost({ kinds, log });
   const names = (asked.length > 0 ? asked : all).map(([name]) => name);
-  await loadAllByName(
-    host,
-    names.map((name) => ({ name, options: undefined, asker })),
-  );
+  await loadFound(host, await findAll(names.map((name) => ({ name, options: undefined, asker }))));
   return host.registries.commands.things;
 };
 

@@ -50,7 +50,27 @@ const wordsOf = ({ name, brings, taps }: PluginStatus): readonly string[] =>
 const isPlain = ({ kind, origin, faults }: PluginStatus): boolean =>
   kind === 'quirk' && origin === 'bundled' && faults === 0;
 
-const plainLines = ({ plugins, hooks }: PluginInventory): string[] => {
+const placeLines = ({ from }: PluginInventory): string[] => {
+  if (from === undefined) return [];
+  const { places, passedOver } = from;
+  const shown = places.map(({ name, files }) => {
+    const state = files === undefined ? 'not there' : `${files} ${files === 1 ? 'file' : 'files'}`;
+    return `  ${originText(name)}${name.startsWith('/') && name !== places[0]?.name ? `: ${state}` : ''}`;
+  });
+  return [
+    '',
+    'places, of two with one name that of the first counts:',
+    ...shown,
+    ...(passedOver.length === 0 ? [] : ['', 'passed over:']),
+    ...passedOver.flatMap(({ name, origin, by }) => [
+      `  ${name} from ${originText(origin)}:`,
+      `    the one from ${originText(by)} counts`,
+    ]),
+  ];
+};
+
+const plainLines = (inventory: PluginInventory): string[] => {
+  const { plugins, hooks } = inventory;
   const plain = plugins.filter(isPlain).map(({ name }) => name);
   const own = plugins.filter((one) => !isPlain(one));
   const [title = '', ...rows] = columns([
@@ -69,6 +89,7 @@ const plainLines = ({ plugins, hooks }: PluginInventory): string[] => {
     ...(plain.length === 0 ? [] : ['', ...wrapped(`${plain.length} bundled quirks:`, plain, '   ')]),
     ...(taps.length === 0 ? [] : ['', 'taps, in the order of the calls:']),
     ...taps.flatMap(([name, names]) => wrapped(`  ${name}:`, names, '     ')),
+    ...placeLines(inventory),
   ];
 };
 

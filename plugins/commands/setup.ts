@@ -7,6 +7,7 @@ import { createClient, socketOf } from '../control/index.ts';
 import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { doors } from '../program/doors.ts';
+import { systemFolders } from '../program/folders.ts';
 import { loadConfig, type ReadCode } from '../program/rc-file.ts';
 import { loadPlugins, withSection } from '../program/start.ts';
 import type { Terminal } from './terminal.ts';
@@ -44,7 +45,8 @@ export const configure = async (overrides: Overrides): Promise<LoadedConfig> => 
   const readCode: ReadCode = async (path) => (await import('../program/rc-code-run.ts')).readCode(path);
   const loaded = await loadConfig({ cwd: process.cwd(), doors, readCode, ...(file === undefined ? {} : { file }) });
   const log = { level: logLevel ?? loaded.config.log.level };
-  const config: Config = { ...loaded.config, ...chosen, log };
+  const folders = loaded.config.folders ?? systemFolders;
+  const config: Config = { ...loaded.config, ...chosen, log, folders };
   const socket = control === undefined ? undefined : resolve(control);
   const commandLine = { ...chosen, 'log.level': logLevel, control: socket };
   return { ...loaded, commandLine, config: socket === undefined ? config : withSection(config, 'control', socket) };

@@ -25,6 +25,8 @@ export interface Config extends EngineConfig {
   readonly without: readonly string[];
   /** Files of quirks. */
   readonly quirks: readonly string[];
+  /** Folders in which a file is enough; missing: none. */
+  readonly folders?: readonly string[] | undefined;
   readonly fields: 'kernel' | 'full';
   readonly watch: string;
   /** Seconds. */

@@ -24,6 +24,17 @@ declare module '../../core/plugin/definition.ts' {
     parts: PartDefinition;
     guestSystems: GuestSystem;
   }
+  interface PluginDefinition<Schema extends z.ZodType> {
+    /**
+     * Other plugins and quirks that have to be there, loaded before this one: names, with the semver range of the version; of a
+     * quirk, which has none, `*`.
+     */
+    readonly needs?: Readonly<Record<string, string>>;
+  }
+  interface Plugin {
+    /** See {@link PluginDefinition.needs}. */
+    readonly needs?: Readonly<Record<string, string>>;
+  }
   interface Host {
     /** How long a thread that answers guests looks at their pages for the next request. */
     readonly watches: Choices<WatchPolicy>;

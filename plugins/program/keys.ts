@@ -139,6 +139,13 @@ export const keySchemas = {
       ),
   quirks: () =>
     z.array(word()).default([]).describe('Quirk files to load, paths that count from the rc file: JSON or TypeScript.'),
+  folders: () =>
+    z
+      .array(word())
+      .optional()
+      .describe(
+        'Folders in which a file is enough: every plugin or quirk there is loaded. Of two with one name that of the rc file counts, then that of the first folder, then the bundled one. Missing: `/etc/pciback/plugins.d` and `/usr/share/pciback/quirks.d`; `[]`: none.',
+      ),
   hide: () =>
     z
       .array(devicePattern())

@@ -29,8 +29,14 @@ const transpilerFor = async (path: string, doors: Doors, more: JitiOptions = {})
   });
 };
 
+/** A module in CommonJS is what it exports. */
+const asModule = (module: unknown): unknown => {
+  const isModule = typeof module === 'object' && module !== null && ('__esModule' in module || 'default' in module);
+  return isModule ? module : { default: module };
+};
+
 const withTranspiler = async (path: string, doors: Doors): Promise<unknown> =>
-  (await transpilerFor(path, doors)).import(path);
+  asModule(await (await transpilerFor(path, doors)).import(path));
 
 /** Modules that this process keeps under the names of their files; what pciback itself needs is there already. */
 const { cache } = createRequire('/');
@@ -76,9 +82,7 @@ const importAnew = async (path: string, doors: Doors): Promise<unknown> => {
   const its = new Set(await filesOf(path));
   const before = takeOut();
   try {
-    const module = requireAnew(jiti, path);
-    const isEsm = typeof module === 'object' && module !== null && '__esModule' in module;
-    return isEsm ? module : { default: module };
+    return asModule(requireAnew(jiti, path));
   } finally {
     // Other plugins go on with what they have, also where they ask for it again.
     for (const [file, module] of before) if (!its.has(file)) cache[file] ??= module;
@@ -87,17 +91,22 @@ const importAnew = async (path: string, doors: Doors): Promise<unknown> => {
 
 /** A file that lies outside of any installation cannot find the packages of the doors by name; nothing of it has run then. */
 const missesDoor = (error: unknown, doors: Doors): boolean => {
-  if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') return false;
-  const missing = /package '([^']+)'/.exec(describeError(error))?.[1];
+  const { code } = error as { code?: unknown };
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return false;
+  const missing = /(?:package|module) '([^']+)'/.exec(describeError(error))?.[1];
   return Object.keys(doors).some((name) => name === missing || name.startsWith(`${missing}/`));
 };
+
+/** A file with `import` and `export` in a package that says "commonjs", as `npm init` writes it; nothing of it has run then. */
+const saysCommonJs = (error: unknown): boolean =>
+  error instanceof SyntaxError && /import statement outside a module|Unexpected token 'export'/.test(error.message);
 
 const importAsItIs = async (path: string, doors: Doors): Promise<unknown> => {
   if (isTypeScript(path)) return withTranspiler(path, doors);
   try {
     return await import(pathToFileURL(path).href);
   } catch (error) {
-    if (missesDoor(error, doors)) return withTranspiler(path, doors);
+    if (missesDoor(error, doors) || saysCommonJs(error)) return withTranspiler(path, doors);
     throw error;
   }
 };
@@ -125,6 +134,15 @@ export const importFile = async (path: string, doors: Doors, how: 'first' | 'ane
   }
 };
 
-/** The default export of an imported module; `undefined` when it has none. */
-export const defaultExport = (module: unknown): unknown =>
-  typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined;
+const partsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+
+/**
+ * The default export of an imported module; `undefined` when it has none. Where a compiler made CommonJS of `export default`, it
+ * lies one step deeper.
+ */
+export const defaultExport = (module: unknown): unknown => {
+  const { default: exported } = partsOf(module);
+  const { __esModule: compiled, default: inner } = partsOf(exported);
+  return compiled === true ? inner : exported;
+};

@@ -122,16 +122,19 @@ const exceptForeignPackages =
   };
 
 const importConfig =
-  (readCode: ReadCode): Load =>
-  async (file) =>
-    (await readCode(file)) ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
+  (onlooker: Onlooker, readCode: ReadCode): Load =>
+  async (file) => {
+    const { assertAllTrusted } = await import('./imports.ts');
+    await assertAllTrusted(file, onlooker);
+    return (await readCode(file)) ?? fail('CONFIG_UNREADABLE', { file, why: 'it has no default export' });
+  };
 
 const json: Load = (_file, content) => parseJson(content);
 
 const makeExplorer = async (onlooker: Onlooker, readCode: ReadCode) => {
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
   const data = (load: Load) => guarded(load, onlooker);
-  const code = guarded(importConfig(readCode), onlooker);
+  const code = guarded(importConfig(onlooker, readCode), onlooker);
   // On creation cosmiconfig looks for settings of its own in the working directory and runs them when they are code.
   // A root process may stand in a directory that others write to, so it is created in one where only root can.
   const here = process.cwd();

@@ -10,6 +10,7 @@ import { changedSince, filesOf, markOf, markOfAll } from '../imported.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { exchangeQuirks, loadedFrom, type QuirkOfFile } from '../quirk-files.ts';
 import { sectionsOf } from '../read-section.ts';
+import { folderFiles } from './load-plugins.ts';
 import { assertNames } from './names.ts';
 
 /** Keys that are read at each use, or whose things are loaded and unloaded between two requests. */
@@ -92,8 +93,12 @@ class QuirkFiles {
   readonly #plugins: PluginHost;
   readonly #known = new Map<string, Unchanged>();
 
-  constructor(plugins: PluginHost, files: readonly string[], since: number) {
+  constructor(plugins: PluginHost) {
     this.#plugins = plugins;
+  }
+
+  /** Notes the files that are in force. @param since when they were loaded */
+  note(files: readonly string[], since: number): void {
     for (const file of files) this.#known.set(file, sinceThen(file, since));
   }
 
@@ -130,8 +135,9 @@ export class Reloader implements Reloading {
   readonly #terms: ReloaderTerms;
   readonly #queue = new SerialQueue();
   readonly #quirks: QuirkFiles;
-  /** Files of the plugins that the configuration names: these cannot be exchanged. */
-  readonly #plugins: ReadonlyMap<string, string>;
+  readonly #begun: Promise<void>;
+  /** Files of what cannot be exchanged, and the names of that. */
+  readonly #plugins = new Map<string, string>();
   readonly #since: number;
   #loaded: LoadedConfig;
 
@@ -139,11 +145,10 @@ export class Reloader implements Reloading {
     this.#terms = terms;
     this.#loaded = terms.loaded;
     this.#since = terms.since ?? Date.now();
-    this.#quirks = new QuirkFiles(terms.plugins, this.#filesOf(terms.loaded), this.#since);
-    const files = this.#filesOf(terms.loaded);
-    const { loaded } = terms.plugins;
-    const others = loaded.filter(({ origin }) => isAbsolute(origin) && !files.includes(origin));
-    this.#plugins = new Map(others.map(({ origin, name }) => [origin, name]));
+    this.#quirks = new QuirkFiles(terms.plugins);
+    this.#begun = this.#begin();
+    // Whoever asks for a reload is told.
+    this.#begun.catch(() => undefined);
   }
 
   get loaded(): LoadedConfig {
@@ -160,6 +165,7 @@ export class Reloader implements Reloading {
 
   async #reload(): Promise<ReloadReport> {
     const { inForce, read, setLevel } = this.#terms;
+    await this.#begun;
     const next = await read();
     const file = next.file ?? '(defaults)';
     const keys = differences(this.#loaded, next);
@@ -167,7 +173,7 @@ export class Reloader implements Reloading {
     fixed.push(...(await this.#editedPlugins()));
     if (fixed.length > 0) fail('RELOAD_REFUSED', { file, keys: fixed });
     assertNames(this.#terms.plugins, next.config);
-    const files = this.#filesOf(next);
+    const files = await this.#filesOf(next);
     const differing = await this.#quirks.differing(files);
     if (differing.length > 0) {
       await this.#quirks.change(files, differing, `${file}: quirks`);
@@ -177,6 +183,20 @@ export class Reloader implements Reloading {
     setLevel(next.config.log.level);
     this.#loaded = next;
     return { keys, ...(next.file === undefined ? {} : { file: next.file }) };
+  }
+
+  async #begin(): Promise<void> {
+    const { plugins, loaded } = this.#terms;
+    const named = this.#named(loaded);
+    this.#quirks.note(named, this.#since);
+    const files = await this.#filesOf(loaded);
+    this.#quirks.note(
+      files.filter((file) => !named.includes(file)),
+      this.#since,
+    );
+    for (const { origin, name } of plugins.loaded) {
+      if (isAbsolute(origin) && !files.includes(origin)) this.#plugins.set(origin, name);
+    }
   }
 
   /** Plugins whose files, or what those import, say something else than what runs. */
@@ -189,8 +209,12 @@ export class Reloader implements Reloading {
     return edited;
   }
 
-  #filesOf({ config, directory }: LoadedConfig): string[] {
+  #named({ config, directory }: LoadedConfig): string[] {
     return config.quirks.map((path) => resolve(directory, path));
+  }
+
+  async #filesOf(loaded: LoadedConfig): Promise<string[]> {
+    return [...new Set([...this.#named(loaded), ...(await folderFiles(loaded))])];
   }
 }
 

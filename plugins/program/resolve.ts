@@ -2,17 +2,20 @@
 
 import { existsSync, writeSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, extname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { describeError, fail, isPcibackError, problem } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
+import type { PassedOver } from '../inventory.ts';
 import { parseJson } from '../json.ts';
 import { readText } from '../read-text.ts';
-import { assertTrusted, type Onlooker, thisProcess } from '../trust.ts';
+import { type Onlooker, thisProcess } from '../trust.ts';
+import { byNeeds, byPrecedence, type FoundThing } from './arrange.ts';
+import { assertAllTrusted, type Inspected } from './imports.ts';
 import { type Doors, defaultExport, importFile } from './module.ts';
+import { entryOf, nearestPackage, packagePlaces } from './packages.ts';
 
 /** A plugin that comes with the package. */
 export interface BundledPlugin {
@@ -42,6 +45,10 @@ export interface Asker {
   readonly onlooker?: Onlooker;
   /** What files import by name; missing: only what is installed where they lie. */
   readonly doors?: Doors;
+  /** The folder of packages that is looked in last; missing: the one that this pciback lies in. */
+  readonly beside?: string;
+  /** What was looked at already; missing: nothing. */
+  readonly inspected?: Inspected;
   /** Reads files, and what they import, as they are now; missing: those that this process has imported before. */
   readonly how?: 'anew';
 }
@@ -102,10 +109,8 @@ const unknownPath = async (name: string, file: string, asker: Asker): Promise<ne
   });
 };
 
-const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => {
-  const file = resolve(asker.directory, name);
-  if (!existsSync(file)) return unknownPath(name, file, asker);
-  await assertTrusted(file, asker.onlooker ?? thisProcess());
+const fromFile = async (name: string, file: string, asker: Asker): Promise<ResolvedPlugin> => {
+  await assertAllTrusted(file, asker.onlooker ?? thisProcess(), asker.inspected);
   switch (extname(file)) {
     case '.json':
       return fromJson(file);
@@ -120,40 +125,21 @@ const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => 
   }
 };
 
-/** The file a package is entered at, found as an import in a file of `directory` would find it. */
-const entryOf = async (name: string, directory: string): Promise<string | undefined> => {
-  const { createJiti } = await import('jiti');
-  const from = pathToFileURL(join(directory, 'rc')).href;
-  const found = createJiti(from, { fsCache: false }).esmResolve(name, {
-    parentURL: from,
-    conditions: ['node', 'import'],
-    try: true,
-  }) as string | undefined;
-  if (found === undefined || !/^(file:|\/)/.test(found)) return undefined;
-  return found.startsWith('file:') ? fileURLToPath(found) : found;
-};
-
-/** Where packages are looked for from a directory. */
-const packagePlaces = (directory: string): string[] => {
-  const places: string[] = [];
-  for (let at = directory; ; at = dirname(at)) {
-    places.push(join(at, 'node_modules'));
-    if (dirname(at) === at) return places;
-  }
+const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => {
+  const file = resolve(asker.directory, name);
+  return existsSync(file) ? fromFile(name, file, asker) : unknownPath(name, file, asker);
 };
 
 const fromPackage = async (name: string, asker: Asker): Promise<ResolvedPlugin> => {
-  const file = await entryOf(name, asker.directory);
-  if (file === undefined || !existsSync(file)) {
-    return fail('PLUGIN_UNKNOWN', {
-      name,
-      asked: asker.asked,
-      nearest: nearest(name, Object.keys(asker.bundled)),
-      tried: ['the bundled plugins', ...packagePlaces(asker.directory)],
-    });
-  }
-  await assertTrusted(file, asker.onlooker ?? thisProcess());
-  return fromModule(name, file, asker);
+  const file = await entryOf(name, asker.directory, asker.beside);
+  if (file !== undefined) return fromFile(name, file, asker);
+  const places = packagePlaces(asker.directory, asker.beside);
+  return fail('PLUGIN_UNKNOWN', {
+    name,
+    asked: asker.asked,
+    nearest: await nearestPackage(name, places, Object.keys(asker.bundled)),
+    tried: ['the bundled plugins', ...places],
+  });
 };
 
 /**
@@ -176,10 +162,11 @@ export interface WantedPlugin {
   /** As the rc file has them; `undefined`: none. */
   readonly options: unknown;
   readonly asker: Asker;
+  /** See {@link FoundThing.rank}; missing: 0. */
+  readonly rank?: number;
 }
 
-const putInForce = async (host: PluginHost, wanted: WantedPlugin, found: ResolvedPlugin): Promise<void> => {
-  const { name, options } = wanted;
+const thingsFound = ({ name, options, rank = 0 }: WantedPlugin, found: ResolvedPlugin): readonly FoundThing[] => {
   const { origin, things } = found;
   if (options !== undefined && things.length > 1) {
     fail('PLUGIN_OPTIONS', {
@@ -189,7 +176,7 @@ const putInForce = async (host: PluginHost, wanted: WantedPlugin, found: Resolve
       nearest: undefined,
     });
   }
-  for (const thing of things) await host.load(thing, options, origin);
+  return things.map((thing) => ({ thing, options, origin, rank }));
 };
 
 /**
@@ -198,11 +185,9 @@ const putInForce = async (host: PluginHost, wanted: WantedPlugin, found: Resolve
  *
  * @returns ends it
  */
-const namingWhoEnds = (loading: () => readonly WantedPlugin[]): (() => void) => {
+const namingWhoEnds = (loading: () => readonly string[]): (() => void) => {
   const say = (): void => {
-    const name = loading()
-      .map((one) => one.name)
-      .join(' or ');
+    const name = loading().join(' or ');
     if (name === '') return;
     const why = 'the process was ended meanwhile, as by process.exit in its code';
     const { code, message, solve } = problem('PLUGIN_LOAD', { name, why });
@@ -214,34 +199,56 @@ const namingWhoEnds = (loading: () => readonly WantedPlugin[]): (() => void) => 
 };
 
 /**
- * Finds plugins by name and loads what their modules bring, in this order. All are looked for at the same time: reading
- * a module is mostly waiting.
+ * Finds plugins by name. All are looked for at the same time: reading a module is mostly waiting.
  *
- * @throws PcibackError as {@link resolvePlugin} and `PluginHost.load`, of the first that fails in this order
+ * @returns what their modules bring, in this order
+ * @throws PcibackError as {@link resolvePlugin}, of the first that fails in this order; `PLUGIN_OPTIONS`
  */
-export const loadAllByName = async (host: PluginHost, wanted: readonly WantedPlugin[]): Promise<void> => {
+export const findAll = async (wanted: readonly WantedPlugin[]): Promise<readonly FoundThing[]> => {
   const searches = wanted.map((one) => ({ one, found: resolvePlugin(one.name, one.asker) }));
   // Each is awaited in its turn below; until then its failure is not an unhandled one.
   for (const { found } of searches) found.catch(() => undefined);
-  const inForce = new Set<WantedPlugin>();
-  const isOver = namingWhoEnds(() =>
-    wanted.filter((one) => !inForce.has(one) && !Object.hasOwn(one.asker.bundled, one.name)),
-  );
+  const waiting = new Set(wanted.filter(({ name, asker }) => !Object.hasOwn(asker.bundled, name)));
+  const isOver = namingWhoEnds(() => [...waiting].map(({ name }) => name));
+  const all: FoundThing[] = [];
   try {
     for (const { one, found } of searches) {
-      await putInForce(host, one, await found);
-      inForce.add(one);
+      all.push(...thingsFound(one, await found));
+      waiting.delete(one);
     }
   } finally {
     isOver();
   }
+  return all;
+};
+
+/**
+ * Loads what was found: what has the name of something with a lower rank not at all, and what a plugin needs before it.
+ *
+ * @returns what was passed over
+ * @throws PcibackError `PLUGIN_NEEDS`, and as `PluginHost.load`
+ */
+export const loadFound = async (host: PluginHost, found: readonly FoundThing[]): Promise<readonly PassedOver[]> => {
+  const { counting, passedOver } = byPrecedence(found);
+  let loading: readonly string[] = [];
+  const isOver = namingWhoEnds(() => loading);
+  try {
+    for (const { thing, options, origin } of byNeeds(counting)) {
+      loading = origin === 'bundled' ? [] : [thing.name];
+      await host.load(thing, options, origin);
+    }
+  } finally {
+    isOver();
+  }
+  return passedOver;
 };
 
 /**
  * Finds a plugin by name and loads what its module brings.
  *
  * @param options as the rc file has them; `undefined`: none
- * @throws PcibackError as {@link resolvePlugin} and `PluginHost.load`
+ * @throws PcibackError as {@link findAll} and {@link loadFound}
  */
-export const loadByName = (host: PluginHost, name: string, options: unknown, asker: Asker): Promise<void> =>
-  loadAllByName(host, [{ name, options, asker }]);
+export const loadByName = async (host: PluginHost, name: string, options: unknown, asker: Asker): Promise<void> => {
+  await loadFound(host, await findAll([{ name, options, asker }]));
+};

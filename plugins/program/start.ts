@@ -1,114 +1,30 @@
 // SPDX-License-Identifier: MIT
 
-import { resolve } from 'node:path';
 import { describeError } from '../../core/errors/index.ts';
-import { nearest } from '../../core/errors/nearest.ts';
 import { type Logger, silent } from '../../core/log.ts';
 import { type Ledger, Pciback } from '../../core/pciback.ts';
 import type { Platform } from '../../core/platform/index.ts';
 import type { Plugin } from '../../core/plugin/index.ts';
-import { PluginHost } from '../../core/plugin/loader.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
-import { bundled } from '../bundled.ts';
-import { placeText } from '../code-failure.ts';
-import { fail } from '../errors.ts';
 import { guestBudgets } from '../guest-budgets.ts';
 import { reportingAnswerer } from '../kinds/answerer.ts';
-import type { Config, LoadedConfig, PluginEntry } from '../kinds/config.ts';
-import { kinds } from '../kinds/kinds.ts';
-import { explainIssue } from '../schema-issue.ts';
+import type { LoadedConfig } from '../kinds/config.ts';
 import type { RcFile } from './config.ts';
-import { doors } from './doors.ts';
-import { helpfulHost } from './helpful-host.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
+import { loadPlugins } from './load-plugins.ts';
 import { ProgramMeasures, timedEvents } from './measures.ts';
 import { assertNames, unmatchedOf } from './names.ts';
-import { refuseOverlap } from './overlap.ts';
 import { PartRunner, prepareParts } from './part-runner.ts';
 import { patientStore, withOthers } from './patient-store.ts';
 import { assertThere, lockHost, openPlatform } from './platform.ts';
 import { parseConfig } from './rc-file.ts';
 import type { LiveConfig } from './reload.ts';
-import { type Asker, type BundledPlugin, loadAllByName, resolvePlugin, type WantedPlugin } from './resolve.ts';
-import { checkSections } from './sections.ts';
 import { stopWithin } from './stopping.ts';
 
+export { loadPlugins } from './load-plugins.ts';
 export { withSection } from './platform.ts';
-
-const nameOf = (entry: PluginEntry): string => (typeof entry === 'string' ? entry : entry[0]);
-
-/** @throws PcibackError `CONFIG_INVALID` for a name in `without` that no bundled plugin has, or that is in `plugins` too. */
-const checkWithout = ({ without }: Config, named: ReadonlySet<string>, file: string): void => {
-  const known = Object.keys(bundled);
-  for (const [index, name] of without.entries()) {
-    const key = `without[${index}]`;
-    if (!known.includes(name)) {
-      const why = `there is no bundled plugin "${name}"`;
-      fail('CONFIG_INVALID', { file, key, why, nearest: nearest(name, known) });
-    }
-    if (named.has(name)) {
-      fail('CONFIG_INVALID', { file, key, why: `"${name}" stands in plugins too`, nearest: undefined });
-    }
-  }
-};
-
-/**
- * Loads the bundled plugins of the preset, then the plugins and quirks of the rc file, then `more`; checks the order of the
- * hooks and the sections of the rc file. A bundled plugin that the rc file names is loaded once, in the rc file's place and
- * with its options; one that stands in `without` is not loaded.
- *
- * @throws PcibackError what resolving and loading throw, naming rc file and key; `CONFIG_INVALID` for a section
- */
-export const loadPlugins = async (
-  loaded: LoadedConfig,
-  log: Logger,
-  more: readonly (Plugin | Quirk)[] = [],
-): Promise<PluginHost> => {
-  const { config, directory } = loaded;
-  const file = loaded.file ?? '(defaults)';
-  const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
-  const host: PluginHost = new PluginHost({
-    kinds,
-    check: refuseOverlap,
-    explain: explainIssue,
-    place: placeText,
-    facade: (plain, plugin) => helpfulHost(plain, plugin, () => host.hooks.wall),
-    log,
-    deadlines: config.deadlines,
-    read: async (name, asked) => (await resolvePlugin(name, { ...asker(asked), how: 'anew' })).things,
-  });
-  const named = new Set(config.plugins.map(nameOf));
-  checkWithout(config, named, file);
-  const ours = Object.entries<BundledPlugin>(bundled).filter(
-    ([name, { byDefault, preset, only, except }]) =>
-      byDefault &&
-      !named.has(name) &&
-      !config.without.includes(name) &&
-      (preset === undefined || preset === config.fields) &&
-      (only === undefined || only === config.platform) &&
-      except !== config.platform,
-  );
-  const wanted: WantedPlugin[] = [
-    ...ours.map(([name]) => ({ name, options: undefined, asker: asker('bundled') })),
-    ...config.plugins.map((entry, index) => ({
-      name: nameOf(entry),
-      options: typeof entry === 'string' ? undefined : entry[1],
-      asker: asker(`${file}: plugins[${index}]`),
-    })),
-    // Unlike plugins, quirks are files only: "nic.json" is one without "./".
-    ...config.quirks.map((path, index) => ({
-      name: resolve(directory, path),
-      options: undefined,
-      asker: asker(`${file}: quirks[${index}]`),
-    })),
-  ];
-  await loadAllByName(host, wanted);
-  for (const thing of more) await host.load(thing, undefined, 'given');
-  host.seal();
-  checkSections(config, host.registries);
-  return host;
-};
 
 /** What a start can be given beside its configuration. */
 export interface StartSettings {

@@ -5,6 +5,7 @@
  * whatever is wrong is thrown.
  */
 
+export { Command } from '../../core/ring/layout.ts';
 export type { DeviceImage } from '../../plugins/platforms/embedded/image.ts';
 export {
   type EmbeddedPlatform,

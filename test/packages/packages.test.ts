@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { build, dist, run, start } from '../plugins/commands/built.ts';
+import { compile } from './compiler.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -67,32 +67,6 @@ const place = (files: Readonly<Record<string, string>>, above = home): string =>
   mkdirSync(folder);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   return folder;
-};
-
-/** Declarations that are read once for all projects: those of zod and of the language take seconds. */
-const declarations = new Map<string, ts.SourceFile | undefined>();
-const hostOf = (options: ts.CompilerOptions): ts.CompilerHost => {
-  const host = ts.createCompilerHost(options);
-  return {
-    ...host,
-    getSourceFile: (file, ...rest) => {
-      if (!file.endsWith('.d.ts')) return host.getSourceFile(file, ...rest);
-      if (!declarations.has(file)) declarations.set(file, host.getSourceFile(file, ...rest));
-      return declarations.get(file);
-    },
-  };
-};
-
-/** What the compiler says to a project; it writes what the project's tsconfig.json asks for. */
-const compile = (folder: string): readonly string[] => {
-  const { config } = ts.readConfigFile(join(folder, 'tsconfig.json'), ts.sys.readFile);
-  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, folder);
-  expect(options).toMatchObject({ strict: true, skipLibCheck: false });
-  const program = ts.createProgram(fileNames, options, hostOf(options));
-  const { diagnostics } = program.emit();
-  return [...ts.getPreEmitDiagnostics(program), ...diagnostics].map(
-    ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-  );
 };
 
 /** A tsconfig.json that writes nothing, with these libraries of types. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// After `tsc`: bundles what a start loads and makes the command executable. A command without its first line would be
+// After `tsc`: bundles what a start loads, brings the templates and makes the command executable. A command without its first line would be
 // run by the shell. The folder that the compiler wrote to may be given; dist if not.
 
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bundle } from './bundle.mjs';
 
@@ -12,6 +12,10 @@ const commands = ['main.js', 'launch.cjs'].map((name) => resolve(dist, 'plugins/
 
 if (commands.every((file) => existsSync(file))) {
   await bundle(dist);
+  // What `pciback new` writes: sources, not compiled here.
+  cpSync(join(import.meta.dirname, '../../plugins/new/templates'), join(dist, 'plugins/new/templates'), {
+    recursive: true,
+  });
   for (const file of commands) {
     const line = readFileSync(file, 'utf8').split('\n', 1)[0];
     if (line === FIRST_LINE) chmodSync(file, 0o755);

@@ -20,6 +20,7 @@ const LATE = [
   /^plugins\/lane\//,
   /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|section)\.js$)/,
   /^plugins\/guests\/linux\/(?!plugin\.js$)/,
+  /^plugins\/new\/(?!plugin\.js$)/,
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-|supervisor\/crash-)[^/]+\/[^/]+-(run|report|offline|thread)\.js$/,
   /^plugins\/commands\/completion\//,

@@ -71,6 +71,8 @@ export const sourceFiles = (): ReadonlyMap<string, string> => {
     for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })) {
       if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
       const path = join(entry.parentPath, entry.name);
+      // Packages of their own, which `pciback new` writes.
+      if (path.includes('/templates/')) continue;
       files.set(path.slice(ROOT.length + 1), readFileSync(path, 'utf8'));
     }
   }

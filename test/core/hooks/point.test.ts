@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
+import { type Order, Things } from '../../../core/hooks/index.ts';
 import { silent } from '../../../core/log.ts';
 import { definePlugin, type Host, hide } from '../../../core/plugin/index.ts';
 import { PluginHost } from '../../../core/plugin/loader.ts';
@@ -19,6 +20,22 @@ describe('sealing', () => {
     await host.load(tapped('one', 'tow'), undefined, 'test');
     await host.load(tapped('two', 'one'), undefined, 'test');
     expect(() => host.seal()).toThrow(expect.objectContaining({ code: 'HOOK_ORDER' }));
+  });
+
+  it('a name with a question mark need not be there; when it is, the order counts', () => {
+    const things = new Things<object>('surgery', { one: 'surgery', doc: '' });
+    const add = (name: string, order: Order) => things.add({ plugin: name, name, thing: {} }, order);
+    add('one', { before: 'two?', after: ['gone?'] });
+    things.check();
+    expect(things.names).toEqual(['one']);
+    add('zero', {});
+    add('early', { before: 'one?' });
+    add('two', {});
+    add('late', { after: ['two?', 'one'] });
+    things.check();
+    expect(things.names).toEqual(['zero', 'early', 'one', 'two', 'late']);
+    add('circle', { after: 'late?', before: 'one?' });
+    expect(() => things.check()).toThrow(expect.objectContaining({ code: 'HOOK_CYCLE' }));
   });
 
   it('accepts an order among plugins that come in any sequence, and checks later ones at once', async () => {

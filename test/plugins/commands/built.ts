@@ -2,7 +2,17 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -60,11 +70,15 @@ const compile = (): void => {
   );
 };
 
-/** What the bundle depends on: sources, the tools that make it, and the packages in it. */
+/** What the bundle depends on: sources, the tools that make it, the packages in it, and the templates beside it. */
 const makings = (): string => {
   const tools = ['after-build.mjs', 'bundle.mjs'].map((name) => join(root, 'test/tools', name));
+  const templates = join(root, 'plugins/new/templates');
+  const copied = readdirSync(templates, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
   const hash = createHash('sha256');
-  for (const file of [state, join(root, 'package-lock.json'), ...tools]) hash.update(readFileSync(file));
+  for (const file of [state, join(root, 'package-lock.json'), ...tools, ...copied]) hash.update(readFileSync(file));
   return hash.digest('hex');
 };
 

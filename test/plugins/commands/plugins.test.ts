@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -52,7 +52,33 @@ describe('pciback plugins, without a running pciback', () => {
       '  resetDevice: metrics resets',
       '  deviceReturned: ledger switches',
       '  deviceReleased: switches',
+      '',
+      'places, of two with one name that of the first counts:',
+      expect.stringMatching(/^ {2}\S*pciback\.config\.yaml$/),
+      expect.stringMatching(/^ {2}\/etc\/pciback\/plugins\.d: (not there|\d+ files?)$/),
+      expect.stringMatching(/^ {2}\/usr\/share\/pciback\/quirks\.d: (not there|\d+ files?)$/),
+      '  bundled',
     ]);
+  });
+
+  it('shows where a file was enough, and what was passed over for it', async () => {
+    mkdirSync(join(home, 'own.d'));
+    const fields = [{ offset: '0xe8', width: 8, name: 'control', writable: '0x01' }];
+    const quirk = { name: 'intel/hda', source: 'a test', match: [{ vendor: '1234' }], fields };
+    writeFileSync(join(home, 'own.d/hda.json'), JSON.stringify(quirk));
+    const lines = await run({ config: rc('folders: [own.d, none.d]\n') });
+    expect(lines.slice(lines.indexOf('places, of two with one name that of the first counts:') + 1)).toEqual([
+      expect.stringMatching(/pciback\.config\.yaml$/),
+      expect.stringMatching(/own\.d: 1 file$/),
+      expect.stringMatching(/none\.d: not there$/),
+      '  bundled',
+      '',
+      'passed over:',
+      '  intel/hda from bundled:',
+      expect.stringMatching(/^ {4}the one from \S*own\.d\/hda\.json counts$/),
+    ]);
+    expect(lines.find((line) => line.startsWith('intel/hda '))).toMatch(/quirks$/);
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
   it('as JSON: name, kind, origin, version, things, taps, cost and faults of each', async () => {

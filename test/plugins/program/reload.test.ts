@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -114,6 +114,31 @@ describe('a reload', () => {
 });
 
 describe('a reload of quirk files', () => {
+  it('takes those of folders too: put there, changed, removed; a plugin needs a start', async () => {
+    mkdirSync(join(home, 'own.d'));
+    const drop = (name: string, offset: string): void => {
+      quirk(name, offset);
+      renameSync(join(home, `${name.replace('/', '-')}.json`), join(home, `own.d/${name.replace('/', '-')}.json`));
+    };
+    drop('acme/one', '0x60');
+    const reloader = await begin({ folders: ['own.d'] });
+    expect(own()).toEqual(['acme/one']);
+    expect((await reloader.reload()).keys).toEqual([]);
+    drop('acme/one', '0x64');
+    drop('acme/two', '0x68');
+    expect((await reloader.reload()).keys).toEqual(['quirks']);
+    expect([...own()].sort()).toEqual(['acme/one', 'acme/two']);
+    rmSync(join(home, 'own.d/acme-one.json'));
+    await reloader.reload();
+    expect(own()).toEqual(['acme/two']);
+    writeFileSync(
+      join(home, 'own.d/a.mjs'),
+      `export default { kind: 'plugin', name: 'lab/a', api: '^1.0', apply() {} };`,
+    );
+    await expect(reloader.reload()).rejects.toMatchObject({ code: 'RELOAD_REFUSED' });
+    expect(own()).toEqual(['acme/two']);
+  });
+
   it('loads new ones, reads changed ones again, unloads those that are gone', async () => {
     quirk('acme/one', '0x60');
     quirk('acme/two', '0x62');

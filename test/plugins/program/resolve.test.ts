@@ -109,6 +109,83 @@ describe('finding plugins', () => {
   });
 });
 
+describe('packages as their authors make them', () => {
+  const pack = (name: string, manifest: object, files: Readonly<Record<string, string>>, under = 'node_modules') => {
+    write(`${under}/${name}/package.json`, JSON.stringify({ name, version: '1.0.0', ...manifest }));
+    for (const [file, text] of Object.entries(files)) write(`${under}/${name}/${file}`, text);
+  };
+
+  it.each([
+    [
+      'module.exports',
+      { type: 'commonjs' },
+      `module.exports = { kind: 'plugin', name: 'x', api: '^1.0', apply() {} };`,
+    ],
+    [
+      'what a compiler made of a default export',
+      { type: 'commonjs', main: 'index.js' },
+      `"use strict"; Object.defineProperty(exports, "__esModule", { value: true });
+       exports.default = { kind: 'plugin', name: 'x', api: '^1.0', apply() {} };`,
+    ],
+    [
+      'a default export in a package that npm init made, with pciback by name',
+      { type: 'commonjs', main: 'index.js' },
+      `import { definePlugin } from 'pciback/plugin'; export default definePlugin({ name: 'x', api: '^1.0', apply() {} });`,
+    ],
+    [
+      'require of pciback by name',
+      {},
+      `const { definePlugin } = require('pciback/plugin'); module.exports = definePlugin({ name: 'x', api: '^1.0', apply() {} });`,
+    ],
+    [
+      'a door for require alone',
+      { exports: { require: './index.js' } },
+      `module.exports = { kind: 'plugin', name: 'x', api: '^1.0', apply() {} };`,
+    ],
+  ])('CommonJS: %s', async (what, manifest, text) => {
+    const name = `common-${what.replace(/\W+/g, '-')}`;
+    pack(name, manifest, { 'index.js': text });
+    expect((await resolvePlugin(name, asker())).things).toMatchObject([{ kind: 'plugin', name: 'x' }]);
+  });
+
+  const quirk = JSON.stringify({
+    name: 'acme/data',
+    source: 'data sheet 1.2',
+    match: [{ vendor: '8086', device: '10d3' }],
+    fields: [{ offset: '0xe8', width: 16, name: 'window', writable: '0x00ff' }],
+  });
+  it.each([{ main: 'quirk.json' }, { main: './quirk' }, { exports: './quirk.json' }])(
+    'a quirk as data alone: %j',
+    async (manifest) => {
+      const name = `data-${Object.keys(manifest)}-${Object.values(manifest)[0]?.length}`;
+      pack(name, manifest, { 'quirk.json': quirk });
+      expect((await resolvePlugin(name, asker())).things).toMatchObject([{ kind: 'quirk', name: 'acme/data' }]);
+    },
+  );
+
+  it('beside pciback, after those above the rc file', async () => {
+    const beside = join(directory, 'prefix/lib/node_modules');
+    const module = (name: string) => `module.exports = { kind: 'plugin', name: '${name}', api: '^1.0', apply() {} };`;
+    for (const name of ['pciback-both', '@acme/pciback-far'])
+      pack(name, {}, { 'index.js': module(`far ${name}`) }, 'prefix/lib/node_modules');
+    pack('pciback-both', {}, { 'index.js': module('near') });
+    const named = async (name: string) => (await resolvePlugin(name, { ...asker(), beside })).things[0]?.name;
+    expect(await named('@acme/pciback-far')).toBe('far @acme/pciback-far');
+    expect(await named('pciback-both')).toBe('near');
+    for (const [name, near] of [
+      ['@acme/pciback-fart', '@acme/pciback-far'],
+      ['pciback-boht', 'pciback-both'],
+      ['acme/far', '@acme/pciback-far'],
+      ['both', 'pciback-both'],
+    ] as const) {
+      await expect(named(name)).rejects.toMatchObject({
+        code: 'PLUGIN_UNKNOWN',
+        facts: { nearest: near, tried: expect.arrayContaining([beside]) },
+      });
+    }
+  });
+});
+
 describe('plugins that cannot be found or used', () => {
   it('an unknown name: the nearest, and where it was looked for', async () => {
     await expect(resolvePlugin('slots/plane', asker())).rejects.toMatchObject({
@@ -138,6 +215,7 @@ describe('plugins that cannot be found or used', () => {
     ['./bad/syntax.mjs', 'export default {', './bad/syntax.mjs'],
     ['./bad/throws.mjs', 'throw new Error("no licence");', 'no licence'],
     ['./bad/x.yaml', 'a: 1', 'ends in'],
+    ['./bad/compiled.cjs', 'exports.__esModule = true; exports.name = 1;', 'no default export'],
   ])('%s', async (name, text, why) => {
     write(name, text);
     await expect(resolvePlugin(name, asker())).rejects.toMatchObject({
@@ -159,6 +237,7 @@ describe('plugins that cannot be found or used', () => {
     write('open/node_modules/open/package.json', '{ "name": "open", "exports": "./in.mjs" }');
     write('open/node_modules/open/in.mjs', 'throw new Error("this must never run");');
     const files = ['open/policy.mjs', 'open/node_modules/open/in.mjs'].map((file) => join(directory, file));
+    write('open/imports.mjs', `import './policy.mjs';`);
     for (const file of files) chmodSync(file, 0o666);
     // Only the mode counts here: everything belongs to root as far as this onlooker can see.
     const real = thisProcess();
@@ -173,6 +252,7 @@ describe('plugins that cannot be found or used', () => {
     await assertTrusted(directory, onlooker);
     for (const [name, file] of [
       ['./policy.mjs', files[0]],
+      ['./imports.mjs', files[0]],
       ['open', files[1]],
     ] as const) {
       await expect(

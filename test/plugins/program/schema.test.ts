@@ -38,6 +38,7 @@ describe('the reference', () => {
       'plugins',
       'without',
       'quirks',
+      'folders',
       'hide',
       'fields',
       'backend',

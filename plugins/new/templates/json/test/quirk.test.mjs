@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+
+import { test } from 'node:test';
+import { testQuirk } from 'pciback/testing';
+
+test('opens what a driver needs, and no bit more', async () => {
+  await testQuirk(new URL('../quirk.json', import.meta.url), {
+    dump: new URL('device.txt', import.meta.url), // made by `lspci -xxxx -s BDF`, as root
+    accesses: [
+      { write: 0xe8, size: 2, value: 0x000f, outcome: 'accepted', shows: 0x000f },
+      { write: 0xe8, size: 2, value: 0xffff, outcome: 0xfff0, shows: 0x000f }, // these bits are refused
+      { write: 0xec, size: 4, value: 0xffffffff, outcome: 'accepted' },
+    ],
+  });
+});
