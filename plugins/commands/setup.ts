@@ -70,6 +70,7 @@ export const openSession = (
     options,
     arguments: words,
     print: (text) => terminal.write(`${cleanOutput(text)}\n`),
+    draw: (text) => terminal.write(text),
     // Signals are caught only for a command that asks for them.
     get stop() {
       return terminal.stop();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { cleanText } from '../clean-text.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { ControlOperations, WatchReport } from './operations.ts';
@@ -52,12 +53,12 @@ export const runWatch = async (context: CommandContext, screen = ofProcess): Pro
   const draws = !isJson && screen() !== undefined;
   const draw = (lines: readonly string[]): void => {
     const { columns, rows } = screen() ?? { columns: 80, rows: 24 };
-    const shown = lines.slice(0, rows - 1).map((line) => `${line.slice(0, columns)}${LINE_END}`);
-    context.print(`${TOP}${shown.join('\n')}${REST}`);
+    const shown = lines.slice(0, rows - 1).map((line) => `${cleanText(line).slice(0, columns)}${LINE_END}\n`);
+    context.draw(`${TOP}${shown.join('')}${REST}`);
   };
   const ends = new AbortController();
   void context.stop.then(() => ends.abort());
-  if (draws) context.print(ENTER);
+  if (draws) context.draw(ENTER);
   try {
     if (draws) draw(frame(before, undefined, seconds));
     for (let shown = 0; shown < count; shown++) {
@@ -81,7 +82,7 @@ export const runWatch = async (context: CommandContext, screen = ofProcess): Pro
       before = now;
     }
   } finally {
-    if (draws) context.print(LEAVE);
+    if (draws) context.draw(LEAVE);
   }
   return 0;
 };

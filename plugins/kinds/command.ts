@@ -56,6 +56,8 @@ export interface CommandContext {
   readonly arguments: readonly string[];
   /** Writes to standard output. */
   print(text: string): void;
+  /** Writes to standard output as it is, for what steers a terminal: no text from outside may be in it that was not cleaned. */
+  draw(text: string): void;
   /** Resolves with the name on SIGTERM or SIGINT; a second signal ends the process at once. */
   readonly stop: Promise<string>;
   /** Writes to standard error. */

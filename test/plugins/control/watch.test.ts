@@ -138,7 +138,7 @@ describe('pciback watch', () => {
     const frames = printed.split('\x1b[H').slice(1);
     expect(frames).toHaveLength(3);
     for (const one of frames) {
-      const lines = one.split('\x1b[J')[0]?.replaceAll('\x1b[K', '').split('\n') ?? [];
+      const lines = one.split('\x1b[J')[0]?.replaceAll('\x1b[K', '').trimEnd().split('\n') ?? [];
       expect(lines.length).toBeLessThanOrEqual(13);
       expect(lines.filter((line) => line.length > 80)).toEqual([]);
       expect(one).toContain('a guest with a …  Connected');
