@@ -88,7 +88,7 @@ const broken: readonly Case[] = [
   ['a dump that is none', { ...rc({ embedded: { devices: ['d.txt'] } }), 'd.txt': 'hello\n' }],
   ['an unknown plugin', rc({ plugins: ['fields/pwoer'] })],
   ['a plugin file that is not there', rc({ plugins: ['./none.mjs'] })],
-  ['a plugin with a slip', withPlugin('export default {')],
+  ['a plugin with a slip', { ...rc({ plugins: ['./x.ts'] }), 'x.ts': 'export default {' }],
   ['a plugin that throws', withPlugin('throw new Error("no licence");')],
   ['a plugin without a default export', withPlugin('export const x = 1;')],
   ['a plugin for another API', withPlugin(plugin('apply() {}').replace('^1.0', '^0.9'))],
