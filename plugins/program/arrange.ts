@@ -12,6 +12,8 @@ import { ownPackage } from '../package-folder.ts';
 /** A plugin or quirk that was found, and is to be loaded. */
 export interface FoundThing {
   readonly thing: Plugin | Quirk;
+  /** As whoever asked for it names it; missing: its own name. */
+  readonly named?: string;
   /** As the rc file has them; `undefined`: none. */
   readonly options: unknown;
   /** `bundled`, `given`, or a file. */

@@ -17,7 +17,14 @@ const CODE = /\.[cm]?[jt]sx?$/;
 /** What the loader for TypeScript adds to a name without one. */
 const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.tsx', '.mts', '.cts', '.json'];
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+const isFile = (path: string): boolean => {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    // Of names in a text most lead nowhere, for many a reason; whoever imports one that should not is told.
+    return false;
+  }
+};
 
 /** A path as both loaders would complete it; of several that there are all count. */
 const completed = (path: string): readonly string[] => {
@@ -72,7 +79,8 @@ export class Inspected {
  * @param file absolute, without links
  */
 const namedIn = async (file: string, inspected: Inspected): Promise<readonly string[]> => {
-  if (!CODE.test(file)) return [];
+  // A pipe that is named like code has no end: whoever imports it says so.
+  if (!CODE.test(file) || !isFile(file)) return [];
   const found = new Set<string>(packageJsonOf(dirname(file), inspected.packages));
   for (const [, word, , name = ''] of readFileSync(file, 'utf8').matchAll(NAMES)) {
     if (isBuiltin(name) || /^[a-z]+:\/\//i.test(name)) continue;

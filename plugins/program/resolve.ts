@@ -176,7 +176,7 @@ const thingsFound = ({ name, options, rank = 0 }: WantedPlugin, found: ResolvedP
       nearest: undefined,
     });
   }
-  return things.map((thing) => ({ thing, options, origin, rank }));
+  return things.map((thing) => ({ thing, named: name, options, origin, rank }));
 };
 
 /**
@@ -233,8 +233,8 @@ export const loadFound = async (host: PluginHost, found: readonly FoundThing[]):
   let loading: readonly string[] = [];
   const isOver = namingWhoEnds(() => loading);
   try {
-    for (const { thing, options, origin } of byNeeds(counting)) {
-      loading = origin === 'bundled' ? [] : [thing.name];
+    for (const { thing, named = thing.name, options, origin } of byNeeds(counting)) {
+      loading = origin === 'bundled' ? [] : [named];
       await host.load(thing, options, origin);
     }
   } finally {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -113,6 +114,12 @@ describe('what a plugin imports has to be trusted too', () => {
     const looks: string[] = [];
     await assertAllTrusted(write('a.mjs', text), root(looks));
     expect([...new Set(looks)].filter((path) => path.startsWith(`${home}/`))).toEqual([join(home, 'a.mjs')]);
+  });
+
+  it('a pipe that is named like code is not waited for', async () => {
+    execFileSync('mkfifo', [join(home, 'pipe.mjs')]);
+    await assertAllTrusted(write('a.mjs', `import './pipe.mjs';`), root());
+    await assertAllTrusted(join(home, 'pipe.mjs'), root());
   });
 
   it('a file that several import is looked at once, and refused to each of them', async () => {
