@@ -80,8 +80,8 @@ export const unitText = (terms: UnitTerms): string => `# Made by \`pciback unit\
 [Unit]
 Description=PCI pass-through for Xen guests (pciback)
 ConditionPathExists=/proc/xen/capabilities
-Wants=xenstored.service
-After=proc-xen.mount xenstored.service xen.service
+Wants=xenstored.service modprobe@xen-pciback.service
+After=proc-xen.mount xenstored.service xen.service modprobe@xen-pciback.service
 Before=xendomains.service
 StartLimitIntervalSec=0
 

@@ -60,7 +60,7 @@ export const linkName = async (path: string): Promise<string | undefined> => {
  */
 export type WriteAttribute = (path: string, value: string) => Promise<void>;
 
-const writeOnce: WriteAttribute = async (path, value) => {
+export const writeAttribute: WriteAttribute = async (path, value) => {
   try {
     // For writing only: some attributes cannot be read. Never created: what is missing is missing.
     const file = await open(path, constants.O_WRONLY);
@@ -79,7 +79,7 @@ const TURN_MS = 5000;
 /** Milliseconds after which nobody waits for a write that has not ended. A front end gives a reset up after 2 s. */
 const STUCK_MS = 1000;
 
-/** Writes to the file of its first word, as {@link writeOnce} does; its status is the errno. */
+/** Writes to the file of its first word, as {@link writeAttribute} does; its status is the errno. */
 const SCRIPT = `
   const { constants, openSync, writeSync } = require('node:fs');
   const [path, value] = process.argv.slice(1);
@@ -115,7 +115,7 @@ const writeApart: WriteAttribute = async (path, value) => {
  */
 export const createWriter = (
   parallel = 2,
-  write: WriteAttribute = writeOnce,
+  write: WriteAttribute = writeAttribute,
   turnMs = TURN_MS,
   stuckMs = STUCK_MS,
 ): WriteAttribute => {
