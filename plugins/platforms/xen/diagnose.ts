@@ -183,11 +183,7 @@ const checkKernel = async (root: string): Promise<Finding[]> => {
             'modprobe xen-pciback; for stand-alone mode: modprobe pci-stub',
           ),
     probe === '1' && backend
-      ? bad(
-          'kernel back end',
-          `${autoprobe}: the kernel serves new guests itself`,
-          'echo 0 > /sys/bus/xen-backend/drivers_autoprobe, before a guest is created',
-        )
+      ? good('kernel back end', `${autoprobe}: \`pciback serve\` switches it off while it runs`)
       : good('kernel back end', `${autoprobe}: it stays out of the way`),
     devices.length > 0 || !loaded
       ? good('seizable devices', devices.join(', ') || 'any that is named, in stand-alone mode')

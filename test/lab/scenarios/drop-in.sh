@@ -11,20 +11,32 @@ case $SLOTS in
 esac
 start_xen
 load_pciback_module
-echo 0 > /sys/bus/xen-backend/drivers_autoprobe # the module's PV half binds to no guest from now on
+AUTOPROBE=/sys/bus/xen-backend/drivers_autoprobe
+insmod "$MODULES/kernel/drivers/net/xen-netback/xen-netback.ko" || give_up "xen-netback.ko loads"
 make_assignable "${DEVICES[@]}"
 for d in "${DEVICES[@]}"; do cp "/sys/bus/pci/devices/$d/config" "/run/before-$d"; done
 start_daemon
-PCI_LINE='pci=["00:03.0","00:04.0"]'
+check "the kernel's back ends are kept from new guests" same "$(cat $AUTOPROBE)" 0
+# The first guest has a back end of the kernel beside its devices. Nobody binds it by hand, and xl waits for it.
+cat > /run/vif-script << 'END'
+#!/bin/sh
+xenstore-write "$XENBUS_PATH/hotplug-status" connected
+END
+chmod +x /run/vif-script
+DEVICES_LINE='pci=["00:03.0","00:04.0"]'
 
 serve_one_guest() { # name, how it ends: "poweroff" by itself, or "destroy" by xl while it is connected
   local guest=$1 end=$2 id i marker=DONE words=''
   [ "$end" = poweroff ] || marker=HOLD words=hold
+  PCI_LINE=$DEVICES_LINE
+  [ "$guest" != u1 ] || PCI_LINE+=$'\n''vif=["script=/run/vif-script"]'
   guest_config "$guest" "$words"
   note "starting guest $guest"
   check "xl create $guest, unmodified" xl create "/run/$guest.cfg"
   id=$(xl domid "$guest")
-  check "$guest: no kernel back end is bound to it" test ! -e "/sys/bus/xen-backend/devices/pci-$id-0/driver"
+  [ "$guest" != u1 ] || check "$guest: its network back end is the kernel's" \
+    same "$(basename "$(readlink "/sys/bus/xen-backend/devices/vif-$id-0/driver")")" vif
+  check "$guest: no kernel back end of PCI is bound to it" test ! -e "/sys/bus/xen-backend/devices/pci-$id-0/driver"
   check "$guest: the guest goes through its tests" wait_guest "$guest" 240 $marker
   note "$guest is done"
   check_guest_view "$guest" "${DEVICES[0]}=${VDEVS[0]}" "${DEVICES[1]}=${VDEVS[1]}"
@@ -56,5 +68,6 @@ check "the daemon is still there" daemon_runs
 stop_daemon
 check "the daemon ends with status 0 on SIGTERM" same "$DAEMON_STATUS" 0
 check "its ledger says that nothing is mapped or bound" logged stopped mapped=0 bound=0 pirqs=0
+check "the kernel binds back ends by itself again" same "$(cat $AUTOPROBE)" 1
 sort -u "$OUT/volatile" 2>/dev/null
 finish
