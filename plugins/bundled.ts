@@ -73,7 +73,7 @@ export const bundled = {
   'supervisor/crash': { byDefault: true, load: () => import('./supervisor/crash.ts') },
   'supervisor/loop': { byDefault: true, load: () => import('./supervisor/loop.ts') },
   rehearsal: { byDefault: true, only: 'xen', load: () => import('./rehearsal/plugin.ts') },
-  'drop-in': { byDefault: true, only: 'xen', load: () => import('./drop-in/plugin.ts') },
+  'platforms/xen/drop-in': { byDefault: true, only: 'xen', load: () => import('./platforms/xen/drop-in.ts') },
   ledger: { byDefault: true, load: () => import('./ledger/plugin.ts') },
   journal: { byDefault: true, load: () => import('./journal/plugin.ts') },
   control: {

@@ -5,10 +5,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { describeError } from '../../core/errors/index.ts';
-import type { PartContext, RunningPart } from '../kinds/part.ts';
-import { readText, type WriteAttribute, writeAttribute } from '../platforms/xen/sysfs-files.ts';
+import { describeError } from '../../../core/errors/index.ts';
+import type { PartContext, RunningPart } from '../../kinds/part.ts';
 import { OtherBackEnds } from './other-back-ends.ts';
+import { readText, type WriteAttribute, writeAttribute } from './sysfs-files.ts';
 
 /** Where things are; other places in tests. */
 export interface DropInPlaces {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin } from '../../core/plugin/index.ts';
-import type { PartContext, RunningPart } from '../kinds/part.ts';
+import { definePlugin } from '../../../core/plugin/index.ts';
+import type { PartContext, RunningPart } from '../../kinds/part.ts';
 
 const start = async (context: PartContext): Promise<RunningPart> => (await import('./drop-in-run.ts')).setUp(context);
 
@@ -11,7 +11,7 @@ const prepare = async (): Promise<void> => {
 
 /** Does for drop-in mode what an operator would do by hand, and undoes it at the end. */
 export default definePlugin({
-  name: 'drop-in',
+  name: 'platforms/xen/drop-in',
   api: '^1.0',
   apply: (host) => {
     host.parts.add('drop-in', {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { readdir } from 'node:fs/promises';
-import { describeError } from '../../core/errors/index.ts';
-import type { Logger } from '../../core/log.ts';
-import type { Platform, StoreWatch } from '../../core/platform/index.ts';
-import { coalesced, SerialQueue } from '../../core/serial-queue.ts';
-import { isMissing, linkName, type WriteAttribute } from '../platforms/xen/sysfs-files.ts';
+import { describeError } from '../../../core/errors/index.ts';
+import type { Logger } from '../../../core/log.ts';
+import type { Platform, StoreWatch } from '../../../core/platform/index.ts';
+import { coalesced, SerialQueue } from '../../../core/serial-queue.ts';
+import { isMissing, linkName, type WriteAttribute } from './sysfs-files.ts';
 
 /** What is needed to bind them. */
 export interface OtherBackEndsTerms {

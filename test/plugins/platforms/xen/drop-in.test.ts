@@ -4,12 +4,12 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Engine } from '../../../core/pciback.ts';
-import { Errno, HostError } from '../../../core/platform/index.ts';
-import { type DropInPlaces, setUp } from '../../../plugins/drop-in/drop-in-run.ts';
-import type { RunningPart } from '../../../plugins/kinds/part.ts';
-import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../../plugins/platforms/embedded/index.ts';
-import { recordingLog } from '../../kit/embedded-host.ts';
+import type { Engine } from '../../../../core/pciback.ts';
+import { Errno, HostError } from '../../../../core/platform/index.ts';
+import type { RunningPart } from '../../../../plugins/kinds/part.ts';
+import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../../../plugins/platforms/embedded/index.ts';
+import { type DropInPlaces, setUp } from '../../../../plugins/platforms/xen/drop-in-run.ts';
+import { recordingLog } from '../../../kit/embedded-host.ts';
 
 let root: string;
 let platform: EmbeddedPlatform;
