@@ -62,6 +62,7 @@ describe('the bundled plugins', () => {
       'metrics',
       'reset',
       'attribute',
+      'new',
       'irq',
       'health',
       'unit',
