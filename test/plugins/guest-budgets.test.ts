@@ -264,8 +264,9 @@ describe('lines that one guest causes when it', () => {
     const lines = world.lines.slice(before);
     // What is free at once, and what flows in the long run.
     expect(count(lines, 'info')).toBeLessThanOrEqual(200 + 2 * seconds);
-    for (const level of ['debug', 'warn', 'error'])
-      expect(count(lines, level), level).toBeLessThanOrEqual(10 + 2 * seconds);
+    // At level debug each refused write is a line of the trace, which has limits of its own.
+    expect(count(lines, 'debug')).toBeLessThanOrEqual(500 + 100 * seconds);
+    for (const level of ['warn', 'error']) expect(count(lines, level), level).toBeLessThanOrEqual(10 + 2 * seconds);
     const said = lines.map(({ message }) => message);
     for (const { facts } of lines) expect(facts.guest).toBe(guest.domain);
     process.stdout.write(`${kind}: ${said.length} lines in ${seconds} s, ${more(lines)} more\n`);
