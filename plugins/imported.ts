@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 import { readFileSync, statSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { extname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** What the program itself gives to files that import it by name: its doors, see `plugins/program/doors.ts`. */
 const isDoor = (name: string): boolean => /^(?:pciback(?:\/|$)|zod$)/.test(name);
+
+/** Modules of the engine, and addresses of what lies in no file. */
+const isNoFile = (name: string): boolean => isBuiltin(name) || /^(?!file:)[a-z][\w+.-]*:/i.test(name);
 
 /** Names behind `from`, `import` and `require`; one that stands in a comment costs a look at a file. */
 const NAMES = /\b(?:from|import|require)\s*\(?\s*(['"])([^'"\n]+)\1/g;
@@ -35,7 +39,7 @@ export const filesOf = async (entry: string): Promise<readonly string[]> => {
     const from = pathToFileURL(file).href;
     const { esmResolve } = createJiti(from, { fsCache: false });
     for (const [, , name = ''] of textOf(file).matchAll(NAMES)) {
-      if (isDoor(name)) continue;
+      if (isDoor(name) || isNoFile(name)) continue;
       const target = esmResolve(name, { parentURL: from, conditions: ['node', 'import'], try: true });
       if (target === undefined || !/^(file:|\/)/.test(target)) continue;
       found.add(target.startsWith('file:') ? fileURLToPath(target) : target);

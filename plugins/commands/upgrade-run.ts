@@ -10,12 +10,14 @@ const LOOK_MS = 50;
 /** Milliseconds until nobody answers any more; longer than the one that serves waits for the new one. */
 const PATIENCE_MS = 360_000;
 
-/** What the process that answers now says; `undefined`: none does, one being about to begin. */
+/** What the process that answers now says; `undefined`: none does, one being about to begin, or not all of it has begun. */
 const askBoth = async (client: ControlClient<BundledOperations>) => {
   try {
     const state = await client.ask('upgrade-state', {});
     const status = await client.ask('status', {});
-    return state === undefined || status === undefined ? undefined : { state, pid: status.pid };
+    if (state === undefined || status === undefined || status.parts.some((part) => part.state === 'waiting'))
+      return undefined;
+    return { state, pid: status.pid };
   } catch (error) {
     // The old one ended while it was asked, or the new one has only begun.
     if (isPcibackError(error, 'CONTROL_UNREACHABLE') || isPcibackError(error, 'PART_NOT_RUNNING')) return undefined;

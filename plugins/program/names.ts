@@ -7,15 +7,16 @@ import type { DeviceMatch } from '../../core/quirk/quirk.ts';
 import type { Config } from '../kinds/config.ts';
 
 /**
- * Checks what a configuration says of loaded plugins by name: slot mappers and interrupt policies, of single guests too.
+ * Checks what a configuration says of loaded plugins by name: slot mappers and interrupt policies, of single guests too. Without a
+ * back end there are no guests to whom that would matter.
  *
  * @throws PcibackError `CHOICE_UNKNOWN`
  */
 export const assertNames = (
   { registries }: Pick<PluginHost, 'registries'>,
-  { slots, interrupts, guests }: Pick<Config, 'slots' | 'interrupts' | 'guests'>,
+  { backend, slots, interrupts, guests }: Pick<Config, 'backend' | 'slots' | 'interrupts' | 'guests'>,
 ): void => {
-  for (const one of [{ slots, interrupts }, ...Object.values(guests)]) {
+  for (const one of backend ? [{ slots, interrupts }, ...Object.values(guests)] : []) {
     if (one.slots !== undefined) registries.slots.get(one.slots);
     if (one.interrupts !== undefined) registries.interrupts.get(one.interrupts);
   }

@@ -221,7 +221,7 @@ describe('a plugin, which cannot be exchanged', () => {
   it('refuses a reload when it was edited, or what it imports', async () => {
     write(
       'plugin.mjs',
-      `import { name } from './name.mjs'; export default { kind: 'plugin', name, api: '^1.0', apply() {} };`,
+      `import 'node:path'; import 'fs'; import 'data:text/javascript,1'; import { name } from './name.mjs'; export default { kind: 'plugin', name, api: '^1.0', apply() {} };`,
     );
     write('name.mjs', `export const name = 'acme/plugin';`);
     await tick();
