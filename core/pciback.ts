@@ -62,8 +62,9 @@ export class Pciback {
   #deaf: (() => void) | undefined;
 
   /**
-   * @throws PcibackError `CHOICE_UNKNOWN` for a slot mapper or interrupt policy that no plugin brings, and what `parts`
-   * throws
+   * Slot mappers and interrupt policies are looked for when a guest comes: whoever reads a configuration checks their names.
+   *
+   * @throws PcibackError what `parts` throws
    */
   constructor(settings: PcibackSettings) {
     const { platform, plugins, config, log, budgets } = settings;
@@ -73,11 +74,6 @@ export class Pciback {
     this.platform = platform;
     this.plugins = plugins;
     this.failed = Promise.race([platform.xenstore.lost, ...(platform.failed === undefined ? [] : [platform.failed])]);
-    // Names are checked now, not when the first guest comes.
-    for (const { slots, interrupts } of config.backend ? [config, ...Object.values(config.guests)] : []) {
-      if (slots !== undefined) registries.slots.get(slots);
-      if (interrupts !== undefined) registries.interrupts.get(interrupts);
-    }
     const allows = (key: keyof GuestDeviceConfig) => (device: SeizedDevice, guest: Tenant) =>
       config.guests[guest.name]?.devices[formatBdf(device.bdf)]?.[key] ??
       (config[key].some((pattern) => pattern.matches(device.bdf)) || this.switched(key, device, guest));

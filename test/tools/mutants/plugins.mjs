@@ -157,8 +157,8 @@ export const plugins = [
   },
   {
     name: 'a policy that no plugin brings',
-    file: 'core/pciback.ts',
-    find: 'if (interrupts !== undefined) registries.interrupts.get(interrupts);',
+    file: 'plugins/program/names.ts',
+    find: 'if (one.interrupts !== undefined) registries.interrupts.get(one.interrupts);',
     replace: '',
     tests: ['test/core/pciback-choices.test.ts'],
     why: 'the first guest would fail instead of the start',
