@@ -2,6 +2,7 @@
 
 import { definePlugin } from '../../core/plugin/index.ts';
 import type { CommandDefinition } from '../kinds/command.ts';
+import { guestOptions } from './start-options.ts';
 
 export const demo: CommandDefinition = {
   name: 'demo',
@@ -10,17 +11,7 @@ export const demo: CommandDefinition = {
 read) and from bundled samples, or from the dumps given as arguments (lspci -xxxx). The guest does what a stock Linux
 guest does: scans, sizes BARs, switches devices on, takes interrupts, and writes what drivers write.`,
   arguments: [{ name: '[dump...]', description: 'files made by lspci -xxxx, instead of this host and the samples' }],
-  options: [
-    { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
-    {
-      flags: '--fields <preset>',
-      description: 'registers that guests get: those of the kernel’s back end, or all that are bundled',
-      choices: ['kernel', 'full'],
-    },
-    { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
-    { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
-    { flags: '--json', description: 'print one JSON document' },
-  ],
+  options: [...guestOptions, { flags: '--json', description: 'print one JSON document' }],
   run: async (context) => (await import('./demo-run.ts')).runDemo(context),
 };
 

@@ -2,9 +2,8 @@
 
 import type { CommandDefinition } from '../kinds/command.ts';
 
-/** What the command line of `serve` says over the rc file, and that of `doctor`, which judges the same configuration. */
-export const startOptions = [
-  { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
+/** What the command line says over the rc file, wherever guests are served. */
+export const guestOptions = [
   { flags: '--config <file>', description: 'the rc file, instead of searching for one' },
   {
     flags: '--fields <preset>',
@@ -13,5 +12,11 @@ export const startOptions = [
   },
   { flags: '--slots <mapper>', description: 'slot mapper: vpci, passthrough, or what a plugin brings' },
   { flags: '--interrupts <policy>', description: 'interrupt policy: strict, or what a plugin brings' },
+] as const satisfies CommandDefinition['options'];
+
+/** The same for `serve`, and for `doctor`, which judges the same configuration. */
+export const startOptions = [
+  { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
+  ...guestOptions,
   { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
 ] as const satisfies CommandDefinition['options'];
