@@ -12,7 +12,7 @@ import { coalesced, SerialQueue } from '../serial-queue.ts';
 import type { SlotMapper } from '../slots.ts';
 import type { Stub } from '../stub/index.ts';
 import { GuestBackend } from './guest-backend.ts';
-import { decimal, numberedChildren, readState, stateName, XenbusState } from './nodes.ts';
+import { backEnds, decimal, readState, stateName, XenbusState } from './nodes.ts';
 
 /** What finding guests needs. */
 export interface DiscoveryTerms {
@@ -60,12 +60,9 @@ export class Discovery {
       }
     };
     await Promise.all([...stub.journal.guests].map(resume));
-    for (const domain of await numberedChildren(platform.xenstore, this.#root)) {
-      for (const id of await numberedChildren(platform.xenstore, `${this.#root}/${domain}`)) {
-        const directory = `${this.#root}/${domain}/${id}`;
-        if (!this.#guests.has(directory))
-          await this.#leaveAlone(directory, await readState(platform.xenstore, directory));
-      }
+    for (const [, directory] of await backEnds(platform.xenstore, this.#root)) {
+      if (!this.#guests.has(directory))
+        await this.#leaveAlone(directory, await readState(platform.xenstore, directory));
     }
   }
 
@@ -134,18 +131,15 @@ export class Discovery {
     const { platform, log } = this.#terms;
     const { xenstore } = platform;
     const present = new Set<string>();
-    for (const domain of await numberedChildren(xenstore, this.#root)) {
-      for (const id of await numberedChildren(xenstore, `${this.#root}/${domain}`)) {
-        const directory = `${this.#root}/${domain}/${id}`;
-        present.add(directory);
-        if (this.#guests.has(directory)) continue;
-        try {
-          await this.#consider(directory);
-        } catch (error) {
-          this.#guests.delete(directory);
-          if (!this.#foreign.has(directory)) log.error({ directory, error: describeError(error) }, 'guest not served');
-          this.#foreign.add(directory);
-        }
+    for (const [, directory] of await backEnds(xenstore, this.#root)) {
+      present.add(directory);
+      if (this.#guests.has(directory)) continue;
+      try {
+        await this.#consider(directory);
+      } catch (error) {
+        this.#guests.delete(directory);
+        if (!this.#foreign.has(directory)) log.error({ directory, error: describeError(error) }, 'guest not served');
+        this.#foreign.add(directory);
       }
     }
     for (const directory of this.#foreign) {

@@ -86,11 +86,15 @@ export class Exports {
     const { xenstore, directory, stub, slots, tenant } = this.#terms;
     const count = decimal(await xenstore.read(`${directory}/num_devs`)) ?? 0;
     const errors: unknown[] = [];
-    for (let index = 0; index < Math.min(count, MOST_ENTRIES); index++) {
-      if ((await xenstore.read(`${directory}/vdev-${index}`)) === undefined) continue;
+    const entryOf = async (_: unknown, index: number): Promise<Bdf[]> => {
+      if ((await xenstore.read(`${directory}/vdev-${index}`)) === undefined) return [];
+      return Promise.all(['vdev', 'dev'].map((name) => requireBdf(xenstore, `${directory}/${name}-${index}`)));
+    };
+    for (const entry of await Promise.allSettled(Array.from({ length: Math.min(count, MOST_ENTRIES) }, entryOf))) {
       try {
-        const virtual = await requireBdf(xenstore, `${directory}/vdev-${index}`);
-        const address = await requireBdf(xenstore, `${directory}/dev-${index}`);
+        if (entry.status === 'rejected') throw entry.reason;
+        const [virtual, address] = entry.value;
+        if (virtual === undefined || address === undefined) continue;
         if (this.#devices.has(address)) continue;
         const device = await stub.earlier.resume(address, tenant, interrupted(virtual));
         if (device === undefined) continue;

@@ -130,8 +130,9 @@ export class GuestBackend {
 
   async #watch(): Promise<void> {
     const { platform, directory, frontend, budget } = this.#terms;
-    this.#watches.push(await platform.xenstore.watch(directory, this.#look));
-    this.#watches.push(await platform.xenstore.watch(`${frontend}/state`, budget.paced(this.#look)));
+    const { xenstore } = platform;
+    const own = xenstore.watch(directory, this.#look);
+    this.#watches.push(...(await Promise.all([own, xenstore.watch(`${frontend}/state`, budget.paced(this.#look))])));
   }
 
   /** Goes on where an earlier process ended, unseen by the guest. A directory that is gone or another one ends it, else it is closed in order. */
@@ -139,13 +140,17 @@ export class GuestBackend {
     const { xenstore } = this.#terms.platform;
     await this.#queue.run(async () => {
       this.#note({ work: this.#work.at });
-      this.#state = await readState(xenstore, this.directory);
-      this.#frontState = await readState(xenstore, this.#terms.frontend);
-      const owner = decimal(await xenstore.read(`${this.directory}/frontend-id`));
-      if (this.#state === unknown || this.#state === initialising || owner !== domain) return this.#retire();
-      await this.#watch();
+      // The guest waits: what can be asked at once is.
+      const [state, frontState, owner] = await Promise.all([
+        readState(xenstore, this.directory),
+        readState(xenstore, this.#terms.frontend),
+        xenstore.read(`${this.directory}/frontend-id`),
+      ]);
+      this.#state = state;
+      this.#frontState = frontState;
+      if (state === unknown || state === initialising || decimal(owner) !== domain) return this.#retire();
       const resuming = this.#exports.resume((address) => this.#dispatcher.wasInterrupted(address));
-      await resuming.catch((error: unknown) => this.#fatal(error));
+      await Promise.all([this.#watch(), resuming.catch((error: unknown) => this.#fatal(error))]);
       try {
         // One that is being closed too: it does not wait in vain for answers about devices that are not there any more.
         if (keys !== undefined && this.#state !== initWait && this.#state !== initialised) this.#connect(keys, true);

@@ -86,6 +86,11 @@ export const changeDirectory = <T>(
     return work(view);
   });
 
-/** Names of the children that are decimal numbers. */
-export const numberedChildren = async (view: StoreView, path: string): Promise<number[]> =>
-  ((await view.list(path)) ?? []).map(decimal).filter((value): value is number => value !== undefined);
+/** Directories of all guests' back ends below `root`, with the guests' domain ids. */
+export const backEnds = async (view: StoreView, root: string): Promise<[domain: number, directory: string][]> => {
+  const numbered = async (path: string): Promise<number[]> =>
+    ((await view.list(path)) ?? []).map(decimal).filter((value): value is number => value !== undefined);
+  const of = async (domain: number): Promise<[number, string][]> =>
+    (await numbered(`${root}/${domain}`)).map((id) => [domain, `${root}/${domain}/${id}`]);
+  return (await Promise.all((await numbered(root)).map(of))).flat();
+};

@@ -127,9 +127,9 @@ export class Earlier implements EarlierDevices {
   /** Holds the function again; nothing is done to it. */
   async #adopt(address: Bdf, record: DeviceRecord): Promise<SeizedDevice> {
     const { platform, stub } = this.#terms;
-    const hardware = await platform.pci.seize(address);
-    const bridges = await platform.pci.bridgesAbove(address);
-    const device = new SeizedDevice(hardware, bridges, platform.clock, record);
+    const { pci, clock } = platform;
+    const [hardware, bridges] = await Promise.all([pci.seize(address), pci.bridgesAbove(address)]);
+    const device = new SeizedDevice(hardware, bridges, clock, record);
     device.quarantine = record.quarantine;
     stub.hold(device, record);
     return device;

@@ -3,7 +3,7 @@
 import type { FrontendKeys } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError, type Platform } from '../../core/platform/index.ts';
-import { decimal, numberedChildren, readState, XenbusState } from '../../core/xenbus/index.ts';
+import { backEnds, decimal, readState, XenbusState } from '../../core/xenbus/index.ts';
 import type { FolderJournal } from './journal.ts';
 import { EVERYTHING } from './record-text.ts';
 
@@ -48,10 +48,8 @@ export class LostGuests {
     const why = journal.lost.get(EVERYTHING)?.why;
     if (why === undefined) return lost;
     const root = `/local/domain/${platform.domain}/backend/pci`;
-    for (const domain of await numberedChildren(platform.xenstore, root)) {
-      for (const id of await numberedChildren(platform.xenstore, `${root}/${domain}`)) {
-        if (await lost.#note(terms, domain, `${root}/${domain}/${id}`)) lost.#domains.set(domain, why);
-      }
+    for (const [domain, directory] of await backEnds(platform.xenstore, root)) {
+      if (await lost.#note(terms, domain, directory)) lost.#domains.set(domain, why);
     }
     return lost;
   }

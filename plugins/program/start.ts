@@ -81,12 +81,18 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
       plugins.close();
     }
   };
+  const check = async (platform: Platform): Promise<void> => {
+    const functions = await platform.pci.list();
+    assertThere(platform, config.hide, functions);
+    for (const one of unmatchedOf(config, plugins, functions)) log.warn({ ...one }, NO_FUNCTION);
+  };
   try {
     assertNames(plugins, config);
     if (settings.platform === undefined) {
       // Who waits has its handles before: nothing of a guest or a device is touched by that.
       if (settings.wait !== undefined) {
         opened = await openPlatform(plugins, config, log);
+        await check(opened);
         await prepareParts(plugins, config, log);
         await Promise.race([reportingAnswerer(opened)?.ready, ...(opened.failed === undefined ? [] : [opened.failed])]);
       }
@@ -94,6 +100,7 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
       opened ??= await openPlatform(plugins, config, log);
     }
     const given = settings.platform ?? (opened as Platform);
+    if (settings.wait === undefined) await check(given);
     const patience = patientStore(given.xenstore, () => config.deadlines.store, log);
     const { clock } = given;
     const events = timedEvents(given.events, {
@@ -102,9 +109,6 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
       isAlone: given.answerer === undefined,
     });
     const platform = withOthers(given, { xenstore: patience.store, events });
-    const functions = await platform.pci.list();
-    assertThere(platform, config.hide, functions);
-    for (const one of unmatchedOf(config, plugins, functions)) log.warn({ ...one }, NO_FUNCTION);
     let parts: PartRunner | undefined;
     const budgets = guestBudgets(log, clock);
     measures.counts(() => budgets.heldBack);
