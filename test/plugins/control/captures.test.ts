@@ -32,8 +32,8 @@ afterAll(async () => {
 const alike = (output: string): string =>
   output
     .replaceAll(/[\d.:]*\d/g, 'N')
-    .replaceAll(/(N [µm]?s)\b/g, 'N s')
-    .replaceAll(/\s+/g, ' ');
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/(N [µm]?s)\b/g, 'N s');
 
 it('the screens of the page are what the commands print, on 80 columns', async () => {
   const text = readFileSync(page, 'utf8');
