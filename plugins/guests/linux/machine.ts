@@ -12,7 +12,8 @@ const SUITE = 'trixie';
 /** The first emulator that is a client, major and minor. */
 const EMULATOR: readonly [number, number] = [10, 1];
 const IN_ROOT = ['busybox-static', 'pciutils', 'kmod', 'xz-utils'];
-const TOOLS = ['debootstrap', 'cpio'];
+/** What makes it, on this machine: a bare one has none of them. */
+const TOOLS = ['debootstrap', 'cpio', 'kmod', 'xz-utils'];
 /** Where it lies when nobody says so. */
 const FOLDER = '/var/tmp/pciback-guest';
 
@@ -37,8 +38,9 @@ export type Say = (text: string) => void;
 export const setUp = (folder: string, say: Say): Machine => {
   mkdirSync(folder, { recursive: true });
   const root = join(folder, 'root');
-  if (!existsSync(join(root, '.done'))) makeRoot(root, say);
   const kernel = join(folder, 'kernel');
+  if (![root, kernel].every((one) => existsSync(join(one, '.done')))) installTools(say);
+  if (!existsSync(join(root, '.done'))) makeRoot(root, say);
   if (!existsSync(join(kernel, '.done'))) unpackKernel(root, kernel, say);
   const [release = ''] = readdirSync(join(kernel, 'usr/lib/modules'));
   const modules = join(kernel, 'usr/lib/modules', release);
@@ -75,18 +77,22 @@ const mirror = (): string => {
   return found?.[1] ?? refuse('no mirror of Debian is known here', 'Set MIRROR in the environment to one.');
 };
 
-const makeRoot = (root: string, say: Say): void => {
+/** What packages are installed with. */
+const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+
+const installTools = (say: Say): void => {
   if (process.getuid?.() !== 0) {
     const next = 'Once, as root: pciback quirk dev --guest linux --setup';
     refuse('the first time root is needed, for Debian packages', next);
   }
   const missing = TOOLS.filter((one) => spawnSync('dpkg-query', ['-s', one]).status !== 0);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  if (missing.length > 0) {
-    say(`installing ${missing.join(' ')}`);
-    run('apt-get', ['-qq', 'update'], { env });
-    run('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...missing], { env });
-  }
+  if (missing.length === 0) return;
+  say(`installing ${missing.join(' ')}`);
+  run('apt-get', ['-qq', 'update'], { env });
+  run('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...missing], { env });
+};
+
+const makeRoot = (root: string, say: Say): void => {
   const from = mirror();
   say(`a root of Debian ${SUITE} for the emulator, from ${from}`);
   rmSync(root, { recursive: true, force: true });
