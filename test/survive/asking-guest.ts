@@ -105,6 +105,8 @@ export class AskingGuest {
   start(): void {
     this.#stopping = false;
     this.#running = this.#ask();
+    // `stop` hears of it.
+    this.#running.catch(() => undefined);
   }
 
   /** Resolves when its last answer is there and its registers are as they were. */

@@ -75,7 +75,8 @@ export class FrontRing {
   #waiting: Waiting | undefined;
   #cancelPoll: () => void = () => undefined;
   #aerBusy = false;
-  #closed = false;
+  /** Why nothing is asked any more. */
+  #closed: Error | undefined;
 
   constructor(page: ArrayBufferLike, clock: Clock, onAer: AerHandler) {
     this.page = page;
@@ -101,7 +102,7 @@ export class FrontRing {
   request(request: GuestRequest): Promise<GuestAnswer> {
     return new Promise((resolve, reject) => {
       const send = (): void => {
-        if (this.#closed) reject(new Error('the guest’s ring is closed'));
+        if (this.#closed) reject(this.#closed);
         else this.#send(request, resolve, reject);
       };
       if (this.#waiting) this.#queue.push(send);
@@ -124,16 +125,16 @@ export class FrontRing {
 
   /** Gives the channel back; requests under way reject. */
   close(): void {
-    this.halt();
+    this.halt(new Error('the guest’s ring is closed'));
     this.#channel?.close();
   }
 
   /** The kernel stops: channel and page stay as they are, nobody looks at them any more. */
-  halt(): void {
+  halt(why: Error): void {
     if (this.#closed) return;
-    this.#closed = true;
+    this.#closed = why;
     this.#cancelPoll();
-    this.#waiting?.reject(new Error('the guest’s ring is closed'));
+    this.#waiting?.reject(why);
     this.#waiting = undefined;
     for (const send of this.#queue.splice(0)) send();
   }

@@ -160,7 +160,7 @@ class Guest implements IncludedGuest {
   #end(why: Error): void {
     if (this.#ended) return;
     this.#ended = why;
-    this.#ring?.halt();
+    this.#ring?.halt(why);
     this.#lines.halt();
     this.#store.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(why);

@@ -54,7 +54,7 @@ export class HostileFront {
       this.#ring?.close();
       kernel.endAccess(this.#reference);
     }
-    this.#ring?.halt();
+    this.#ring?.halt(new Error('the front end has ended'));
     const verdicts = [...Object.values(Verdict), 0, 77, 'silent'] as const;
     const ring = new FrontRing(kernel.allocatePage(), this.#platform.clock, () => this.#random.pick(verdicts));
     const channel = kernel.ports.allocUnbound(0, () => ring.onEvent());
@@ -156,7 +156,7 @@ export class HostileFront {
   /** The kernel stops here and now. */
   crash(): void {
     this.#dead = true;
-    this.#ring?.halt();
+    this.#ring?.halt(new Error('the front end has ended'));
     this.#store.close();
   }
 
