@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { namedCapabilities } from '../plugins/capability-names.ts';
 import { referencePages } from './kit/reference.ts';
 import { testTitles } from './tools/test-titles.ts';
 
@@ -92,5 +93,17 @@ describe('the table of xenstore defects', () => {
 
   it('names only tests that exist, or says "not yet"', () => {
     checkRows(rows);
+  });
+});
+
+describe('the table of capabilities', () => {
+  const rows = rowsOf('reference/capabilities.md', /^\| `[a-z0-9-]+` \|/).map((row) => row.split('|').slice(1, -1));
+
+  it('has every capability of both lists', () => {
+    expect(rows).toHaveLength(namedCapabilities.length);
+  });
+
+  it('has no empty cell', () => {
+    expect(rows.filter((cells) => cells.length !== 7 || cells.some((cell) => cell.trim() === ''))).toEqual([]);
   });
 });

@@ -8,6 +8,7 @@ import { columns, WIDTH } from '../columns.ts';
 import { fail } from '../errors.ts';
 import { inventoryOf, type PluginInventory, type PluginStatus } from '../inventory.ts';
 import type { CommandContext } from '../kinds/command.ts';
+import { inRuns } from '../numbered.ts';
 import type { PluginOperations } from './plugins-operations.ts';
 
 /** Beside an origin stand a version and a few words. */
@@ -33,7 +34,9 @@ const originText = (origin: string): string => {
 
 /** A name with a comma in it would read as two. */
 const listed = (names: readonly string[]): string =>
-  names.map((name) => (name.includes(',') ? `"${name}"` : name)).join(', ');
+  inRuns(names)
+    .map((name) => (name.includes(',') ? `"${name}"` : name))
+    .join(', ');
 
 const wordsOf = ({ name, brings, taps }: PluginStatus): readonly string[] =>
   [

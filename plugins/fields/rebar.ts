@@ -8,6 +8,7 @@ import {
   type PciFunction,
   register,
 } from '../../core/plugin/index.ts';
+import { closedRegisters } from './closed.ts';
 import { fieldPlugin } from './field-plugin.ts';
 
 const FIRST_CONTROL = 0x08;
@@ -46,4 +47,17 @@ const pair = (index: number): FieldSet =>
 /** Resizable BARs, extended id 0x0015 (PCI Express 5.0, §7.8.6). */
 export const resizableBars: readonly FieldSet[] = [0, 1, 2, 3, 4, 5].map(pair);
 
-export default fieldPlugin('fields/rebar', ...resizableBars);
+/** The same of virtual functions, extended id 0x0024 (PCI Express 5.0, §9.3.7): a guest has none, and makes none larger. */
+export const resizableVfBars: readonly FieldSet[] = [0, 1, 2, 3, 4, 5].map((index) =>
+  extendedCapability(
+    0x0024,
+    `resizable VF BAR ${index}`,
+    closedRegisters([
+      [0x04 + 8 * index, 32, 'capabilities'],
+      [0x08 + 8 * index, 32, 'control'],
+    ]),
+    { when: (device, base) => index < count(device, base) },
+  ),
+);
+
+export default fieldPlugin('fields/rebar', ...resizableBars, ...resizableVfBars);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { capability, extendedCapability, type FieldSet, register } from '../../core/plugin/index.ts';
+import { closed } from './closed.ts';
 import { fieldPlugin } from './field-plugin.ts';
 
 /**
@@ -16,4 +17,10 @@ export const vendorSpecificExtended: FieldSet = extendedCapability(0x000b, 'vend
   register(0x04, 32, 'vendor header').readOnly(),
 ]);
 
-export default fieldPlugin('fields/vendor', vendorSpecific, vendorSpecificExtended);
+/** Designated vendor-specific, extended id 0x0023 (PCI Express 5.0, §7.9): the same rule, for a vendor that is named in it. */
+export const designatedVendorSpecific: FieldSet = closed(0x0023, 'designated vendor specific', [
+  [0x04, 32, 'vendor header'],
+  [0x08, 16, 'layout id'],
+]);
+
+export default fieldPlugin('fields/vendor', vendorSpecific, vendorSpecificExtended, designatedVendorSpecific);

@@ -4,8 +4,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isPcibackError } from '../../core/errors/index.ts';
+import { capabilityLists } from '../../core/space/capabilities.ts';
 import { within } from '../../core/wall/wall.ts';
 import { isBridge } from '../../plugins/bridges.ts';
+import { capabilityName } from '../../plugins/capability-names.ts';
 import { realClock } from '../../plugins/platforms/embedded/clock.ts';
 import { identityOf } from '../../plugins/platforms/embedded/device.ts';
 import { type DeviceImage, XenbusState } from '../../plugins/platforms/embedded/index.ts';
@@ -55,8 +57,32 @@ const imageOf = (file: string): DeviceImage | Refusal => {
   }
 };
 
+/** Reads the bytes of an image; beyond them there are zeros. */
+const readerOf = ({ config }: DeviceImage) => ({
+  identity: { configSize: config.length >= 4096 ? (4096 as const) : (256 as const) },
+  readConfig: (offset: number, size: 1 | 2 | 4): number =>
+    Array.from({ length: size }, (_, index) => (config[offset + index] ?? 0) * 2 ** (8 * index)).reduce(
+      (sum, one) => sum + one,
+    ),
+});
+
+/** Capabilities in the lists of an image; none where the list at 0x100 is the ids of the function again. */
+const capabilitiesOf = (image: DeviceImage): readonly (readonly ['standard' | 'extended', number])[] => {
+  const reader = readerOf(image);
+  const { standard, extended } = capabilityLists(reader);
+  const ids = reader.readConfig(0, 4);
+  return [
+    ...standard.map(({ id }) => ['standard', id] as const),
+    ...extended.filter(({ offset }) => reader.readConfig(offset, 4) !== ids).map(({ id }) => ['extended', id] as const),
+  ];
+};
+
 /** Gives the function to a guest, which boots with it, uses it and ends. @returns why not, if there is a reason */
-const serve = async (image: DeviceImage, fields: (typeof presets)[number]): Promise<Refusal | undefined> => {
+const serve = async (
+  image: DeviceImage,
+  fields: (typeof presets)[number],
+  leftOut: string[],
+): Promise<Refusal | undefined> => {
   const host = await startEmbeddedHost({ devices: [image], config: { fields } });
   try {
     const { platform, pciback } = host;
@@ -71,6 +97,9 @@ const serve = async (image: DeviceImage, fields: (typeof presets)[number]): Prom
     const guest = await host.guest([image.bdf]);
     const report = await guest.reached(XenbusState.connected);
     expect(report.devices.map(({ vendor, device }) => [vendor, device])).toEqual([[image.vendor, image.device]]);
+    for (const { message, facts } of host.lines) {
+      if (message === 'field set left out') leftOut.push(`${String(facts.set)}: ${String(facts.why)}`);
+    }
     await guest.stop();
     await platform.toolstack.destroy(guest.domain);
     const ledger = await pciback.stop();
@@ -93,6 +122,7 @@ describe.skipIf(folder === '')('real images of devices (PCIBACK_DUMPS names thei
     async (fields) => {
       const counts: Record<string, number> = {};
       const failures: string[] = [];
+      const leftOut: string[] = [];
       const started = performance.now();
       const files = filesOf(folder);
       for (const file of files) {
@@ -100,7 +130,9 @@ describe.skipIf(folder === '')('real images of devices (PCIBACK_DUMPS names thei
         try {
           const image = imageOf(file);
           end =
-            typeof image === 'string' ? image : ((await within(realClock, PATIENCE, serve(image, fields))) ?? 'served');
+            typeof image === 'string'
+              ? image
+              : ((await within(realClock, PATIENCE, serve(image, fields, leftOut))) ?? 'served');
         } catch (error) {
           end = 'failed';
           failures.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
@@ -112,8 +144,33 @@ describe.skipIf(folder === '')('real images of devices (PCIBACK_DUMPS names thei
         ([end, count]) => `${count} ${end in refusals ? `refused (${refusals[end as Refusal]})` : end}`,
       );
       process.stdout.write(`fields ${fields}: ${files.length} images in ${seconds} s: ${told.join(', ')}\n`);
+      for (const one of new Set(leftOut)) {
+        process.stdout.write(`  left out ${leftOut.filter((each) => each === one).length} times: ${one}\n`);
+      }
       expect(failures).toEqual([]);
       expect(files.length).toBeGreaterThan(0);
     },
   );
+
+  it('have no capability without a name', () => {
+    const started = performance.now();
+    const nameless: string[] = [];
+    const names = new Set<string>();
+    let count = 0;
+    for (const file of filesOf(folder)) {
+      const image = imageOf(file);
+      for (const [list, id] of typeof image === 'string' ? [] : capabilitiesOf(image)) {
+        count++;
+        const name = capabilityName(list, id);
+        if (name === undefined) nameless.push(`${file}: ${list} 0x${id.toString(16)}`);
+        else names.add(name);
+      }
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    process.stdout.write(
+      `${count} capabilities in ${seconds} s: ${names.size} names, without a name: ${nameless.length}\n`,
+    );
+    expect(nameless).toEqual([]);
+    expect(count).toBeGreaterThan(0);
+  });
 });

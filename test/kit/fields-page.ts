@@ -2,6 +2,7 @@
 
 import { hex } from '../../core/bdf.ts';
 import type { BitClaim, FieldSet, Register, Width } from '../../core/space/declaration.ts';
+import { inRuns } from '../../plugins/numbered.ts';
 import type { BundledSet } from './bundled-sets.ts';
 import { type Kind, kindOf } from './field-masks.ts';
 
@@ -71,21 +72,53 @@ const placeOf = ({ only, except }: BundledSet): string => {
   return except === undefined ? '' : `, not on platform \`${except}\``;
 };
 
-const section = (one: BundledSet): string => sectionOf(one, placeOf(one));
+/** Bytes from the first register of a set to that of another with the same registers; `undefined`: they are not the same. */
+const strideOf = ({ set: first }: BundledSet, { set: second }: BundledSet): number | undefined => {
+  const stride = (second.registers[0]?.offset ?? 0) - (first.registers[0]?.offset ?? 0);
+  const moved = first.registers.map((one) => one.movedBy(stride)).flatMap(rowsOf);
+  return moved.join() === second.registers.flatMap(rowsOf).join() ? stride : undefined;
+};
 
-const sectionOf = ({ owner, preset, set }: BundledSet, place: string): string =>
-  [
-    `## ${set.name}`,
+/** Sets that are one thing several times, one behind the other. */
+const repeated = (sets: readonly BundledSet[]): (readonly BundledSet[])[] => {
+  const groups: BundledSet[][] = [];
+  for (const one of sets) {
+    const group = groups.at(-1);
+    const [first, second] = group ?? [];
+    const last = group?.at(-1);
+    const names = [last?.set.name ?? '', one.set.name];
+    if (group !== undefined && first !== undefined && last !== undefined && inRuns(names).length === 1) {
+      const stride = strideOf(last, one);
+      if (stride !== undefined && (second === undefined || stride === strideOf(first, second))) {
+        group.push(one);
+        continue;
+      }
+    }
+    groups.push([one]);
+  }
+  return groups;
+};
+
+const section = (group: readonly BundledSet[]): string => {
+  const [first, second] = group;
+  if (first === undefined) return '';
+  const { owner, preset, set } = first;
+  const presets = preset === undefined ? '`kernel` and `full`' : `\`${preset}\``;
+  const form = set.when === undefined ? '' : ', in devices that have it in this form';
+  const stride = second === undefined ? undefined : strideOf(first, second);
+  return [
+    `## ${inRuns(group.map((one) => one.set.name)).join()}`,
     '',
-    `Plugin \`${owner}\`, ${anchorOf(set)}, preset ${preset === undefined ? '`kernel` and `full`' : `\`${preset}\``}${place}${
-      set.when === undefined ? '' : ', in devices that have it in this form'
-    }.`,
+    `Plugin \`${owner}\`, ${anchorOf(set)}, preset ${presets}${placeOf(first)}${form}.${
+      stride === undefined ? '' : ` The first of ${group.length}, each 0x${hex(stride, 2)} bytes behind the one before.`
+    }`,
     '',
     '| offset | width | register | bits | a read shows | a write |',
     '|---|---|---|---|---|---|',
     ...set.registers.flatMap(rowsOf),
     '',
   ].join('\n');
+};
 
 /** The body of the page about fields: every bundled set, register by register. */
 export const fieldsPage = (sets: readonly BundledSet[]): string => {
@@ -96,6 +129,6 @@ export const fieldsPage = (sets: readonly BundledSet[]): string => {
     'that no set and no quirk claims show hardware, and a write to them is dropped, unless the device is permissive. The',
     'headers of capability lists belong to core: read-only.',
     '',
-    ...fields.map(section),
+    ...repeated(fields).map(section),
   ].join('\n');
 };

@@ -14,6 +14,7 @@ import { declaredSections } from '../../plugins/program/sections.ts';
 import { loadPlugins } from '../../plugins/program/start.ts';
 import { badInputPage } from './bad-input-page.ts';
 import { bundledSets } from './bundled-sets.ts';
+import { capabilitiesPage } from './capabilities-page.ts';
 import { type DegradedRow, degraded } from './degraded.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
 import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
@@ -228,6 +229,7 @@ const streamsPage = (): string => {
 /** Generated pages by their path below `docs/`. */
 export const referencePages = async (): Promise<Readonly<Record<string, string>>> => {
   const host = await loadPlugins({ config: defaultConfig(), directory: '/' }, silent);
+  const sets = await bundledSets();
   return {
     'reference/hooks.md': hooksPage(),
     'reference/faults.md': faultsPage(),
@@ -249,6 +251,11 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
       '`plugins/interrupts/*.ts`',
       await interruptPoliciesPage(),
     ),
-    'reference/fields.md': generated('Fields', '`plugins/fields/*.ts`', fieldsPage(await bundledSets())),
+    'reference/fields.md': generated('Fields', '`plugins/fields/*.ts`', fieldsPage(sets)),
+    'reference/capabilities.md': generated(
+      'Capabilities',
+      '`plugins/capability-names.ts`, `plugins/fields/*.ts` and `test/kit/peers.ts`',
+      capabilitiesPage(sets),
+    ),
   };
 };

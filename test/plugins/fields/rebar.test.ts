@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
-import plugin, { resizableBars } from '../../../plugins/fields/rebar.ts';
+import plugin, { resizableBars, resizableVfBars } from '../../../plugins/fields/rebar.ts';
 import { capabilityView, observeBits, placeOf } from '../../kit/capability-view.ts';
 import type { ImagePart } from '../../kit/fake-function.ts';
 
@@ -52,6 +52,19 @@ describe('resizable BARs', () => {
     const guest = view(count, 8);
     const owners = new Set(guest.table.claims.map(({ owner }) => /resizable BAR \d/.exec(owner)?.[0] ?? ''));
     expect([...owners].filter((owner) => owner !== '')).toHaveLength(count);
+  });
+
+  it('those of virtual functions are shown as they are and changed by nobody, in permissive mode neither', () => {
+    const guest = capabilityView(resizableVfBars, {
+      list: 'extended',
+      id: 0x0024,
+      body: body(2, 8),
+      prepare: (device) => (device.permissive = true),
+    });
+    for (const [offset, size, value] of body(2, 8)) expect(guest.read(AT + offset, size)).toBe(value);
+    for (let offset = 4; offset < 0x18; offset += 4) guest.write(AT + offset, 4, 0x0000_0e00);
+    expect(guest.hardware.writes).toEqual([[AT + 0x14, 4, 0x0000_0e00]]);
+    expect(guest.refused.map(({ offset }) => offset - AT)).toEqual([0x04, 0x08, 0x0c, 0x10]);
   });
 
   it('the plugin is a plugin', () => {

@@ -2,12 +2,28 @@
 
 import { describe, expect, it } from 'vitest';
 import { capability, register } from '../../../core/space/declaration.ts';
-import plugin, { vendorSpecific, vendorSpecificExtended } from '../../../plugins/fields/vendor.ts';
+import plugin, {
+  designatedVendorSpecific,
+  vendorSpecific,
+  vendorSpecificExtended,
+} from '../../../plugins/fields/vendor.ts';
 import { capabilityView, observeBits, placeOf, readOnlyBits } from '../../kit/capability-view.ts';
+import { testClosed } from '../../kit/closed-capability.ts';
 
 const standard = { list: 'standard', id: 0x09 } as const;
 const extended = { list: 'extended', id: 0x000b } as const;
-const sets = [vendorSpecific, vendorSpecificExtended];
+const sets = [vendorSpecific, vendorSpecificExtended, designatedVendorSpecific];
+
+describe('designated vendor specific', () => {
+  testClosed(sets, { list: 'extended', id: 0x0023 }, [
+    [0x04, 4],
+    [0x08, 2],
+  ]);
+
+  it('the body is shown and not written', () => {
+    expect(observeBits(sets, { list: 'extended', id: 0x0023 }, 0x0a, 2)).toEqual(readOnlyBits(2));
+  });
+});
 
 describe('vendor specific', () => {
   it('length and vendor header are read-only', () => {
