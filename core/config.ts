@@ -8,15 +8,6 @@ export interface AddressPattern {
   matches(address: Bdf): boolean;
 }
 
-/** A test on devices, from a BDF pattern or from ids. */
-export interface DevicePattern {
-  /** As in the rc file, for messages. */
-  readonly text: string;
-  /** The address, where the pattern is exactly one. */
-  readonly address?: Bdf;
-  matches(device: { readonly bdf: Bdf; readonly vendor: number; readonly device: number }): boolean;
-}
-
 /** What becomes of a device that could not be reset. */
 export type ResetOutcome = 'quarantine' | 'allow';
 
@@ -39,7 +30,7 @@ export interface GuestConfig {
 /** What the core is told, whoever read it: checked, complete, addresses parsed. */
 export interface EngineConfig {
   /** Functions that are seized at start. */
-  readonly hide: readonly DevicePattern[];
+  readonly hide: readonly AddressPattern[];
   /** Whether guests are looked for and served; without, devices are seized, reset and given back, and the store is left alone. */
   readonly backend: boolean;
   readonly slots: string;

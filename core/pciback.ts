@@ -3,7 +3,7 @@
 import { formatBdf, parseBdf } from './bdf.ts';
 import type { GuestBudgets } from './budget.ts';
 import type { EngineConfig, GuestDeviceConfig } from './config.ts';
-import { describeError, fail } from './errors/index.ts';
+import { describeError, fail, isPcibackError } from './errors/index.ts';
 import type { Logger } from './log.ts';
 import type { Holding, Platform } from './platform/index.ts';
 import type { Registries } from './plugin/definition.ts';
@@ -112,13 +112,14 @@ export class Pciback {
     if (config.backend) await this.#discovery.resume();
     else for (const [, { name }] of this.stub.journal.guests) fail('GUEST_LEFT', { guest: name });
     const hidden = config.hide.length === 0 ? [] : await platform.pci.list();
-    const wanted = hidden.filter((one) => config.hide.some((pattern) => pattern.matches(one)));
+    const wanted = hidden.filter((one) => config.hide.some((pattern) => pattern.matches(one.bdf)));
     const earlier = [...this.stub.journal.devices].map(([name]) => parseBdf(name));
     for (const address of new Set([...earlier, ...wanted.map(({ bdf }) => bdf)])) {
       try {
         await this.stub.seize(address);
       } catch (error) {
-        log.error({ bdf: formatBdf(address), error: describeError(error) }, 'device not seized');
+        const next = isPcibackError(error) ? { next: error.solve } : {};
+        log.error({ bdf: formatBdf(address), error: describeError(error), ...next }, 'device not seized');
       }
     }
     if (config.backend) await this.#discovery.start();

@@ -110,6 +110,7 @@ export const bundled = {
   // Before those that answer how a device is reset: it counts every reset that is begun.
   metrics: { byDefault: true, command: 'metrics', load: () => import('./metrics/plugin.ts') },
   resets: { byDefault: true, command: 'reset', load: () => import('./resets/plugin.ts') },
+  seizing: { byDefault: true, command: ['seize', 'release'], load: () => import('./seizing/plugin.ts') },
   switches: { byDefault: true, command: 'attribute', load: () => import('./switches/plugin.ts') },
   new: { byDefault: true, command: 'new', load: () => import('./new/plugin.ts') },
   'commands/irq': { byDefault: true, command: 'irq', load: () => import('./commands/irq.ts') },

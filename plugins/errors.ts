@@ -10,6 +10,28 @@ const ours = {
     () =>
       'Name a folder of your own on a file system in memory (`journal` in the rc file); until then a restart loses the guests.',
   ),
+  PATTERN_SYNTAX: entry(
+    (f: { text: string }) => `"${f.text}" is not a PCI address, nor another name of a device`,
+    () =>
+      'Write [DDDD:]BB:SS.F, BB:SS.* or BB:*.*, BB:SS.F/SS.F below a bridge, vendor:device[:subvendor:subdevice] in four digits each, or a serial number; several as (…)(…).',
+  ),
+  PATTERN_NOTHING: entry(
+    (f: { text: string; where: string; nearest: string | undefined }) =>
+      `${f.where} has nothing that "${f.text}" means.${perhaps(f.nearest)}`,
+    () =>
+      '`pciback doctor` lists functions with addresses and ids; a bridge is never meant itself, only what is below it.',
+  ),
+  DEVICE_HOST_USE: entry(
+    (f: { bdf: string; uses: readonly string[] }) => `${f.bdf} is in use by this host: ${f.uses.join('; ')}`,
+    (f) =>
+      `Let the host do without it first. To take it all the same: \`allowInUse\` in the rc file, or pciback seize ${f.bdf} --allow in-use.`,
+  ),
+  DEVICE_PAGE_SHARED: entry(
+    (f: { bdf: string; guest: string; shares: readonly string[] }) =>
+      `${f.bdf} cannot be given to ${f.guest}: ${f.shares.join('; ')}`,
+    (f) =>
+      `Give both to one guest, or each BAR pages of its own (pci=resource_alignment=12@${f.bdf} on the kernel’s command line). To take the risk (XSA-461): \`allowSharedPages\` in the rc file, or pciback seize ${f.bdf} --allow shared-page.`,
+  ),
   NEW_FOLDER: entry(
     (f: { folder: string; why: string }) => `nothing was written into ${f.folder}: ${f.why}`,
     () => 'Name a folder that is not there yet, or an empty one, in a folder that you may write to.',

@@ -80,7 +80,8 @@ export const catalogue = {
   ),
   DEVICE_NOT_SEIZED: entry(
     (f: { bdf: string; nearest?: string }) => `${f.bdf} is not seized${f.nearest ? `.${perhaps(f.nearest)}` : ''}`,
-    () => 'Make it assignable first: `xl pci-assignable-add` in drop-in mode, `hide` in the rc file otherwise.',
+    () =>
+      'Make it assignable first: `xl pci-assignable-add` in drop-in mode, `pciback seize` or `hide` in the rc file otherwise.',
   ),
   SLOT_FULL: entry(
     (f: { bdf: string; mapper: string }) => `slot mapper ${f.mapper} has no free slot for ${f.bdf}`,

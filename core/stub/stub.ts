@@ -29,7 +29,7 @@ export class Stub {
   readonly #assigner: Assigner;
   readonly #devices = new Map<Bdf, SeizedDevice>();
   readonly #seizing = new Map<Bdf, Promise<SeizedDevice>>();
-  /** What outlives this process. To be set before anything is seized, as the two below. */
+  /** What outlives this process. To be set before anything is seized, as the three below. */
   journal: Journal = forgetful();
   readonly #note = (device: SeizedDevice, change: Partial<DeviceRecord>): void =>
     this.journal.devices.merge(formatBdf(device.bdf), change);
@@ -38,6 +38,8 @@ export class Stub {
   earlier: EarlierDevices = { recover: async () => undefined, resume: async () => undefined };
   /** The directory of a guest that has the function through another back end; it is not touched then. */
   foreign: (address: Bdf) => string | undefined = () => undefined;
+  /** Lets a function be taken from the host, or a held one be given to a guest. @throws PcibackError why not */
+  consent: (address: Bdf, guest?: Tenant) => Promise<void> = async () => undefined;
 
   constructor(platform: Platform, hooks: Hooks, policy: StubPolicy, log: Logger) {
     this.#platform = platform;
@@ -72,6 +74,7 @@ export class Stub {
     if (directory !== undefined) fail('DEVICE_FOREIGN', { bdf, directory });
     const earlier = await this.earlier.recover(address);
     if (earlier !== undefined) return earlier;
+    await this.consent(address);
     const hardware = await pci.seize(address);
     let unprepare = (): void => {};
     try {
@@ -178,6 +181,7 @@ export class Stub {
       fail('DEVICE_IN_USE', { bdf, owner: device.assignment.tenant.domain, wanted: tenant.domain });
     }
     if (device.quarantine !== undefined) fail('DEVICE_QUARANTINED', { bdf, reason: device.quarantine });
+    await this.consent(device.bdf, tenant);
     await device.refresh();
     this.#note(device, { guest: tenant.domain, pristine: device.pristine.registers });
     try {

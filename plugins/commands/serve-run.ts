@@ -5,9 +5,10 @@ import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { crashOf, onCrash, tellCrash } from '../crash.ts';
 import type { CommandContext } from '../kinds/command.ts';
-import type { LoadedConfig, PluginEntry } from '../kinds/config.ts';
+import type { Config, LoadedConfig, PluginEntry } from '../kinds/config.ts';
 import { bothLogs, LogTail } from '../log-tail.ts';
 import { HandOver, LEAVING, offerHandOver } from '../program/hand-over.ts';
+import { meetFunctions, NO_FUNCTION } from '../program/names.ts';
 import { offerReloading, Reloader, type Reloading } from '../program/reload.ts';
 import { type Standby, standBy } from '../program/standby.ts';
 import { type RunningPciback, startLoaded } from '../program/start.ts';
@@ -91,7 +92,11 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
   let end: string | Error;
   try {
     const inForce = { plugins: running.plugins, inForce: running.config };
-    const reloader = new Reloader({ ...inForce, loaded, read, setLevel, since });
+    const meet = async (next: Config): Promise<void> => {
+      const unmatched = await meetFunctions(next, running.plugins, platform, await platform.pci.list());
+      for (const one of unmatched) log.warn({ ...one }, NO_FUNCTION);
+    };
+    const reloader = new Reloader({ ...inForce, loaded, read, setLevel, since, meet });
     const supervisor = running.parts.offers('supervisor') as SupervisorOffers | undefined;
     const told: Reloading = {
       get loaded() {

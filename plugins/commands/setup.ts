@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { cleanOutput } from '../clean-text.ts';
 import { createClient, socketOf } from '../control/index.ts';
+import { parseDevicePatterns } from '../device-pattern.ts';
 import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { doors } from '../program/doors.ts';
@@ -19,6 +20,8 @@ export interface Overrides {
   readonly native?: string;
   readonly fields?: Config['fields'];
   readonly slots?: string;
+  /** What is seized at start, as `parseDevicePatterns` takes it. */
+  readonly hide?: string;
   readonly interrupts?: string;
   /** Path of the control socket; counts from the working directory. */
   readonly control?: string;
@@ -29,7 +32,17 @@ const text = (value: unknown): string | undefined => (typeof value === 'string' 
 
 /** Takes the overrides out of a command's options. */
 export const overridesOf = (options: Readonly<Record<string, unknown>>): Overrides => {
-  const names = ['config', 'platform', 'native', 'fields', 'slots', 'interrupts', 'control', 'logLevel'] as const;
+  const names = [
+    'config',
+    'platform',
+    'native',
+    'fields',
+    'slots',
+    'hide',
+    'interrupts',
+    'control',
+    'logLevel',
+  ] as const;
   return Object.fromEntries(
     names.flatMap((name) => (text(options[name]) === undefined ? [] : [[name, options[name]]])),
   ) as Overrides;
@@ -38,17 +51,18 @@ export const overridesOf = (options: Readonly<Record<string, unknown>>): Overrid
 /**
  * The configuration in force: the rc file, and over it the command line.
  *
- * @throws PcibackError what `loadConfig` throws
+ * @throws PcibackError what `loadConfig` throws, `PATTERN_SYNTAX`, `BDF_RANGE`
  */
 export const configure = async (overrides: Overrides): Promise<LoadedConfig> => {
-  const { config: file, logLevel, control, ...chosen } = overrides;
+  const { config: file, logLevel, control, hide, ...chosen } = overrides;
   const readCode: ReadCode = async (path) => (await import('../program/rc-code-run.ts')).readCode(path);
   const loaded = await loadConfig({ cwd: process.cwd(), doors, readCode, ...(file === undefined ? {} : { file }) });
   const log = { level: logLevel ?? loaded.config.log.level };
   const folders = loaded.config.folders ?? systemFolders;
-  const config: Config = { ...loaded.config, ...chosen, log, folders };
+  const hidden = hide === undefined ? {} : { hide: parseDevicePatterns(hide) };
+  const config: Config = { ...loaded.config, ...chosen, ...hidden, log, folders };
   const socket = control === undefined ? undefined : resolve(control);
-  const commandLine = { ...chosen, 'log.level': logLevel, control: socket };
+  const commandLine = { ...chosen, hide, 'log.level': logLevel, control: socket };
   return { ...loaded, commandLine, config: socket === undefined ? config : withSection(config, 'control', socket) };
 };
 

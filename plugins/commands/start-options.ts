@@ -17,6 +17,10 @@ export const guestOptions = [
 /** The same for `serve`, and for `doctor`, which judges the same configuration. */
 export const startOptions = [
   { flags: '--platform <name>', description: 'where to run: embedded, xen, or what a plugin brings' },
+  {
+    flags: '--hide <patterns>',
+    description: 'what is seized at start, in place of the rc file’s: 03:00.0, 8086:1533, "(03:00.0)(04:00.*)"',
+  },
   ...guestOptions,
   { flags: '--native <loader>', description: 'foreign-function loader of platform xen: koffi or ffi-napi' },
 ] as const satisfies CommandDefinition['options'];

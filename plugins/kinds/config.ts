@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { EngineConfig } from '../../core/config.ts';
+import type { DevicePattern } from '../device-pattern.ts';
 import type { Deadlines } from './kinds.ts';
 
 /** One element of `plugins`: a name, or a name with the plugin's options. */
@@ -18,6 +19,13 @@ export interface Sections {
 /** What an rc file says: checked, complete, addresses parsed. docs/reference/configuration.md has each key. */
 export interface Config extends EngineConfig {
   readonly platform: string;
+  readonly hide: readonly DevicePattern[];
+  readonly permissive: readonly DevicePattern[];
+  readonly allowInterruptControl: readonly DevicePattern[];
+  /** Functions that are taken although the host uses them. */
+  readonly allowInUse: readonly DevicePattern[];
+  /** Devices that guests get although a BAR lies in one page with one of another owner. */
+  readonly allowSharedPages: readonly DevicePattern[];
   /** Foreign-function loader; missing: the first that loads. */
   readonly native?: string | undefined;
   readonly plugins: readonly PluginEntry[];

@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import type { Bdf } from '../../core/bdf.ts';
 import type { Logger } from '../../core/log.ts';
-import type { PciBus, Platform } from '../../core/platform/index.ts';
+import type { PciBus, PciResource, Platform } from '../../core/platform/index.ts';
 import type { AnswererFactory, WatchPolicy } from './answerer.ts';
 import type { Config } from './config.ts';
 import type { NativeFactory } from './native.ts';
@@ -60,6 +60,41 @@ export const switchesOfHolder = async (
   address: Bdf,
 ): Promise<HolderSwitches | undefined> =>
   'switchesOf' in pci ? (pci as BusWithSwitches).switchesOf(address) : undefined;
+
+/** What can be known of a function that nobody has seized, beside what {@link PciBus.list} tells. */
+export interface FunctionDetails {
+  readonly subsystemVendor: number;
+  readonly subsystemDevice: number;
+  /** As `lspci -vv` prints it, in lower case. Missing: it has none, or it cannot be read. */
+  readonly serial?: string;
+  /** BARs 0..5 and the ROM at index 6. */
+  readonly resources: readonly PciResource[];
+}
+
+/** A bus that tells more of functions; it only reads. */
+export interface BusWithDetails extends PciBus {
+  /** @throws PcibackError `DEVICE_NOT_FOUND`; HostError */
+  detailsOf(address: Bdf): Promise<FunctionDetails>;
+}
+
+/** What there is to know of a function; `undefined`: the platform does not tell. Throws as {@link BusWithDetails.detailsOf}. */
+export const detailsOf = async ({ pci }: Pick<Platform, 'pci'>, address: Bdf): Promise<FunctionDetails | undefined> =>
+  'detailsOf' in pci ? (pci as BusWithDetails).detailsOf(address) : undefined;
+
+/** A bus that tells what the host does with its functions. */
+export interface BusWithUses extends PciBus {
+  /**
+   * What of the host works with the function now, a few words each: `/ is mounted from sda1`. Empty for one that no driver of the
+   * host has, or that is held for guests already. It only reads.
+   *
+   * @throws HostError
+   */
+  usesOf(address: Bdf): Promise<readonly string[]>;
+}
+
+/** What the host does with a function; none where the platform has no host. @throws HostError */
+export const usesOf = async ({ pci }: Pick<Platform, 'pci'>, address: Bdf): Promise<readonly string[]> =>
+  'usesOf' in pci ? (pci as BusWithUses).usesOf(address) : [];
 
 /** What a platform looks around with. */
 export interface DiagnoseSettings {

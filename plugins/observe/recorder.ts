@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { RateLimit } from '../../core/log.ts';
 import { definePlugin, type Host } from '../../core/plugin/index.ts';
-import { parseBdfPattern } from '../bdf-pattern.ts';
+import { parseBdfPattern } from '../device-pattern.ts';
 import { AccessLog } from './access-log.ts';
 import { formatRecording, recordingOf } from './recording.ts';
 

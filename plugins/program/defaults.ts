@@ -17,6 +17,8 @@ export const defaults = {
   interrupts: 'strict',
   permissive: [],
   allowInterruptControl: [],
+  allowInUse: [],
+  allowSharedPages: [],
   sharedLines: 'refuse',
   onReset: { failed: 'quarantine', unsupported: 'allow' },
   deadlines: defaultDeadlines,

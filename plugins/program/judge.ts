@@ -4,7 +4,7 @@ import { silent } from '../../core/log.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
-import { assertNames, type Unmatched, unmatchedOf } from './names.ts';
+import { assertNames, meetFunctions, type Unmatched } from './names.ts';
 import { orderOfParts } from './part-runner.ts';
 import { assertThere, lockPlace, openPlatform } from './platform.ts';
 import { loadPlugins } from './start.ts';
@@ -45,7 +45,7 @@ export const judgeStart = async (loaded: LoadedConfig): Promise<Judgement> => {
       const functions = await platform.pci.list();
       assertThere(platform, config.hide, functions);
       await assertRequired(plugins, config);
-      return { functions: functions.length, unmatched: unmatchedOf(config, plugins, functions) };
+      return { functions: functions.length, unmatched: await meetFunctions(config, plugins, platform, functions) };
     } finally {
       await platform.close();
     }

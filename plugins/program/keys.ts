@@ -2,12 +2,10 @@
 
 import { z } from 'zod';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import type { DevicePattern } from '../../core/config.ts';
 import { describeError } from '../../core/errors/index.ts';
-import { parseBdfPattern } from '../bdf-pattern.ts';
+import { type DevicePattern, ID, idOf, parseDevicePatterns, withIds } from '../device-pattern.ts';
 import { type Deadlines, defaultDeadlines } from '../kinds/kinds.ts';
 import { defaults } from './defaults.ts';
-import { atAddress, ID, idOf, withIds } from './device-pattern.ts';
 
 /** Parses a text with one of the functions that throw errors of the catalogue. */
 const parsed = <Output>(parse: (text: string) => Output, example: string) =>
@@ -20,27 +18,37 @@ const parsed = <Output>(parse: (text: string) => Output, example: string) =>
     }
   });
 
-const bdfPattern = () => parsed(parseBdfPattern, '"0000:03:00.0" or "0000:03:00.*"');
-
 const id = () =>
   z
     .string({ error: 'expected four hexadecimal digits in quotes, for example "8086"' })
     .regex(ID, 'expected four hexadecimal digits in quotes, for example "8086"')
     .transform(idOf);
 
-const devicePattern = () =>
+const patterns = () => parsed(parseDevicePatterns, '"0000:03:00.0" or "0000:03:00.*"');
+
+const devicePatterns = () =>
   z.union(
     [
-      bdfPattern().transform(atAddress),
+      patterns(),
       z
         .strictObject({
           vendor: id().describe('Vendor id, hexadecimal, as lspci -n prints it.'),
           device: id().optional().describe('Device id; missing: every device of the vendor.'),
+          subvendor: id().optional().describe('Vendor id of the subsystem; missing: any.'),
+          subdevice: id().optional().describe('Device id of the subsystem; missing: any.'),
         })
-        .transform(({ vendor, device }): DevicePattern => withIds(vendor, device)),
+        .transform((ids): DevicePattern[] => [withIds(ids)]),
     ],
     { error: 'expected an address such as "0000:03:00.0" or "0000:03:00.*", or { vendor, device }' },
   );
+
+/** What names devices: a list, or the text that the kernel module's `hide` takes. */
+const deviceList = () =>
+  z
+    .union([patterns(), z.array(devicePatterns()).transform((all): DevicePattern[] => all.flat())], {
+      error: 'expected a list of addresses, or a text such as "(0000:03:00.0)(04:00.*)"',
+    })
+    .default([]);
 
 const word = () => z.string().min(1, 'expected a name');
 
@@ -147,12 +155,9 @@ export const keySchemas = {
         'Folders in which a file is enough: every plugin or quirk there is loaded. Of two with one name that of the rc file counts, then that of the first folder, then the bundled one. Missing: `/etc/pciback/plugins.d` and `/usr/share/pciback/quirks.d`; `[]`: none.',
       ),
   hide: () =>
-    z
-      .array(devicePattern())
-      .default([])
-      .describe(
-        'Functions to seize at start: addresses (`0000:03:00.0`, `0000:03:00.*`, `0000:03:*.*`) or `{ vendor, device }`.',
-      ),
+    deviceList().describe(
+      'Functions to seize at start, in any form of docs/reference/device-patterns.md: addresses (`0000:03:00.0`, `0000:03:00.*`, `0000:03:*.*`), ids (`8086:1533`, or `{ vendor, device }`), serial numbers, or the text of the kernel module’s `hide`.',
+    ),
   fields: () =>
     z
       .enum(['kernel', 'full'])
@@ -184,17 +189,21 @@ export const keySchemas = {
         'Interrupt policy: who may switch MSI, MSI-X and INTx; docs/reference/interrupt-policies.md has the rules of each.',
       ),
   permissive: () =>
-    z
-      .array(bdfPattern())
-      .default([])
-      .describe('Addresses whose guests may write registers that no field describes. Only for guests you trust.'),
+    deviceList().describe(
+      'Devices, in the forms of `hide`, whose guests may write registers that no field describes. Only for guests you trust.',
+    ),
   allowInterruptControl: () =>
-    z
-      .array(bdfPattern())
-      .default([])
-      .describe(
-        'Addresses whose guests may switch MSI, MSI-X and INTx by config writes, as the interrupt policy rules. Only for device models in stub domains; PV guests have requests for it.',
-      ),
+    deviceList().describe(
+      'Devices, in the forms of `hide`, whose guests may switch MSI, MSI-X and INTx by config writes, as the interrupt policy rules. Only for device models in stub domains; PV guests have requests for it.',
+    ),
+  allowInUse: () =>
+    deviceList().describe(
+      'Devices, in the forms of `hide`, that are seized although this host uses them: a mounted disk, the network that it is reached by, its console. Seizing such a device takes that from the host.',
+    ),
+  allowSharedPages: () =>
+    deviceList().describe(
+      'Devices, in the forms of `hide`, that guests get although a BAR of theirs lies in one page of memory with a BAR of another owner’s device. The guest can reach that one too (XSA-461).',
+    ),
   sharedLines: () =>
     z
       .enum(['refuse', 'allow'])

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, functionOf } from '../../core/bdf.ts';
-import type { PciListing } from '../../core/platform/index.ts';
+import type { PciListing, Platform } from '../../core/platform/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { DeviceMatch } from '../../core/quirk/quirk.ts';
+import { factsOf, patternKeys, patternsOf } from '../function-facts.ts';
 import type { Config } from '../kinds/config.ts';
 
 /**
@@ -22,6 +23,9 @@ export const assertNames = (
   }
 };
 
+/** Said of each {@link Unmatched}. */
+export const NO_FUNCTION = 'no function of this platform is meant by it';
+
 /** A place of the rc file that says something of devices, and no device is there that it could be about. */
 export interface Unmatched {
   /** `permissive[0]` */
@@ -29,6 +33,18 @@ export interface Unmatched {
   /** As it is written there. */
   readonly text: string;
 }
+
+/** Tells the patterns of a configuration which functions there are. @returns what {@link unmatchedOf} does */
+export const meetFunctions = async (
+  config: Config,
+  plugins: Parameters<typeof unmatchedOf>[1],
+  platform: Pick<Platform, 'pci'>,
+  functions: readonly PciListing[],
+): Promise<readonly Unmatched[]> => {
+  const patterns = patternsOf(config);
+  for (const one of await factsOf(platform, functions, patterns)) for (const each of patterns) each.meet(one);
+  return unmatchedOf(config, plugins, functions);
+};
 
 /** What a list of functions can say of a match; subsystem and stepping are known when one is seized. */
 const mayFit = (match: DeviceMatch, one: PciListing): boolean =>
@@ -38,21 +54,23 @@ const mayFit = (match: DeviceMatch, one: PciListing): boolean =>
   (match.function ?? functionOf(one.bdf)) === functionOf(one.bdf) &&
   (match.class === undefined || (one.class & match.class.mask) === match.class.value);
 
-/** What of a configuration is about no function of the platform: a slip of the pen, or a device that is gone. */
+/**
+ * What of a configuration is about no function of the platform: a slip of the pen, or a device that is gone.
+ *
+ * @param config its patterns have met the functions
+ */
 export const unmatchedOf = (
   config: Config,
   { registries, loaded }: Pick<PluginHost, 'registries' | 'loaded'>,
   functions: readonly PciListing[],
 ): readonly Unmatched[] => {
   const bundled = new Set(loaded.filter(({ origin }) => origin === 'bundled').map(({ name }) => name));
-  const addressesOf = (key: 'permissive' | 'allowInterruptControl') =>
-    config[key].map(({ text, matches }, index) => {
-      return { key: `${key}[${index}]`, text, fits: (one: PciListing) => matches(one.bdf) };
-    });
   const patterns = [
-    ...config.hide.map(({ text, matches }, index) => ({ key: `hide[${index}]`, text, fits: matches })),
-    ...addressesOf('permissive'),
-    ...addressesOf('allowInterruptControl'),
+    ...patternKeys.flatMap((key) =>
+      config[key].map(({ text, matches }, index) => {
+        return { key: `${key}[${index}]`, text, fits: (one: PciListing) => matches(one.bdf) };
+      }),
+    ),
     ...Object.entries(config.guests).flatMap(([name, { devices }]) =>
       Object.keys(devices).map((text) => {
         return { key: `guests.${name}.devices`, text, fits: ({ bdf }: PciListing) => formatBdf(bdf) === text };

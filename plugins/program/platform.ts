@@ -98,8 +98,8 @@ export const assertThere = (
   hide: Config['hide'],
   functions: readonly PciListing[],
 ): void => {
-  for (const { address, matches } of hide) {
-    if (address === undefined || functions.some(matches)) continue;
+  for (const { address } of hide) {
+    if (address === undefined || functions.some(({ bdf }) => bdf === address)) continue;
     fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: platform.name });
   }
 };

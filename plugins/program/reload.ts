@@ -18,6 +18,8 @@ const inPlace = [
   'log',
   'permissive',
   'allowInterruptControl',
+  'allowInUse',
+  'allowSharedPages',
   'guests',
   'interrupts',
   'slots',
@@ -54,6 +56,8 @@ export interface ReloaderTerms {
   read(): Promise<LoadedConfig>;
   /** Puts the least level of the log in force. */
   setLevel(level: Config['log']['level']): void;
+  /** Tells the patterns of a configuration which functions there are, and says which are for none. Missing: nobody does. */
+  readonly meet?: (config: Config) => Promise<void>;
   /** When the plugins were loaded, as `Date.now()` has it; missing: now. */
   readonly since?: number;
 }
@@ -173,6 +177,7 @@ export class Reloader implements Reloading {
     fixed.push(...(await this.#editedPlugins()));
     if (fixed.length > 0) fail('RELOAD_REFUSED', { file, keys: fixed });
     assertNames(this.#terms.plugins, next.config);
+    await this.#terms.meet?.(next.config);
     const files = await this.#filesOf(next);
     const differing = await this.#quirks.differing(files);
     if (differing.length > 0) {

@@ -15,7 +15,7 @@ import type { RcFile } from './config.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { ProgramMeasures, timedEvents } from './measures.ts';
-import { assertNames, unmatchedOf } from './names.ts';
+import { assertNames, meetFunctions, NO_FUNCTION } from './names.ts';
 import { PartRunner, prepareParts } from './part-runner.ts';
 import { patientStore, withOthers } from './patient-store.ts';
 import { assertThere, lockHost, openPlatform } from './platform.ts';
@@ -84,7 +84,7 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
   const check = async (platform: Platform): Promise<void> => {
     const functions = await platform.pci.list();
     assertThere(platform, config.hide, functions);
-    for (const one of unmatchedOf(config, plugins, functions)) log.warn({ ...one }, NO_FUNCTION);
+    for (const one of await meetFunctions(config, plugins, platform, functions)) log.warn({ ...one }, NO_FUNCTION);
   };
   try {
     assertNames(plugins, config);
@@ -158,9 +158,6 @@ const whileOpen = (wait: LockWait, platform: Platform | undefined): LockWait => 
   for (const cause of [platform?.xenstore.lost, platform?.failed]) void cause?.then((error) => lost.abort(error));
   return { ...wait, signal: AbortSignal.any([lost.signal, ...(wait.signal === undefined ? [] : [wait.signal])]) };
 };
-
-/** Said of each place in the rc file that is about no device here. */
-const NO_FUNCTION = 'no function of this platform is meant by it';
 
 /** Milliseconds for the requests that are being worked on when guests are let go. */
 const LEAVING = 5000;

@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import { type Bdf, bdf, busOf, parseBdf, segmentOf } from '../../core/bdf.ts';
-import type { AddressPattern } from '../../core/config.ts';
+import type { Bdf } from '../../core/bdf.ts';
 import type { Engine } from '../../core/pciback.ts';
-import { parseBdfPattern } from '../bdf-pattern.ts';
+import { addressesOf, parseBdfPattern } from '../device-pattern.ts';
 import { fail } from '../errors.ts';
 import type { Config } from '../kinds/config.ts';
-
-const DEVFNS = 256;
-
-/** Every address that a pattern names, whether there is a function or not. */
-const addressesOf = (pattern: AddressPattern): Bdf[] => {
-  const first = parseBdf(pattern.text.replaceAll('*', '0'));
-  const ofBus = Array.from({ length: DEVFNS }, (_, devfn) => bdf(segmentOf(first), busOf(first), devfn));
-  return ofBus.filter((address) => pattern.matches(address));
-};
 
 /**
  * Addresses of functions that may be seized at run time. It begins with what `hide` of the rc file names; nothing is seized or
@@ -23,14 +13,13 @@ const addressesOf = (pattern: AddressPattern): Bdf[] => {
 export class SlotList {
   readonly #addresses = new Set<Bdf>();
 
-  /** Addresses of `hide` as they are, whether there is a function or not; ids as the functions that have them now. */
+  /** Addresses of `hide` as they are, whether there is a function or not; others as the functions that they mean now. */
   static async of({ hide }: Config, { platform }: Engine): Promise<SlotList> {
     const slots = new SlotList();
-    // Only ids need what is there.
-    const there = hide.some(({ text }) => !text.includes('.')) ? await platform.pci.list() : [];
+    const there = hide.some(({ kind }) => kind !== 'address') ? await platform.pci.list() : [];
     for (const pattern of hide) {
-      if (pattern.text.includes('.')) slots.add(pattern.text);
-      else for (const one of there.filter((device) => pattern.matches(device))) slots.#addresses.add(one.bdf);
+      if (pattern.kind === 'address') slots.add(pattern.text);
+      else for (const one of there.filter(({ bdf }) => pattern.matches(bdf))) slots.#addresses.add(one.bdf);
     }
     return slots;
   }

@@ -8,7 +8,7 @@ import type { DeviceFacts, GuestFacts } from '../../core/facts.ts';
 import type { Records } from '../../core/journal.ts';
 import type { Engine } from '../../core/pciback.ts';
 import type { Assignment, SeizedDevice, Tenant } from '../../core/stub/index.ts';
-import { parseBdfPattern } from '../bdf-pattern.ts';
+import { parseBdfPattern } from '../device-pattern.ts';
 import { fail } from '../errors.ts';
 import type { SwitchRecord, SwitchSource } from '../journal-offers.ts';
 import type { Config } from '../kinds/config.ts';

@@ -13,7 +13,7 @@ import {
   parseBdf,
   segmentOf,
 } from '../../core/bdf.ts';
-import { parseBdfPattern } from '../../plugins/bdf-pattern.ts';
+import { parseBdfPattern } from '../../plugins/device-pattern.ts';
 
 describe('an address', () => {
   it('has its parts where the hypervisor has them, and stays unsigned', () => {

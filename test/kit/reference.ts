@@ -17,6 +17,7 @@ import { bundledSets } from './bundled-sets.ts';
 import { capabilitiesPage } from './capabilities-page.ts';
 import { type DegradedRow, degraded } from './degraded.ts';
 import { describeConfig, rowsBelow } from './describe-config.ts';
+import { devicePatternsPage } from './device-patterns.ts';
 import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
 import { fieldsPage } from './fields-page.ts';
 import { END_WITHIN_S, hangs } from './hangs.ts';
@@ -239,6 +240,11 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),
     'reference/streams.md': streamsPage(),
+    'reference/device-patterns.md': generated(
+      'Naming devices',
+      '`test/kit/device-patterns.ts`, whose rows `test/plugins/device-pattern.test.ts` executes,',
+      devicePatternsPage(),
+    ),
     'reference/bad-input.md': generated(
       'Bad input',
       '`test/kit/bad-input.ts`, whose rows `test/plugins/commands/bad-input.test.ts` executes,',

@@ -61,6 +61,8 @@ describe('the bundled plugins', () => {
       'completion',
       'metrics',
       'reset',
+      'seize',
+      'release',
       'attribute',
       'new',
       'irq',

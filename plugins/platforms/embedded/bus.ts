@@ -4,7 +4,6 @@ import { type Bdf, busOf, formatBdf, segmentOf } from '../../../core/bdf.ts';
 import {
   Errno,
   HostError,
-  type PciBus,
   type PciFunction,
   type PciIdentity,
   type PciListing,
@@ -12,12 +11,14 @@ import {
   type ResetOutcome,
 } from '../../../core/platform/index.ts';
 import { fail } from '../../errors.ts';
+import { serialInBytes } from '../../function-facts.ts';
+import type { BusWithDetails } from '../../kinds/platform.ts';
 import { CommandBit } from './behaviour.ts';
 import { type ModelEvents, PciModel } from './device.ts';
 import type { DeviceImage } from './image.ts';
 
-/** The bus of the embedded platform: the obligations of {@link PciBus}, and the models behind it. */
-export interface EmbeddedBus extends PciBus {
+/** The bus of the embedded platform: the obligations of {@link BusWithDetails}, and the models behind it. */
+export interface EmbeddedBus extends BusWithDetails {
   /** The model of a function, for fault injection and for looking at what reached the hardware. */
   model(address: Bdf): PciModel;
   models(): readonly PciModel[];
@@ -149,6 +150,12 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
           const holder = holderOf(model);
           return { bdf, vendor, device, class: code, holder, seizable: holder === 'free' };
         });
+    },
+    detailsOf: async (address) => {
+      const { identity, resources, image } = find(address);
+      const { subsystemVendor, subsystemDevice } = identity;
+      const serial = serialInBytes(image.config);
+      return { subsystemVendor, subsystemDevice, resources, ...(serial === undefined ? {} : { serial }) };
     },
     bridgesAbove: async (address) => {
       const chain: Bdf[] = [];

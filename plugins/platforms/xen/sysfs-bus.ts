@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-import { readdir, realpath } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
 import { type Logger, silent } from '../../../core/log.ts';
-import { Errno, type PciBus, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
+import { Errno, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
+import { serialInBytes } from '../../function-facts.ts';
 import { beyondXen, isBeyondXen } from '../../host-facts.ts';
+import type { BusWithDetails } from '../../kinds/platform.ts';
 import type { ConfigPages } from './config-pages.ts';
 import type { Holder } from './holders.ts';
 import {
@@ -15,12 +17,13 @@ import {
   isMissing,
   linkName,
   readNumber,
+  readText,
   type WriteAttribute,
 } from './sysfs-files.ts';
-import { openFunction, type SysfsFunction, type TellReset } from './sysfs-function.ts';
+import { openFunction, parseResources, type SysfsFunction, type TellReset } from './sysfs-function.ts';
 
 /** A bus whose functions can be given up as a whole. */
-export interface SysfsBus extends PciBus {
+export interface SysfsBus extends BusWithDetails {
   /** Ends the access to all functions. They stay held: a guest may still use them, and another process take over. */
   close(): void;
 }
@@ -115,6 +118,26 @@ export const createSysfsBus = (
         .map(addressOf)
         .filter((bridge) => bridge !== undefined)
         .reverse();
+    },
+    async detailsOf(address) {
+      const folder = await location(address);
+      try {
+        const [subsystemVendor, subsystemDevice, resource = '', told, config] = await Promise.all([
+          readNumber(`${folder}/subsystem_vendor`),
+          readNumber(`${folder}/subsystem_device`),
+          readText(`${folder}/resource`),
+          // Linux 6.18 tells it everybody; what others than root can read of config space has no extended capabilities.
+          readText(`${folder}/serial_number`),
+          readFile(`${folder}/config`),
+        ]);
+        const serial = told?.toLowerCase() ?? serialInBytes(config);
+        const resources = parseResources(resource);
+        return { subsystemVendor, subsystemDevice, resources, ...(serial === undefined ? {} : { serial }) };
+      } catch (error) {
+        const failure = hostError(`look at ${formatBdf(address)}`, error);
+        if (failure.errno === Errno.ENOENT) fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: 'xen' });
+        throw failure;
+      }
     },
     async seize(address): Promise<PciFunction> {
       if (held.has(address) || busy.has(address)) {

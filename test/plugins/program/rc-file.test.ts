@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
+import type { FunctionFacts } from '../../../plugins/device-pattern.ts';
 import { defaultConfig } from '../../../plugins/program/defaults.ts';
 import { doors } from '../../../plugins/program/doors.ts';
 import { loadConfig } from '../../../plugins/program/rc-file.ts';
@@ -198,7 +199,8 @@ describe('refusing the rc file', () => {
   it.each<[object, string, string]>([
     [{ hide: ['0000:03:0g.0'] }, 'hide[0]', '"0000:03:0g.0" is not a PCI address'],
     [{ permissive: ['03:20.0'] }, 'permissive[0]', 'above 0x1f'],
-    [{ permissive: [3] }, 'permissive[0]', 'expected a text such as'],
+    [{ permissive: [3] }, 'permissive[0]', 'expected an address such as'],
+    [{ permissive: 3 }, 'permissive', 'expected a list of addresses, or a text such as'],
     [{ guests: { vm: { devices: { '03:00': {} } } } }, 'guests.vm.devices["03:00"]', 'is not a PCI address'],
     [{ hide: [{ vendor: 8086 }] }, 'hide[0].vendor', 'four hexadecimal digits in quotes'],
     [{ hide: [3] }, 'hide[0]', 'expected an address such as "0000:03:00.0" or "0000:03:00.*", or { vendor, device }'],
@@ -232,14 +234,16 @@ describe('what an rc file means', () => {
       }),
     );
     const { config } = await load();
-    const device = (address: string, vendor: number, id: number) => ({ bdf: parseBdf(address), vendor, device: id });
+    const device = (address: string, vendor: number, id: number): FunctionFacts => ({
+      bdf: parseBdf(address),
+      vendor,
+      device: id,
+      class: 0x020000,
+      bridges: [],
+    });
     expect(config.hide.map((pattern) => pattern.text)).toEqual(['0000:03:00.*', '8086:10d3', '14e4:*']);
-    expect(config.hide.map((pattern) => pattern.matches(device('03:00.5', 0x8086, 0x10d3)))).toEqual([
-      true,
-      true,
-      false,
-    ]);
-    expect(config.hide.map((pattern) => pattern.matches(device('04:00.5', 0x14e4, 1)))).toEqual([false, false, true]);
+    expect(config.hide.map((pattern) => pattern.means(device('03:00.5', 0x8086, 0x10d3)))).toEqual([true, true, false]);
+    expect(config.hide.map((pattern) => pattern.means(device('04:00.5', 0x14e4, 1)))).toEqual([false, false, true]);
     expect(config.permissive[0]?.matches(parseBdf('0000:04:00.0'))).toBe(true);
     expect(config.plugins).toEqual(['a', ['b', { c: 1 }]]);
     expect(config.guests).toEqual({ vm: { slots: 'passthrough', devices: { '0000:03:00.0': { permissive: true } } } });

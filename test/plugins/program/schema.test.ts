@@ -47,6 +47,8 @@ describe('the reference', () => {
       'interrupts',
       'permissive',
       'allowInterruptControl',
+      'allowInUse',
+      'allowSharedPages',
       'sharedLines',
       'onReset',
       'onReset.failed',
@@ -96,7 +98,7 @@ describe('the reference', () => {
   it('says type and default', () => {
     const find = (key: string) => rows.find((row) => row.key === key);
     expect(find('onReset.failed')).toMatchObject({ type: '"quarantine" \\| "allow"', default: '"quarantine"' });
-    expect(find('hide')).toMatchObject({ type: 'list of string or object', default: '[]' });
+    expect(find('hide')).toMatchObject({ type: 'string or list of string or object', default: '[]' });
     expect(find('embedded.devices')).toMatchObject({ default: '["host","samples"]' });
     expect(find('native')).not.toHaveProperty('default');
   });

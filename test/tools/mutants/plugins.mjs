@@ -68,10 +68,10 @@ export const plugins = [
   },
   {
     name: 'a device of the same vendor',
-    file: 'plugins/program/device-pattern.ts',
-    find: ' && (device === undefined || one.device === device)',
+    file: 'plugins/device-pattern.ts',
+    find: ' &&\n      fits(device, one.device)',
     replace: '',
-    tests: ['test/plugins/program/keys.test.ts', 'test/plugins/program/device-pattern.test.ts'],
+    tests: ['test/plugins/program/keys.test.ts', 'test/plugins/device-pattern.test.ts'],
     why: 'more devices would be hidden from the host, or opened to guests, than were named',
   },
   {

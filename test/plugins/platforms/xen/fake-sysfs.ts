@@ -92,6 +92,7 @@ export const wiredVirtual = (bus: SysfsBus): SysfsBus => {
   return {
     list: () => bus.list(),
     bridgesAbove: (address) => bus.bridgesAbove(address),
+    detailsOf: (address) => bus.detailsOf(address),
     stillHolds: async (device) => (await bus.stillHolds?.(inner(device))) ?? true,
     release: (device) => bus.release(inner(device)),
     close: () => bus.close(),
