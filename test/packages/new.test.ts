@@ -1,116 +1,31 @@
 // SPDX-License-Identifier: MIT
 
-import { execFile } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { API_VERSION } from '../../core/plugin/definition.ts';
-import { build, dist } from '../plugins/commands/built.ts';
+import { run, start } from '../plugins/commands/built.ts';
 import { dumpOf } from '../plugins/commands/places.ts';
 import { compile } from './compiler.ts';
-import { type Registry, startRegistry } from './registry.ts';
+import { all, compiled, fromDump, made, openWorkshop, quirkAsData, type Workshop } from './workshop.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 
-const root = resolve(import.meta.dirname, '../..');
+let shop: Workshop;
+beforeAll(async () => {
+  shop = await openWorkshop();
+}, 600_000);
+afterAll(() => shop.close());
 
-interface Ended {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
+interface Manifest {
+  readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string } | string>>;
 }
 
-/** What is made: the words after `pciback new`, and the name of its package. */
-const made = [
-  { words: ['quirk', 'acme/nic'], name: 'pciback-acme-nic' },
-  { words: ['policy', 'acme/few'], name: 'pciback-acme-few' },
-  { words: ['slots', 'acme/tail'], name: 'pciback-acme-tail' },
-  { words: ['fields', 'acme/cap'], name: 'pciback-acme-cap' },
-  { words: ['reset', 'acme/slow-reset'], name: 'pciback-acme-slow-reset' },
-  { words: ['platform', '@acme/pciback-shelf'], name: '@acme/pciback-shelf' },
-  { words: ['command', 'who'], name: 'pciback-who' },
-  { words: ['part', 'refused-writes'], name: 'pciback-refused-writes' },
-] as const;
-const quirkAsData = { words: ['quirk', 'acme/data', '--json'], name: 'pciback-acme-data' };
-const fromDump = [
-  { words: ['quirk', 'acme/dumped', '--from-dump', 'nic.txt'], name: 'pciback-acme-dumped' },
-  { words: ['quirk', 'acme/dumped-data', '--from-dump', 'nic.txt', '--json'], name: 'pciback-acme-dumped-data' },
-];
-const compiled = [...made, ...fromDump.slice(0, 1)];
-const all = [...made, quirkAsData, ...fromDump];
-
-let home = '';
-/** Where packages are written: one folder of packages for all. */
-let work = '';
-/** What `npm install -g` installs into. */
-let prefix = '';
-let registry: Registry;
-
-const folderOf = (name: string): string => join(work, basename(name));
-const manifestOf = (name: string) => JSON.parse(readFileSync(join(folderOf(name), 'package.json'), 'utf8'));
-
-const call = (file: string, words: readonly string[], cwd: string): Promise<Ended> =>
-  new Promise((ended) => {
-    // A root that others may write to is no place of root's own configuration.
-    const env = { ...process.env, npm_config_cache: join(home, 'cache'), npm_config_registry: registry.url };
-    execFile(file, words, { cwd, env, maxBuffer: 2 ** 24 }, (error, out, err) => {
-      ended({ status: error === null ? 0 : Number(error.code ?? -1), out, err });
-    });
-  });
-const npm = async (words: readonly string[], cwd: string): Promise<string> => {
-  const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--omit=optional'];
-  const { status, out, err } = await call('npm', [...words, ...quiet], cwd);
-  if (status !== 0) throw new Error(`npm ${words.join(' ')}:\n${out}${err}`);
-  return out;
-};
-const pciback = (words: readonly string[], cwd = work): Promise<Ended> => call(join(prefix, 'bin/pciback'), words, cwd);
-
-const place = (files: Readonly<Record<string, string>>): string => {
-  const folder = mkdtempSync(join(home, 'place-'));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  return folder;
-};
-
-/** What is printed for each package when it is made. */
-const said = new Map<string, Ended>();
-
-beforeAll(async () => {
-  build();
-  home = realpathSync(mkdtempSync(join(tmpdir(), 'pciback-new-')));
-  [work, prefix] = [join(home, 'work'), join(home, 'prefix')];
-  for (const folder of [work, prefix]) mkdirSync(folder);
-  registry = await startRegistry(join(root, 'node_modules'));
-  const staging = join(home, 'staging');
-  for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'docs']) {
-    cpSync(join(root, name), join(staging, name), { recursive: true });
-  }
-  cpSync(dist, join(staging, 'dist'), { recursive: true });
-  const tarball = await npm(['pack', '--ignore-scripts', '--silent'], staging);
-  await registry.publish(join(staging, tarball.trim()));
-  await npm(['install', '-g', '--prefix', prefix, 'pciback'], home);
-  writeFileSync(join(work, 'nic.txt'), dumpOf(256));
-  for (const { words, name } of all) said.set(name, await pciback(['new', ...words]));
-  writeFileSync(join(work, 'package.json'), JSON.stringify({ private: true, workspaces: ['pciback-*'] }));
-  await npm(['install'], work);
-}, 600_000);
-afterAll(async () => {
-  await registry.close();
-  rmSync(home, { recursive: true });
-});
+const manifestOf = (name: string) => JSON.parse(readFileSync(join(shop.folderOf(name), 'package.json'), 'utf8'));
 
 describe('what pciback new writes', () => {
   it.each(all)('$name: a package, said file by file', ({ words: [kind], name }) => {
-    const { status, out, err } = said.get(name) ?? { status: -1, out: '', err: '' };
+    const { status, out, err } = shop.said.get(name) ?? { status: -1, out: '', err: '' };
     expect({ status, err }).toEqual({ status: 0, err: '' });
     const lines = out.trimEnd().split('\n');
     expect(lines[0]).toBe(`${name}, in ${basename(name)}:`);
@@ -118,14 +33,14 @@ describe('what pciback new writes', () => {
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
     for (const file of ['package.json', 'README.md', '.gitignore', '.github/workflows/test.yml', 'test/device.txt']) {
       expect(out).toContain(`  ${file}`);
-      expect(readFileSync(join(folderOf(name), file), 'utf8')).toMatch(/\S\n$/);
+      expect(readFileSync(join(shop.folderOf(name), file), 'utf8')).toMatch(/\S\n$/);
     }
     expect(manifestOf(name)).toMatchObject({
       name,
       keywords: ['pciback', 'pciback-plugin', `pciback-${kind}`],
       peerDependencies: { pciback: expect.stringMatching(/^>=\d/) },
     });
-    const text = readdirSync(folderOf(name), { recursive: true, withFileTypes: true })
+    const text = readdirSync(shop.folderOf(name), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'))
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
       .join('\n');
@@ -136,13 +51,13 @@ describe('what pciback new writes', () => {
     const api = `^${API_VERSION.split('.').slice(0, 2).join('.')}`;
     for (const { words, name } of made) {
       if (words[0] === 'quirk') continue;
-      expect(readFileSync(join(folderOf(name), 'src/index.ts'), 'utf8')).toContain(`api: '${api}'`);
+      expect(readFileSync(join(shop.folderOf(name), 'src/index.ts'), 'utf8')).toContain(`api: '${api}'`);
     }
   });
 
   it('from a dump: its ids, the registers that nobody has named, and its text', () => {
-    const { out } = said.get('pciback-acme-dumped') ?? { out: '' };
-    const folder = folderOf('pciback-acme-dumped');
+    const { out } = shop.said.get('pciback-acme-dumped') ?? { out: '' };
+    const folder = shop.folderOf('pciback-acme-dumped');
     const code = readFileSync(join(folder, 'src/index.ts'), 'utf8');
     expect(code).toContain(`match: ids('8086', ['10d3'])`);
     expect(code).toMatch(/register\(0x[0-9a-f]+, 32, 'register 0x[0-9a-f]+'\)\.readOnly\(\), \/\/ 0x[0-9a-f]{8}\n/);
@@ -153,44 +68,71 @@ describe('what pciback new writes', () => {
 
 describe('a package that pciback new has written', () => {
   it.each(compiled)('$name compiles, with skipLibCheck: false', ({ name }) => {
-    expect(compile(folderOf(name))).toEqual([]);
+    expect(compile(shop.folderOf(name))).toEqual([]);
   });
 
   it('passes its tests, each of them', async () => {
     const files = [
-      ...compiled.map(({ name }) => join(folderOf(name), 'dist/test/index.test.js')),
-      ...[quirkAsData, ...fromDump.slice(1)].map(({ name }) => join(folderOf(name), 'test/quirk.test.mjs')),
+      ...compiled.map(({ name }) => join(shop.folderOf(name), 'dist/test/index.test.js')),
+      ...[quirkAsData, ...fromDump.slice(1)].map(({ name }) => join(shop.folderOf(name), 'test/quirk.test.mjs')),
     ];
-    const { status, out } = await call(process.execPath, ['--test', '--test-reporter=tap', ...files], work);
+    const { status, out } = await shop.call(process.execPath, ['--test', '--test-reporter=tap', ...files], shop.work);
     expect(out.split('\n').filter((line) => line.includes('not ok'))).toEqual([]);
     expect(status).toBe(0);
     expect(Number(/^# pass (\d+)$/m.exec(out)?.[1])).toBeGreaterThanOrEqual(files.length);
     // A test that no longer sees its plugin fails.
-    const broken = join(folderOf('pciback-acme-nic'), 'dist/src/index.js');
+    const broken = join(shop.folderOf('pciback-acme-nic'), 'dist/src/index.js');
     const good = readFileSync(broken, 'utf8');
     writeFileSync(broken, good.replace('0xe8', '0xd8'));
-    expect((await call(process.execPath, ['--test', files[0] ?? ''], work)).status).toBe(1);
+    expect((await shop.call(process.execPath, ['--test', files[0] ?? ''], shop.work)).status).toBe(1);
     writeFileSync(broken, good);
   });
 
   it('is built and tested by its own scripts', async () => {
-    const out = await npm(['test'], folderOf('pciback-acme-nic'));
+    const out = await shop.npm(['test'], shop.folderOf('pciback-acme-nic'));
     expect(out).toMatch(/pass 1/);
     expect(out).toContain('denies nothing that is needed, allows 36 bits');
   });
 });
 
-describe('packed and installed beside pciback', () => {
-  beforeAll(async () => {
-    const packed = await npm(
-      ['pack', '--workspaces', '--ignore-scripts', '--silent', '--pack-destination', home],
-      work,
-    );
-    for (const tarball of packed.trim().split('\n')) await registry.publish(join(home, tarball));
-    await npm(['install', '-g', '--prefix', prefix, ...[...made, quirkAsData].map(({ name }) => name)], home);
-  }, 600_000);
+/** A tsconfig.json that writes nothing, with these libraries of types. */
+const tsconfig = (lib: readonly string[], types: readonly string[]): string => {
+  const compilerOptions = { target: 'es2023', lib, module: 'nodenext', types, strict: true, skipLibCheck: false };
+  return JSON.stringify({ compilerOptions: { ...compilerOptions, exactOptionalPropertyTypes: true, noEmit: true } });
+};
 
-  const modules = (): string => join(prefix, 'lib/node_modules');
+describe('the packed package', () => {
+  it('has every door that its package.json names', () => {
+    const folder = join(shop.modules, 'pciback');
+    const { exports: doors } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
+    const files = Object.values(doors).flatMap((door) => (typeof door === 'string' ? [] : Object.values(door)));
+    expect(files.length).toBeGreaterThanOrEqual(10);
+    for (const file of files) expect(readFileSync(join(folder, file), 'utf8')).toMatch(/\S/);
+  });
+
+  const compiles = (text: string, lib: readonly string[], types: readonly string[]): readonly string[] =>
+    compile(shop.place({ 'it.mts': text, 'tsconfig.json': tsconfig(lib, types) }, shop.work));
+
+  it('has types of which a slot mapper needs nothing of node, only the URL that zod needs too', () => {
+    const text = readFileSync(join(shop.folderOf('pciback-acme-tail'), 'src/index.ts'), 'utf8');
+    expect(compiles(text, ['es2023', 'dom'], [])).toEqual([]);
+  });
+
+  it('has types of which a quirk needs the language alone', () => {
+    const text = readFileSync(join(shop.folderOf('pciback-acme-nic'), 'src/index.ts'), 'utf8');
+    expect(compiles(text, ['es2023'], [])).toEqual([]);
+  });
+
+  it('has types that refuse what is not there', () => {
+    const wrong = `import { definePlugin } from 'pciback/plugin';
+      export default definePlugin({ name: 'a', api: '^1.0', apply: (host) => { host.hooks.reset.tap(() => undefined); } });`;
+    expect(compiles(wrong, ['es2023'], ['node'])).toEqual([expect.stringContaining("Property 'reset' does not exist")]);
+  });
+});
+
+describe('packed and installed beside pciback', () => {
+  beforeAll(() => shop.installAll([...made, quirkAsData].map(({ name }) => name)), 600_000);
+
   const rc = `plugins: [${made.map(({ name }) => `'${name}'`).join(', ')}]
 interrupts: few
 slots: tail
@@ -202,44 +144,118 @@ folders: []
 `;
 
   it('every kind is loaded from an rc file in another folder', async () => {
-    const { status, out, err } = await pciback(['plugins', '--json'], place({ 'pciback.config.yaml': rc }));
+    const { status, out, err } = await shop.pciback(['plugins', '--json'], shop.place({ 'pciback.config.yaml': rc }));
     expect({ status, err }).toEqual({ status: 0, err: '' });
     const { plugins } = JSON.parse(out) as { plugins: readonly { name: string; origin: string; brings: object }[] };
     const own = plugins.filter(({ origin }) => origin !== 'bundled');
     expect(own.map(({ name, origin, brings }) => [name, origin, ...Object.keys(brings)])).toEqual(
       made.map(({ words: [kind], name }) => {
-        const entry = join(modules(), name, 'dist/src/index.js');
+        const entry = join(shop.modules, name, 'dist/src/index.js');
         const kinds = { quirk: ['quirks'], policy: ['interrupts'], reset: [], command: ['commands'], part: ['parts'] };
         const brought = { slots: ['slots'], fields: ['fields'], platform: ['platforms'], ...kinds }[kind];
         return [kind === 'quirk' ? 'acme/nic' : name, entry, ...brought];
       }),
     );
     // One pciback for all of them.
-    expect(readdirSync(modules(), { recursive: true }).filter((one) => /(^|\/)pciback$/.test(String(one)))).toEqual([
+    expect(readdirSync(shop.modules, { recursive: true }).filter((one) => /(^|\/)pciback$/.test(String(one)))).toEqual([
       'pciback',
     ]);
   });
 
-  it('and works: a guest has its device in the last slot, and the command asks for it', async () => {
-    const { out } = await pciback(['--help'], place({ 'pciback.config.yaml': rc }));
-    expect(out).toMatch(/^ {2}who \[options\] \[bdf\] +which guest has which device$/m);
-    const folder = place({ 'pciback.config.yaml': rc.replace('platform: shelf\nshelf: { cards: [e1000e] }', '') });
-    const shown = await pciback(['demo', join(folderOf('pciback-acme-nic'), 'test/device.txt')], folder);
-    expect(shown).toMatchObject({ status: 0, err: '' });
-    expect(shown.out).toMatch(/1f\.0/);
+  const onEmbedded = rc.replace('platform: shelf\nshelf: { cards: [e1000e] }', 'embedded: { devices: [samples] }');
+  const served = async (text: string, until: string, ...asked: readonly string[]) => {
+    const [folder, dist] = [shop.place({ 'pciback.config.yaml': text }), join(shop.modules, 'pciback/dist')];
+    const serving = start(['serve'], folder, dist);
+    await serving.printed(until);
+    const answers = [];
+    for (const word of asked) answers.push(await run([word], folder, dist));
+    serving.signal('SIGTERM');
+    const { status, out, err } = await serving.end;
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    return { out, answers };
+  };
+
+  it('a command is in the help', async () => {
+    const { out } = await shop.pciback(['--help'], shop.place({ 'pciback.config.yaml': rc }));
+    expect(out).toMatch(/^ {2}serve [\s\S]*^ {2}who \[options\] \[bdf\] +which guest has which device$/m);
+  });
+
+  it('a slot mapper gives a guest its addresses, and a command asks who has what', async () => {
+    const { out, answers } = await served(onEmbedded, 'included guest is up', 'who');
+    expect(out).toMatch(/up guest=\d+ found=\[.*"0000:00:1e\.0 \w+","0000:00:1f\.0 \w+"\]/);
+    expect(answers[0]).toMatchObject({ err: '', out: expect.stringMatching(/^(0000:[0-9a-f:.]+ {2}[1-9]\d*\n)+$/) });
+  });
+
+  it('a platform has a section of the rc file, and is looked at by the doctor', async () => {
+    const text = `${rc}hide: [{ vendor: "8086", device: "10d3" }]\n`;
+    const { out, answers } = await served(text, ' ready ', 'who', 'doctor');
+    expect(out).toMatch(/opened.*e1000e/);
+    expect(answers[0]?.out).toMatch(/^0000:[0-9a-f:.]+ {2}nobody\n$/);
+    expect(answers[1]?.out).toMatch(/cards.*nothing is needed/);
+  });
+
+  it.each([
+    ['shelf: { card: [e1000e] }', /^error CONFIG_INVALID: .* shelf\.card: .* Perhaps you meant "(shelf\.)?cards"\./],
+    ['shelf: { cards: [e100] }', /^error CONFIG_INVALID: .*shelf\.cards/],
+    ['shelve: {}', /^error CONFIG_INVALID: .* shelve: .* Perhaps you meant "shelf"\./],
+  ])('a wrong %s is refused', async (section, why) => {
+    const text = rc.replace('shelf: { cards: [e1000e] }', section);
+    const { status, err } = await shop.pciback(['serve'], shop.place({ 'pciback.config.yaml': text }));
+    expect(err).toMatch(why);
+    expect(status).toBe(1);
+  });
+
+  it('each is listed with its version, and where it comes from', async () => {
+    const { out } = await shop.pciback(['plugins'], shop.place({ 'pciback.config.yaml': rc }));
+    expect(out).toMatch(/^pciback-acme-tail .* slots\n {4}0\.1\.0 from .*index\.js$/m);
   });
 
   it('a quirk as data too', async () => {
-    const folder = place({ 'pciback.config.yaml': 'plugins: [pciback-acme-data]\ncontrol: false\nfolders: []\n' });
-    const { out } = await pciback(['plugins'], folder);
+    const folder = shop.place({ 'pciback.config.yaml': 'plugins: [pciback-acme-data]\ncontrol: false\nfolders: []\n' });
+    const { out } = await shop.pciback(['plugins'], folder);
     expect(out).toMatch(/^acme\/data .* quirks\n {4}quirk from \S*pciback-acme-data\/quirk\.json$/m);
   });
 
   it('a name that is nearly right is met by what is installed', async () => {
     const refused = async (name: string) =>
-      (await pciback(['plugins'], place({ 'pciback.config.yaml': `plugins: ['${name}']\nfolders: []\n` }))).err;
+      (await shop.pciback(['plugins'], shop.place({ 'pciback.config.yaml': `plugins: ['${name}']\nfolders: []\n` })))
+        .err;
     expect(await refused('pciback-acme-nick')).toMatch(/Perhaps you meant "pciback-acme-nic"/);
     expect(await refused('acme/shelf')).toMatch(/Perhaps you meant "@acme\/pciback-shelf"/);
+  });
+});
+
+describe('files in TypeScript outside of any node_modules', () => {
+  it('import every door, and zod', async () => {
+    const { exports: paths } = JSON.parse(readFileSync(join(shop.modules, 'pciback/package.json'), 'utf8')) as Manifest;
+    const doors = Object.keys(paths)
+      .map((door) => door.replace('.', 'pciback'))
+      // For tests, which a test runner starts where the package is installed.
+      .filter((door) => !['pciback/testing', 'pciback/package.json'].includes(door));
+    expect(doors).toEqual(expect.arrayContaining(['pciback', 'pciback/plugin', 'pciback/quirk', 'pciback/config']));
+    const imports = [...doors, 'zod'].map((door, index) => `import * as door${index} from '${door}';`);
+    const folder = shop.place({
+      'pciback.config.ts': `${imports.join('\n')}
+import { defineConfig } from 'pciback/config';
+export default defineConfig({ plugins: ['./own.ts'], quirks: ['./nic.mts'], control: false });`,
+      'own.ts': `${imports.join('\n')}
+import type { BundledOperations } from 'pciback';
+import { definePlugin, type Host } from 'pciback/plugin';
+import { z } from 'zod';
+const options = z.strictObject({ word: z.string().default('said') }).prefault({});
+export type Wanted = BundledOperations['status']['asks'];
+export default definePlugin({
+  name: 'own', version: '3.2.1', api: '^1.0', options,
+  apply: (host: Host, { word }) => host.log.warn({ word, doors: [${doors.map((_door, index) => `door${index}`)}].length }, 'own'),
+});`,
+      'nic.mts': `import { defineQuirk, ids, register } from 'pciback/quirk';
+export default defineQuirk({ name: 'own/nic', source: 'x', match: ids('1234', ['5678']), fields: [register(0xe8, 16, 'c').writable(1)] });`,
+    });
+    const { status, out, err } = await shop.pciback(['plugins', '--json'], folder);
+    expect(err).toContain(`word=said doors=${doors.length}`);
+    expect(status).toBe(0);
+    const { plugins } = JSON.parse(out) as { plugins: readonly { name: string; origin: string }[] };
+    expect(plugins.filter(({ origin }) => origin !== 'bundled').map(({ name }) => name)).toEqual(['own', 'own/nic']);
   });
 });
 
@@ -259,16 +275,16 @@ describe('pciback new refuses', () => {
     [['quirk', 'a/b', 'no/such/folder'], 1, 'ENOENT'],
     [['quirk', 'a/b', 'nic.txt'], 1, 'ENOTDIR'],
   ])('%j', async (words, status, why) => {
-    const before = readdirSync(work).sort();
-    const ended = await pciback(['new', ...words]);
+    const before = readdirSync(shop.work).sort();
+    const ended = await shop.pciback(['new', ...words]);
     expect(ended.err).toContain(why);
     expect(ended.status).toBe(status);
-    expect(readdirSync(work).sort()).toEqual(before);
+    expect(readdirSync(shop.work).sort()).toEqual(before);
   });
 
   it('nothing that is there: an empty folder is used, and stays the one that it is', async () => {
-    const folder = place({});
-    const { status, out } = await pciback(['new', 'quirk', 'acme/nic', '.'], folder);
+    const folder = shop.place({});
+    const { status, out } = await shop.pciback(['new', 'quirk', 'acme/nic', '.'], folder);
     expect(status).toBe(0);
     expect(out).toMatch(/^pciback-acme-nic, in this folder:\n[\s\S]*^next: npm install && npm test$/m);
     expect(readdirSync(folder).sort()).toEqual(
@@ -278,11 +294,11 @@ describe('pciback new refuses', () => {
 
   it('of a dump with several functions: says which there are, and takes the one that is named', async () => {
     const two = `${dumpOf(256)}\n${dumpOf(256).replace(/^\S+/, '02:00.0')}`;
-    const folder = place({ 'two.txt': two });
+    const folder = shop.place({ 'two.txt': two });
     const words = ['new', 'quirk', 'acme/nic', '--from-dump', 'two.txt'];
-    const { err } = await pciback(words, folder);
+    const { err } = await shop.pciback(words, folder);
     expect(err).toMatch(/two\.txt has 2 functions; say which with --device: 0000:[0-9a-f:.]+, 0000:02:00\.0/);
-    expect((await pciback([...words, '--device', '02:00.0'], folder)).status).toBe(0);
+    expect((await shop.pciback([...words, '--device', '02:00.0'], folder)).status).toBe(0);
     const text = readFileSync(join(folder, 'pciback-acme-nic/test/device.txt'), 'utf8');
     expect(text).toMatch(/^0000:02:00\.0 Device \[8086:10d3\]\n00: 86 80 d3 10 /);
   });
