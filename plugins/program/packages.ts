@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Jiti } from 'jiti';
 import { nearest } from '../../core/errors/nearest.ts';
+import { resolveFrom } from '../imported.ts';
 import { ownPackage } from '../package-folder.ts';
 
 /**
@@ -25,29 +23,6 @@ export const packagePlaces = (directory: string, beside = besidePciback()): stri
     if (dirname(at) === at) break;
   }
   return beside === undefined || places.includes(beside) ? places : [...places, beside];
-};
-
-/** How a package can say where it is entered: packages in CommonJS may have a door for `require` alone. */
-const conditions = [
-  ['node', 'import'],
-  ['node', 'require'],
-] as const;
-
-/** Making one takes longer than what it is asked for. */
-let resolver: Promise<Jiti> | undefined;
-
-/** The file that an import of this name leads to, in a file of `directory`; `undefined`: there is none. */
-export const resolveFrom = async (name: string, directory: string): Promise<string | undefined> => {
-  resolver ??= import('jiti').then(({ createJiti }) => createJiti('file:///rc', { fsCache: false }));
-  const { esmResolve } = await resolver;
-  const from = pathToFileURL(join(directory, 'rc')).href;
-  for (const one of conditions) {
-    const found = esmResolve(name, { parentURL: from, conditions: [...one], try: true }) as string | undefined;
-    if (found === undefined || !/^(file:|\/)/.test(found)) continue;
-    const file = found.startsWith('file:') ? fileURLToPath(found) : found;
-    if (existsSync(file)) return file;
-  }
-  return undefined;
 };
 
 /** The file that a package is entered at; `undefined`: it is not installed where packages are looked for. */
