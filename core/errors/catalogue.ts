@@ -111,7 +111,13 @@ export const catalogue = {
   PLUGIN_UNKNOWN: entry(
     (f: { name: string; asked: string; nearest: string | undefined; tried: readonly string[] }) =>
       `${f.asked}: there is no plugin "${f.name}".${perhaps(f.nearest)} Looked at: ${list(f.tried)}`,
-    (f) => (/^[./]/.test(f.name) ? 'Check the path; it counts from the rc file.' : 'Correct the name, or install it.'),
+    (f) => {
+      if (/^[./]/.test(f.name)) return `Check the path${f.asked.endsWith(']') ? '; it counts from the rc file' : ''}.`;
+      const isUnload = f.tried.some((one) => one.startsWith('the loaded'));
+      return isUnload
+        ? 'Correct the name; `pciback plugins` lists what is loaded.'
+        : 'Correct the name, or install it.';
+    },
   ),
   PLUGIN_LOAD: entry(
     (f: { name: string; why: string }) => `plugin ${f.name} cannot be loaded: ${f.why}`,

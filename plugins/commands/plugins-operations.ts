@@ -10,6 +10,7 @@ import { fail } from '../errors.ts';
 import { inventoryOf, type PluginInventory } from '../inventory.ts';
 import { notesOf } from '../journal-offers.ts';
 import { type OperationsOf, operation, type PartContext } from '../kinds/part.ts';
+import { byNeeds } from '../program/arrange.ts';
 import { bringsForStart, neededFor } from './needed.ts';
 
 /** Loads one thing, or loads it again from where it is from. */
@@ -44,7 +45,13 @@ export const operations = {
     }),
     answer: async ({ name, options }, context): Promise<NamedChange> => {
       const { plugins } = context.engine;
-      const things = await plugins.read(name, 'plugins load');
+      const found = (await plugins.read(name, 'plugins load')).map((thing) => ({
+        thing,
+        options,
+        origin: name,
+        rank: 0,
+      }));
+      const things = byNeeds(found, plugins.loaded).map(({ thing }) => thing);
       if (options !== undefined && things.length > 1) {
         const why = `it brings ${things.length} plugins, so it is not clear whose options these are`;
         fail('PLUGIN_OPTIONS', { name, where: '(all)', why, nearest: undefined });

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-import satisfies from 'semver/functions/satisfies.js';
-import validRange from 'semver/ranges/valid.js';
-import { nearest } from '../../core/errors/nearest.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
-import { fail, problem } from '../errors.ts';
+import { fail } from '../errors.ts';
 import type { PassedOver } from '../inventory.ts';
-import { ownPackage } from '../package-folder.ts';
+import { asNeeded, assertNeeds, type Needed, needsOf } from './needs.ts';
 
 /** A plugin or quirk that was found, and is to be loaded. */
 export interface FoundThing {
@@ -41,28 +38,14 @@ export const byPrecedence = (
   return { counting, passedOver };
 };
 
-/** A plugin may be plain JavaScript: `needs` can be anything. */
-const needsOf = ({ thing }: FoundThing): readonly (readonly [name: string, range: string])[] => {
-  if (thing.kind === 'quirk' || thing.needs === undefined) return [];
-  const entries: [string, unknown][] = Object.entries(thing.needs);
-  for (const [name, range] of entries) {
-    if (typeof range === 'string' && validRange(range) !== null) continue;
-    const why = `needs "${name}" in version "${String(range)}", which is no semver range`;
-    fail('PLUGIN_NEEDS', { name: thing.name, why, nearest: undefined });
-  }
-  return entries as [string, string][];
-};
-
-/** Bundled ones have the version of pciback; a quirk has none, and is enough by being there. */
-const versionOf = ({ thing, origin }: FoundThing): string | undefined =>
-  thing.kind === 'quirk' ? undefined : origin === 'bundled' ? ownPackage().version : thing.version;
-
 /**
  * Puts what a plugin needs before it, and leaves the order as it is otherwise.
  *
+ * @param loaded what is there already
  * @throws PcibackError `PLUGIN_NEEDS` for what is not there or has another version, and for plugins that need each other
  */
-export const byNeeds = (all: readonly FoundThing[]): readonly FoundThing[] => {
+export const byNeeds = (all: readonly FoundThing[], loaded: readonly Needed[] = []): readonly FoundThing[] => {
+  const there = [...all.map(({ thing, origin }) => asNeeded(thing, origin)), ...loaded];
   const placed = new Set<FoundThing>();
   const place = (one: FoundThing, way: readonly FoundThing[]): void => {
     if (placed.has(one)) return;
@@ -71,18 +54,10 @@ export const byNeeds = (all: readonly FoundThing[]): readonly FoundThing[] => {
     if (way.includes(one)) {
       fail('PLUGIN_NEEDS', { name, why: `and others need each other: ${names.join(', ')}`, nearest: undefined });
     }
-    for (const [wanted, range] of needsOf(one)) {
+    assertNeeds(one.thing, there);
+    for (const [wanted] of needsOf(one.thing)) {
       const other = all.find(({ thing }) => thing.name === wanted);
-      if (other === undefined) {
-        const known = all.map(({ thing }) => thing.name);
-        const why = `needs "${wanted}" ${range}, which is not loaded`;
-        throw problem('PLUGIN_NEEDS', { name, why, nearest: nearest(wanted, known) });
-      }
-      const version = versionOf(other);
-      if (version !== undefined && !satisfies(version, range, { includePrerelease: true })) {
-        fail('PLUGIN_NEEDS', { name, why: `needs "${wanted}" ${range}, and ${version} is loaded`, nearest: undefined });
-      }
-      place(other, [...way, one]);
+      if (other !== undefined) place(other, [...way, one]);
     }
     placed.add(one);
   };

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Plugin } from '../../core/plugin/index.ts';
-import { PluginHost } from '../../core/plugin/loader.ts';
+import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../bundled.ts';
 import { placeText } from '../code-failure.ts';
@@ -18,6 +18,7 @@ import { doors } from './doors.ts';
 import { filesIn } from './folders.ts';
 import { helpfulHost } from './helpful-host.ts';
 import { Inspected } from './imports.ts';
+import { NeedfulHost } from './needs.ts';
 import { refuseOverlap } from './overlap.ts';
 import { type Asker, type BundledPlugin, findAll, loadFound, resolvePlugin, type WantedPlugin } from './resolve.ts';
 import { checkSections } from './sections.ts';
@@ -95,7 +96,7 @@ export const loadPlugins = async (
   const { config, directory } = loaded;
   const file = loaded.file ?? '(defaults)';
   const asker = (asked: string): Asker => ({ asked, directory, bundled, doors });
-  const host: PluginHost = new PluginHost({
+  const host: PluginHost = new NeedfulHost({
     kinds,
     check: refuseOverlap,
     explain: explainIssue,
