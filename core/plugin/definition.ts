@@ -107,10 +107,10 @@ export interface PluginDefinition<Schema extends z.ZodType> {
 }
 
 /**
- * Version of the plugin API: hooks, host and declarations. Moves by semver, independent of the package's version. 1.1 brought
- * parts, sections, answerers and an order for everything; 1.0 never left this repository, so what it had otherwise is no 2.0.
+ * Version of the plugin API, by semver and independent of the package's: it moves in the commit that changes what its doors,
+ * `pciback/plugin` and `pciback/quirk`, export.
  */
-export const API_VERSION = '1.1.0';
+export const API_VERSION = '1.2.0';
 
 /**
  * Defines a plugin; the module default-exports the result.

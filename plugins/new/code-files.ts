@@ -4,8 +4,10 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hex } from '../../core/bdf.ts';
+import { API_VERSION } from '../../core/plugin/index.ts';
 import { ownPackage } from '../package-folder.ts';
 import type { DumpFacts } from './dump-facts.ts';
+import type { Lesson } from './lesson.ts';
 import type { KindOfPackage, Names } from './names.ts';
 
 type Files = Readonly<Record<string, string>>;
@@ -35,7 +37,8 @@ const renamed = (text: string, names: Names): string =>
     .replaceAll('pciback-acme-thing', names.package)
     .replaceAll('acme/thing', names.quirk)
     .replaceAll(`'thing'`, `'${names.word}'`)
-    .replaceAll('../../shared/guest.js', './guest.js');
+    .replaceAll('../../shared/guest.js', './guest.js')
+    .replaceAll(/api: '\^\d+\.\d+'/g, `api: '^${API_VERSION.split('.', 2).join('.')}'`);
 
 const nameOf = (offset: number): string => `register 0x${hex(offset, 2)}`;
 
@@ -84,12 +87,27 @@ const dataOf = ({ vendor, device, registers }: DumpFacts, names: Names): string 
 const withAccesses = (test: string, facts: DumpFacts): string =>
   test.replace(/^ +\{ write: .*\n(?: +\{ write: .*\n)*/m, accessesOf(facts));
 
-/** What a new package has of code: its own, or with the device of a dump. */
+/** The test with a session in place of accesses; the device is as the session shows it, or as its dump says. */
+const withSession = (test: string, { dump }: Lesson): string =>
+  test.replace(/^( +)dump: (.*)device\.txt('.*?\)),.*\n +accesses: \[[\s\S]*?\n +\],\n/m, (_all, indent, before, after) =>
+    [
+      ...(dump === undefined ? [] : [`${indent}dump: ${before}device.txt${after},\n`]),
+      `${indent}session: ${before}session.log${after}, // in which everything worked: each access is made again\n`,
+    ].join(''),
+  );
+
+/** What a package is made from beside its templates. */
+export interface Sources {
+  readonly facts: DumpFacts | undefined;
+  readonly lesson: Lesson | undefined;
+}
+
+/** What a new package has of code: its own, with the device of a dump, or learned from a session. */
 export const codeFiles = async (
   kind: KindOfPackage,
   names: Names,
   form: 'code' | 'data',
-  facts: DumpFacts | undefined,
+  { facts, lesson }: Sources,
 ): Promise<Files> => {
   const from = templates();
   const [own, shared] = await Promise.all([
@@ -100,8 +118,16 @@ export const codeFiles = async (
   if (Object.values(own).some((text) => text.includes('shared/guest.js')))
     files['test/guest.ts'] = shared['guest.ts'] ?? '';
   for (const [path, text] of Object.entries(files)) if (path !== 'test/device.txt') files[path] = renamed(text, names);
-  if (facts === undefined) return files;
   const test = form === 'data' ? 'test/quirk.test.mjs' : 'test/index.test.ts';
+  if (lesson !== undefined) {
+    files[test] = withSession(files[test] ?? '', lesson);
+    files['test/session.log'] = lesson.session;
+    if (form === 'data') files['quirk.json'] = lesson.quirk;
+    else files['src/index.ts'] = `// SPDX-License-Identifier: MIT\n\n${lesson.quirk}`;
+    if (lesson.dump === undefined) delete files['test/device.txt'];
+    else files['test/device.txt'] = lesson.dump;
+  }
+  if (facts === undefined) return files;
   files[test] = withAccesses(files[test] ?? '', facts);
   if (form === 'data') files['quirk.json'] = dataOf(facts, names);
   else files['src/index.ts'] = codeOf(facts, names);

@@ -90,6 +90,12 @@ const lookAt = async (image: DeviceImage): Promise<Pick<DumpFacts, 'registers' |
   }
 };
 
+/** A dump of one function as it is; of several the one that is named, alone. @throws PcibackError as {@link factsOfDump} */
+export const dumpTextOf = async (file: string, wanted: string | undefined): Promise<string> => {
+  const images = await readDump(file);
+  return images.length === 1 ? readFile(file, 'utf8') : rowsOf(chosen(images, basename(file), wanted));
+};
+
 /**
  * Reads a dump and looks at its device.
  *

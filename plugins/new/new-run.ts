@@ -7,9 +7,10 @@ import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { ownPackage } from '../package-folder.ts';
-import { codeFiles } from './code-files.ts';
-import { type DumpFacts, factsOfDump } from './dump-facts.ts';
-import { kindOf, type Names, namesOf } from './names.ts';
+import { codeFiles, type Sources } from './code-files.ts';
+import { type DumpFacts, dumpTextOf, factsOfDump } from './dump-facts.ts';
+import { type Lesson, learnFrom } from './lesson.ts';
+import { type KindOfPackage, kindOf, type Names, namesOf } from './names.ts';
 import { writeFolder } from './own-folder.ts';
 import { type PackageTerms, packageFiles } from './package-files.ts';
 
@@ -33,7 +34,8 @@ const whatFiles: Readonly<Record<string, string>> = {
   'test/index.test.ts': 'its test, on a whole host',
   'test/quirk.test.mjs': 'its test, on a whole host',
   'test/device.txt': 'the device of the test, a dump',
-  '.github/workflows/test.yml': 'runs the test on Node.js 20, 22 and 24',
+  'test/session.log': 'what the driver did: the test does it again',
+  '.github/workflows/test.yml': 'runs the test on Node.js 20, 22, 24 and 26',
 };
 
 const printFacts = ({ registers, quirks }: DumpFacts, { quirk }: Names, print: (line: string) => void): void => {
@@ -43,6 +45,36 @@ const printFacts = ({ registers, quirks }: DumpFacts, { quirk }: Names, print: (
   if (quirks.length === 0) return;
   print(`bundled for this device already: ${quirks.join(', ')}`);
   if (quirks.includes(quirk)) print(`  ${quirk} takes the place of the bundled quirk of that name`);
+};
+
+const printLesson = ({ from, registers }: Lesson, print: (line: string) => void): void => {
+  print(`bits that the driver of ${from} changed and that nobody has, now writable:`);
+  for (const line of columns(registers.map(({ offset, mask }) => [`  ${offset}`, mask]))) print(line);
+};
+
+/** @throws PcibackError `USAGE`, and what the files are refused for */
+const sourcesOf = async (
+  context: CommandContext,
+  kind: KindOfPackage,
+  { quirk }: Names,
+  form: 'code' | 'data',
+): Promise<Sources> => {
+  const { options } = context;
+  const [dump, trace, device] = [options.fromDump, options.fromTrace, options.device].map(textOf);
+  if (kind !== 'quirk' && form === 'data') usage(`a ${kind} is code: only a quirk can be data`);
+  if (kind !== 'quirk' && dump !== undefined) usage(`a ${kind} is for no single device: --from-dump is for quirks`);
+  if (kind !== 'quirk' && trace !== undefined) usage(`a ${kind} is for no single device: --from-trace is for quirks`);
+  if (device !== undefined && (dump ?? trace) === undefined)
+    usage('--device chooses a function of --from-dump or --from-trace, which is missing');
+  const file = dump === undefined ? undefined : resolve(dump);
+  if (trace === undefined)
+    return { facts: file === undefined ? undefined : await factsOfDump(file, device), lesson: undefined };
+  const terms = { trace: resolve(trace), dump: file, device, name: quirk, form };
+  const learned = await learnFrom(context, terms);
+  return {
+    facts: undefined,
+    lesson: { ...learned, dump: file === undefined ? undefined : await dumpTextOf(file, device) },
+  };
 };
 
 /**
@@ -56,18 +88,21 @@ export const runNew = async (context: CommandContext): Promise<number> => {
   const [kindText = '', nameText = '', folderText] = context.arguments;
   const kind = kindOf(kindText);
   const names = namesOf(nameText, kind);
-  const dump = textOf(options.fromDump);
-  const device = textOf(options.device);
   const form = options.json === true ? 'data' : 'code';
-  if (kind !== 'quirk' && form === 'data') usage(`a ${kind} is code: only a quirk can be data`);
-  if (kind !== 'quirk' && dump !== undefined) usage(`a ${kind} is for no single device: --from-dump is for quirks`);
-  if (dump === undefined && device !== undefined) usage('--device chooses a function of --from-dump, which is missing');
-  const facts = dump === undefined ? undefined : await factsOfDump(resolve(dump), device);
+  const { facts, lesson } = await sourcesOf(context, kind, names, form);
   const folder = resolve(folderText ?? basename(names.package));
-  const code = await codeFiles(kind, names, form, facts);
+  const code = await codeFiles(kind, names, form, { facts, lesson });
   const { folder: own, version } = ownPackage();
   const needsZod = Object.values(code).some((text) => text.includes(`from 'zod'`));
-  const terms: PackageTerms = { kind, names, form, version, ranges: await rangesOf(own), needsZod };
+  const terms: PackageTerms = {
+    kind,
+    names,
+    form,
+    version,
+    ranges: await rangesOf(own),
+    needsZod,
+    session: lesson !== undefined,
+  };
   const files = { ...code, ...packageFiles(terms) };
   await writeFolder(folder, files);
   const where = relative(process.cwd(), folder);
@@ -80,6 +115,7 @@ export const runNew = async (context: CommandContext): Promise<number> => {
     print(line.trimEnd());
   }
   if (facts !== undefined) printFacts(facts, names, print);
+  if (lesson !== undefined) printLesson(lesson, print);
   print(`next: ${where === '' ? '' : `cd ${where} && `}npm install && npm test`);
   return 0;
 };

@@ -11,6 +11,8 @@ export interface PackageTerms {
   /** Version of pciback, and the ranges of packages that it has itself. */
   readonly version: string;
   readonly ranges: Readonly<Record<'typescript' | '@types/node' | 'zod', string>>;
+  /** Whether the test makes a session again. */
+  readonly session: boolean;
   /** Whether the code imports zod. */
   readonly needsZod: boolean;
 }
@@ -91,7 +93,7 @@ jobs:
     runs-on: ubuntu-latest
     strategy:
       matrix:
-        node: [20, 22, 24]
+        node: [20, 22, 24, 26]
     steps:
       - uses: actions/checkout@v4
       - uses: actions/setup-node@v4
@@ -118,6 +120,11 @@ const used: Partial<Record<KindOfPackage, (word: string) => string>> = {
   part: (word) => `\`pciback status\` shows how it does; \`${word}\` is its operation at the control socket.`,
 };
 
+const ofDump = `The test starts a whole host in its process, with the device of \`test/device.txt\`: put the dump of a real
+one there, made by \`lspci -xxxx -s BDF\` as root.`;
+const ofSession = `The test starts a whole host in its process, and makes each access of
+\`test/session.log\` again, a session in which the driver worked: what it needs has to be open, and nothing else.`;
+
 const readme = (terms: PackageTerms): string => {
   const { kind, names, form } = terms;
   const file = form === 'code' ? '`src/index.ts`' : '`quirk.json`';
@@ -129,8 +136,7 @@ ${about[kind]}.
     npm install
     npm test
 
-The code is ${file}. The test starts a whole host in its process, with the device of \`test/device.txt\`: put the dump of a real
-one there, made by \`lspci -xxxx -s BDF\` as root.
+The code is ${file}. ${terms.session ? ofSession : ofDump}
 
 ## Using it
 

@@ -8,6 +8,7 @@ const command: CommandDefinition = {
   summary: 'write the package of a plugin or quirk: code, test, dump, README and CI',
   details: `  pciback new quirk acme/nic                       a quirk of vendor and family, package pciback-acme-nic
   pciback new quirk acme/nic --from-dump nic.txt   for the device of a dump (lspci -xxxx -s BDF, as root)
+  pciback new quirk acme/nic --from-trace t.log    for what the driver of a trace of QEMU, or of a recording, needs
   pciback new quirk acme/nic --json                data alone: nothing to compile
   pciback new policy @acme/pciback-few             in a scope; also slots, fields, reset, platform, command, part
 
@@ -18,8 +19,15 @@ The package lies in a folder of its own, which must not be there or be empty: al
     { name: '[folder]', description: 'where it is written; missing: the name of the package, here' },
   ],
   options: [
-    { flags: '--from-dump <file>', description: 'quirk: ids and registers that nobody has named, from this dump' },
-    { flags: '--device <bdf>', description: 'quirk: which function of the dump, when it has several' },
+    {
+      flags: '--dump, --from-dump <file>',
+      description: 'quirk: ids and registers that nobody has named, from this dump',
+    },
+    {
+      flags: '--from-trace <file>',
+      description: 'quirk: learned from this trace or recording; its test makes that again',
+    },
+    { flags: '--device <bdf>', description: 'quirk: which function of the dump or trace, when it has several' },
     { flags: '--json', description: 'quirk: as data' },
   ],
   run: async (context) => (await import('./new-run.ts')).runNew(context),

@@ -114,11 +114,11 @@ const titleOf = ({ device, guest, unrecorded }: Recording): string =>
 const nameOf = ({ device }: Recording): string => `learned/${hex(device.vendor, 4)}-${hex(device.device, 4)}`;
 
 /** The quirk as a JSON file; the evidence stands in its `source`. */
-export const quirkJson = (recording: Recording, lesson: Lesson): string => {
+export const quirkJson = (recording: Recording, lesson: Lesson, name = nameOf(recording)): string => {
   const evidence = lesson.registers.flatMap((register) => register.evidence.map(evidenceText));
   const { vendor, device } = recording.device;
   const quirk = {
-    name: nameOf(recording),
+    name,
     source: [titleOf(recording), ...evidence].join('; '),
     match: [{ vendor: hex(vendor, 4), device: hex(device, 4) }],
     fields: lesson.registers.map(({ offset, width, mask }) => ({
@@ -132,7 +132,7 @@ export const quirkJson = (recording: Recording, lesson: Lesson): string => {
 };
 
 /** The quirk as a TypeScript file; the evidence stands beside each register. */
-export const quirkSource = (recording: Recording, lesson: Lesson): string => {
+export const quirkSource = (recording: Recording, lesson: Lesson, name = nameOf(recording)): string => {
   const { vendor, device } = recording.device;
   const fields = lesson.registers.flatMap(({ offset, width, mask, evidence }) => [
     ...evidence.map((one) => `    // ${evidenceText(one)}`),
@@ -144,7 +144,7 @@ export const quirkSource = (recording: Recording, lesson: Lesson): string => {
     `import { defineQuirk, ids, register } from 'pciback/quirk';`,
     '',
     'export default defineQuirk({',
-    `  name: '${nameOf(recording)}',`,
+    `  name: '${name}',`,
     `  source: ${JSON.stringify(titleOf(recording))},`,
     `  match: ids('${hex(vendor, 4)}', ['${hex(device, 4)}']),`,
     '  fields: [',

@@ -91,7 +91,11 @@ const runLearn = async (context: CommandContext): Promise<number> => {
   const { output } = context.options;
   const form = typeof output === 'string' ? extname(output) : '.ts';
   if (form !== '.ts' && form !== '.json') usage(`a quirk ends in .ts or .json, not "${form}"`);
-  const text = form === '.ts' ? quirkSource(recording, lesson) : quirkJson(recording, lesson);
+  const { name } = context.options;
+  if (typeof name === 'string' && !/^[\w.-]+\/[\w.-]+$/.test(name))
+    usage(`"${name}" is no name of a quirk: acme/nic is`);
+  const written = form === '.ts' ? quirkSource : quirkJson;
+  const text = written(recording, lesson, typeof name === 'string' ? name : undefined);
   if (typeof output !== 'string') context.print(text.trimEnd());
   else {
     await writeFile(output, text);

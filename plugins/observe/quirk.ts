@@ -36,6 +36,7 @@ export const quirk: CommandDefinition = {
       description: 'load: only for these devices; learn, dev: the one that is meant of several',
     },
     { flags: '-o, --output <file>', description: 'learn: where the quirk is written, .json or .ts; missing: printed' },
+    { flags: '--name <name>', description: 'learn: what the quirk is called, acme/nic; missing: by the device’s ids' },
     { flags: '--guest <system>', description: 'dev: the guest, linux or what a plugin brings' },
     {
       flags: '--dump <dump...>',

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { basename } from 'node:path';
 import { formatBdf, hex, parseBdf } from '../../core/bdf.ts';
 import { fail } from '../errors.ts';
 import { type DeviceImage, parseDump } from '../program/index.ts';
@@ -74,7 +75,7 @@ export const recordingOfScript = async (
     const { vendor, device, subsystemVendor, subsystemDevice, bdf } = held.device.identity;
     return {
       device: { bdf: formatBdf(bdf), vendor, device, subsystemVendor, subsystemDevice },
-      guest: `of ${script.form} ${file}`,
+      guest: `of ${script.form} ${basename(file)}`,
       accesses: tried.map(({ access }) => access),
       unrecorded: 0,
     };

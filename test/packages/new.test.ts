@@ -268,7 +268,7 @@ describe('pciback new refuses', () => {
     [['policy', '../few'], 2, 'is no name'],
     [['policy', 'few', '--json'], 2, 'only a quirk can be data'],
     [['part', 'few', '--from-dump', 'nic.txt'], 2, '--from-dump is for quirks'],
-    [['quirk', 'a/b', '--device', '01:00.0'], 2, '--from-dump, which is missing'],
+    [['quirk', 'a/b', '--device', '01:00.0'], 2, '--from-dump or --from-trace, which is missing'],
     [['quirk', 'a/b', '--from-dump', 'none.txt'], 1, 'none.txt cannot be read'],
     [['quirk', 'a/b', '--from-dump', 'nic.txt', '--device', '7f:00.0'], 1, '0000:7f:00.0'],
     [['quirk', 'acme/nic'], 1, 'it is not empty'],
