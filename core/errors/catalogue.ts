@@ -111,13 +111,8 @@ export const catalogue = {
   PLUGIN_UNKNOWN: entry(
     (f: { name: string; asked: string; nearest: string | undefined; tried: readonly string[] }) =>
       `${f.asked}: there is no plugin "${f.name}".${perhaps(f.nearest)} Looked at: ${list(f.tried)}`,
-    (f) => {
-      if (/^[./]/.test(f.name)) return `Check the path${f.asked.endsWith(']') ? '; it counts from the rc file' : ''}.`;
-      const isUnload = f.tried.some((one) => one.startsWith('the loaded'));
-      return isUnload
-        ? 'Correct the name; `pciback plugins` lists what is loaded.'
-        : 'Correct the name, or install it.';
-    },
+    (f) =>
+      `Check the ${/^[./]/.test(f.name) ? `path${f.asked.endsWith(']') ? ', which counts from the rc file' : ''}` : 'name: `pciback plugins` lists what is loaded, other packages have to be installed'}.`,
   ),
   PLUGIN_LOAD: entry(
     (f: { name: string; why: string }) => `plugin ${f.name} cannot be loaded: ${f.why}`,

@@ -89,11 +89,13 @@ const withAccesses = (test: string, facts: DumpFacts): string =>
 
 /** The test with a session in place of accesses; the device is as the session shows it, or as its dump says. */
 const withSession = (test: string, { dump }: Lesson): string =>
-  test.replace(/^( +)dump: (.*)device\.txt('.*?\)),.*\n +accesses: \[[\s\S]*?\n +\],\n/m, (_all, indent, before, after) =>
-    [
-      ...(dump === undefined ? [] : [`${indent}dump: ${before}device.txt${after},\n`]),
-      `${indent}session: ${before}session.log${after}, // in which everything worked: each access is made again\n`,
-    ].join(''),
+  test.replace(
+    /^( +)dump: (.*)device\.txt('.*?\)),.*\n +accesses: \[[\s\S]*?\n +\],\n/m,
+    (_all, indent, before, after) =>
+      [
+        ...(dump === undefined ? [] : [`${indent}dump: ${before}device.txt${after},\n`]),
+        `${indent}session: ${before}session.log${after}, // in which everything worked: each access is made again\n`,
+      ].join(''),
   );
 
 /** What a package is made from beside its templates. */

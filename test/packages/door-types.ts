@@ -57,6 +57,6 @@ export const doorTypes = (): string =>
       // The number itself is what goes with a change, and an error more is none.
       const named = [...exportsOf(door)].filter(([name]) => name !== 'API_VERSION');
       const types = named.flatMap(([, symbol]) => declared(symbol)).join('\n');
-      return `## ${door}\n\n\`\`\`ts\n${types.replace(/FactsOf<\{ readonly .*\}, /g, 'FactsOf<typeof catalogue, ')}\n\`\`\`\n`;
+      return `## ${door}\n\n\`\`\`ts\n${types.replace(/FactsOf<\{ readonly .*\}\[Of\]>/g, 'FactsOf<(typeof catalogue)[Of]>')}\n\`\`\`\n`;
     })
     .join('\n');
