@@ -15,6 +15,8 @@ import { join } from 'node:path';
 const HERE = import.meta.dirname;
 /** Seconds that boot and power-off may take besides the job itself. */
 const BOOT_SECONDS = 180;
+/** How many times as long as on a quiet machine everything may take. */
+export const PATIENCE = Number(process.env.PCIBACK_LAB_PATIENCE ?? 1);
 /** The emulator or its machine gave up before the job said how it ended. */
 export const NEVER_REPORTED = 125;
 
@@ -42,18 +44,17 @@ export async function runUntilReported(run, newLogs, say) {
  * Boots Xen and dom0 once and runs one scenario in it.
  *
  * @param {object} run
- * @param {string} run.folder the lab folder
+ * @param {import('./setup.mjs').Machine} run.machine what boots
  * @param {string} run.logs folder for everything this run writes; dom0 sees it as /run/lab
  * @param {import('./scenarios.mjs').Scenario} run.scenario
  * @param {Record<string, string>} run.environment what the scenario sees
- * @param {string} run.kernel
  * @param {boolean} run.keep leaves dom0 up with a shell
  * @param {AbortSignal} run.signal ends the emulator
  * @returns {Promise<number>} the job's status, or NEVER_REPORTED
  */
 export async function runOnce(run) {
   prepareLogs(run);
-  const limit = run.keep ? '0' : String(BOOT_SECONDS + run.scenario.seconds);
+  const limit = run.keep ? '0' : String((BOOT_SECONDS + run.scenario.seconds) * PATIENCE);
   // `timeout` also ends the emulator should this process be killed without a chance to do it.
   const child = spawn('timeout', ['-k', '5', limit, 'qemu-system-x86_64', ...qemuArguments(run)], {
     stdio: [run.keep ? 'pipe' : 'ignore', 'pipe', 'pipe'],
@@ -81,7 +82,7 @@ export async function runOnce(run) {
 function prepareLogs({ logs, scenario, environment }) {
   mkdirSync(logs, { recursive: true });
   copyFileSync(scenario.path, join(logs, 'job.sh'));
-  for (const file of ['start.sh', 'lib.sh']) copyFileSync(join(HERE, 'dom0', file), join(logs, file));
+  for (const file of ['start.sh', 'lib.sh', 'lab.service']) copyFileSync(join(HERE, 'dom0', file), join(logs, file));
   const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   writeFileSync(join(logs, 'env.sh'), lines.join(''));
@@ -97,17 +98,22 @@ const diskFile = (logs, id) => join(logs, `${id}.img`);
 const driveArguments = (logs, disks = new Map()) =>
   [...disks.keys()].flatMap((id) => ['-drive', `if=none,id=${id},file=${diskFile(logs, id)},format=raw`]);
 
-function qemuArguments({ folder, logs, scenario, kernel }) {
+function qemuArguments({ machine: { folder, root, kernel }, logs, scenario }) {
   const xenWords =
     'dom0_mem=3G,max:3G dom0_max_vcpus=2 console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning';
-  const dom0Words = 'console=hvc0 quiet panic=1 net.ifnames=0 mitigations=off';
+  const systemdWords = [
+    'lab.init=systemd systemd.getty_auto=no systemd.firstboot=no systemd.show_status=no',
+    `systemd.default_timeout_start_sec=${90 * PATIENCE}`,
+  ];
+  const init = scenario.init === 'systemd' ? ` ${systemdWords.join(' ')}` : '';
+  const dom0Words = `console=hvc0 quiet panic=1 net.ifnames=0 mitigations=off${init}`;
   return [
     // A CPU without wide vector state: with `max`, programs under Xen crash now and then in this emulation.
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'Westmere', '-smp', '2', '-m', '6G'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-kernel', join(folder, 'xen'), '-append', `${xenWords} ${scenario.xen}`.trim()],
     ...['-initrd', `${folder}/kernel/boot/vmlinuz-${kernel} ${dom0Words},${folder}/dom0.img`],
-    ...['-virtfs', 'local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap'],
+    ...['-virtfs', `local,path=${root},mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap`],
     ...['-virtfs', `local,path=${logs},mount_tag=out,security_model=none`],
     ...['-device', 'intel-iommu,intremap=on'],
     ...driveArguments(logs, scenario.disks),

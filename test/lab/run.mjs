@@ -3,26 +3,30 @@
 
 import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { NEVER_REPORTED, runUntilReported, TRIES } from './emulator.mjs';
+import { NEVER_REPORTED, PATIENCE, runUntilReported, TRIES } from './emulator.mjs';
+import { hosts } from './hosts.mjs';
 import { lockFolder } from './lock.mjs';
 import { readComposites, readScenarios, UsageError, unknown } from './scenarios.mjs';
-import { buildProject, setUp } from './setup.mjs';
+import { buildProject } from './setup.mjs';
 
 const HERE = import.meta.dirname;
 const PROJECT = resolve(HERE, '../..');
 
+const HOST_NAMES = [...hosts.keys()];
 const HELP = `Usage: npm run lab -- <scenario> [options]
 
 Boots a real Xen, a Linux dom0 and a stock Linux guest in emulation (no hardware needed) and runs a scenario there.
 
 Options:
   --list        the scenarios and the options of each
+  --host NAME   ${[...hosts].map(([name, { summary }]) => `${name}: ${summary}`).join('\n                ')}
   --<option> V  an option of the scenario, for example --slots passthrough
   --keep        leave dom0 up after the scenario, with its shell on this terminal
   --help        this text
 
 Environment:
-  PCIBACK_LAB   folder of the lab (default /var/tmp/pciback-lab)
+  PCIBACK_LAB            folder of the lab (default /var/tmp/pciback-lab)
+  PCIBACK_LAB_PATIENCE   on a busy machine: so many times as long may everything take (default 1)
 
 Logs of each run: .lab/<scenario>-<time>/. Exit status: that of the scenario; 2 for a wrong call; ${NEVER_REPORTED} when
 the emulator itself gave up ${TRIES} times and the run says nothing.`;
@@ -45,14 +49,31 @@ function parse(args, scenarios) {
   if (call.name === undefined) throw new UsageError(`no scenario given. Known: ${scenarioNames.join(', ')}.`);
   const scenario = scenarios.find((one) => one.name === call.name);
   if (scenario === undefined) throw unknown('scenario', call.name, scenarioNames);
-  return { scenario, keep: call.keep, options: checkOptions(scenario, call.given) };
+  return {
+    scenario,
+    keep: call.keep,
+    host: takeHost(scenario, call.given),
+    options: checkOptions(scenario, call.given),
+  };
+}
+
+function takeHost({ name, hosts: only = [] }, given) {
+  if (!given.has('host')) return only[0] ?? HOST_NAMES[0];
+  const host = given.get('host');
+  given.delete('host');
+  if (host === undefined) throw new UsageError(`--host needs a value: ${HOST_NAMES.join(' or ')}.`);
+  if (!hosts.has(host)) throw unknown('value of --host', host, HOST_NAMES);
+  if (only.length > 0 && !only.includes(host))
+    throw new UsageError(`${name} runs on --host ${only.join(' or ')} alone.`);
+  return host;
 }
 
 function checkOptions(scenario, given) {
   const known = [...scenario.options.keys()];
   for (const [name, value] of given) {
     const allowed = scenario.options.get(name);
-    if (allowed === undefined) throw unknown(`option of ${scenario.name}`, `--${name}`, flags([...known, 'keep']));
+    if (allowed === undefined)
+      throw unknown(`option of ${scenario.name}`, `--${name}`, flags([...known, 'host', 'keep']));
     if (value === undefined) throw new UsageError(`--${name} needs a value: ${allowed.join(' or ')}.`);
     if (!allowed.includes(value)) throw unknown(`value of --${name}`, value, allowed);
   }
@@ -69,22 +90,23 @@ function list(scenarios) {
 }
 
 /** `.lab/drop-in-passthrough-20250131-235959`; what was not the default is in the name. */
-function logFolder(scenario, options) {
+function logFolder({ scenario, host, options }) {
   const chosen = [...options]
     .filter(([name, value]) => value !== scenario.options.get(name)[0])
     .map(([, value]) => value);
+  if (host !== HOST_NAMES[0]) chosen.unshift(host);
   const time = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   return join(PROJECT, '.lab', [scenario.name, ...chosen, time].join('-'));
 }
 
-function dom0Environment(folder, { xenVersion, kernel }, scenario, options, keep) {
+function dom0Environment({ lab, xenVersion, kernel }, program, { scenario, options, keep }) {
   const environment = {
-    LAB: folder,
-    PROJECT,
-    NODE: process.execPath,
+    LAB: lab,
+    ...program,
     XEN_VERSION: xenVersion,
     KERNEL: kernel,
-    JOB_SECONDS: String(scenario.seconds),
+    JOB_SECONDS: String(scenario.seconds * PATIENCE),
+    PATIENCE: String(PATIENCE),
     KEEP: keep ? '1' : '',
   };
   for (const [name, value] of options) environment[name.toUpperCase()] = value;
@@ -100,38 +122,41 @@ function collectLogs(logs) {
   }
 }
 
-async function runScenario({ scenario, options, keep }, signal) {
+async function runScenario(call, signal) {
+  const { scenario, keep } = call;
   const folder = resolve(process.env.PCIBACK_LAB ?? '/var/tmp/pciback-lab');
   mkdirSync(folder, { recursive: true });
   accessSync(folder, constants.W_OK);
   const unlock = lockFolder(folder);
   try {
-    const machine = setUp(folder, say);
+    const host = hosts.get(call.host);
+    const machine = host.setUp(folder, say);
     if (scenario.needsBuild) buildProject(PROJECT, say);
-    const environment = dom0Environment(folder, machine, scenario, options, keep);
+    const program = scenario.needsBuild ? await host.install(machine, PROJECT, say) : { PROJECT };
+    const environment = dom0Environment(machine, program, call);
     const newLogs = () => {
-      const logs = logFolder(scenario, options);
+      const logs = logFolder(call);
       say(`${scenario.name}: booting, logs in ${relative(process.cwd(), logs) || '.'}`);
       return logs;
     };
     const started = performance.now();
-    const run = { folder, scenario, environment, kernel: machine.kernel, keep, signal };
-    const { status, logs } = await runUntilReported(run, newLogs, say);
+    const { status, logs } = await runUntilReported({ machine, scenario, environment, keep, signal }, newLogs, say);
     if (signal.aborted) return { status: 130, logs };
     collectLogs(logs);
-    return { status: report(scenario, options, logs, status, performance.now() - started), logs };
+    return { status: report(call, logs, status, performance.now() - started), logs };
   } finally {
     unlock();
   }
 }
 
-function report(scenario, options, logs, status, milliseconds) {
+function report({ scenario, host, options }, logs, status, milliseconds) {
   const checks = readFileSync(join(logs, 'checks'), 'utf8');
   const passed = (checks.match(/^ok /gm) ?? []).length;
   const broken = (checks.match(/^not ok .*$/gm) ?? []).length;
   // A scenario that ends badly without a failed check, or that checks nothing, is itself one failure.
   const failed = broken === 0 && (status !== 0 || passed === 0) ? 1 : broken;
-  const title = [scenario.name, ...[...options].map(([name, value]) => `--${name} ${value}`)].join(' ');
+  const words = [...(host === HOST_NAMES[0] ? [] : [['host', host]]), ...options];
+  const title = [scenario.name, ...words.map(([name, value]) => `--${name} ${value}`)].join(' ');
   if (status === NEVER_REPORTED) {
     const serial = readFileSync(join(logs, 'serial.log'), 'utf8').trimEnd().split('\n');
     console.log(`the lab did not report; last lines of its console:\n${serial.slice(-15).join('\n')}`);
@@ -141,11 +166,11 @@ function report(scenario, options, logs, status, milliseconds) {
 }
 
 /** Runs a scenario that boots others; each boot is reported like one of its own. */
-async function runComposite({ scenario, options }, scenarios, signal) {
+async function runComposite({ scenario, host, options }, scenarios, signal) {
   const boot = (name, chosen) => {
     const other = scenarios.find((one) => one.name === name);
     return runScenario(
-      { scenario: other, options: checkOptions(other, new Map(Object.entries(chosen))), keep: false },
+      { scenario: other, host, options: checkOptions(other, new Map(Object.entries(chosen))), keep: false },
       signal,
     );
   };
@@ -167,6 +192,9 @@ async function main(args) {
     return 0;
   }
   const call = parse(args, scenarios);
+  if (!Number.isInteger(PATIENCE) || PATIENCE < 1) {
+    throw new UsageError(`PCIBACK_LAB_PATIENCE is "${process.env.PCIBACK_LAB_PATIENCE}": a whole number is needed.`);
+  }
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => stop.abort());
   if (call.scenario.run !== undefined) return runComposite(call, scenarios, stop.signal);

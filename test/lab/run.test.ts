@@ -50,6 +50,11 @@ describe('npm run lab', () => {
     [['drop-inn'], 'unknown scenario "drop-inn". Did you mean "drop-in"?'],
     [['drop-in', '--slot', 'vpci'], 'unknown option of drop-in "--slot". Did you mean "--slots"?'],
     [['drop-in', '--slots', 'vcpi'], 'unknown value of --slots "vcpi". Did you mean "vpci"?'],
+    [
+      ['drop-in', '--host', 'debian12'],
+      'unknown value of --host "debian12". Did you mean "debian13"? Known: own, debian13.',
+    ],
+    [['drop-in', '--host'], '--host needs a value: own or debian13.'],
     [['drop-in', '--slots'], '--slots needs a value: vpci or passthrough.'],
     [['drop-in', 'terminate'], 'one scenario at a time'],
     [[], 'no scenario given'],
@@ -68,6 +73,12 @@ describe('npm run lab', () => {
     expect(status).toBe(2);
     expect(stderr).toContain(`${folder} is in use by another lab run (process ${process.pid})`);
   });
+});
+
+it('the lab is told how patient to be in whole numbers', () => {
+  const env = { PCIBACK_LAB: folder, PCIBACK_LAB_PATIENCE: '1.5' };
+  const { stderr, status } = spawnSync(process.execPath, [join(HERE, 'run.mjs'), 'drop-in'], { encoding: 'utf8', env });
+  expect({ stderr, status }).toMatchObject({ stderr: expect.stringContaining('is "1.5": a whole number'), status: 2 });
 });
 
 describe('the lock', () => {
@@ -104,7 +115,8 @@ describe('an emulator run', () => {
     const scenario = { path: join(SCENARIOS, 'contract.sh'), seconds: 5, devices: [], disks };
     process.env.PATH = `${programs}:${path}`;
     try {
-      const call = { folder, scenario, environment: { A: "it's" }, kernel: '6', keep: false };
+      const machine = { folder, root: '/', kernel: '6' };
+      const call = { machine, scenario, environment: { A: "it's" }, keep: false };
       const signal = new AbortController().signal;
       const { status } = await runUntilReported({ ...call, signal }, newLogs, (text) => said.push(text));
       return { status, attempts, said };
@@ -154,6 +166,7 @@ describe('the helpers of scenarios', () => {
     const environment = {
       OUT: folder,
       PCI: join(folder, 'pci'),
+      SHOWN: join(folder, 'shown'),
       DAEMON_LOG: join(folder, 'daemon.log'),
       GUEST_LOGS: folder,
     };
@@ -190,6 +203,16 @@ describe('the helpers of scenarios', () => {
     expect(dom0('check yes true; finish')).toContain('1 passed, 0 failed\nstatus 0');
     rmSync(join(folder, 'checks'));
     expect(dom0('touch $OUT/checks; finish')).toContain('0 passed, 0 failed\nstatus 1');
+  });
+
+  it('show what a command printed, and measure its columns', () => {
+    const said = dom0('shows yes echo 12µs; check "has it" printed ^1; check "no other" printed ^2; check fits narrow');
+    expect(said).toContain('    $ echo 12µs\n    12µs\nok - yes\nok - has it\nnot ok - no other\nok - fits\n');
+    expect(readFileSync(join(folder, 'screens.txt'), 'utf8')).toBe('$ echo 12µs\n12µs\n');
+    const wide = (columns: number): string => dom0(`shows wide echo ${'µ'.repeat(columns)}; check fits narrow`);
+    expect(wide(80)).toContain('\nok - fits\n');
+    expect(wide(81)).toContain('\nnot ok - fits\n#   1:µ');
+    expect(dom0('shows no false')).toContain('not ok - no\n');
   });
 
   it('find lines of the daemon by message and fields', () => {

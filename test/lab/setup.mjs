@@ -13,114 +13,100 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { kernelPackageIn, machineArchive, unpack, xenVersionIn } from './archive.mjs';
 import { UsageError } from './scenarios.mjs';
 
 const HERE = import.meta.dirname;
 const DOM0_MODULES = 'virtio_pci 9pnet_virtio 9p overlay xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs pci-stub';
 const GUEST_MODULES = 'xen-pcifront xen-gntalloc xen-evtchn xenfs e1000e e1000 vmxnet3 8139cp nvme xhci-pci ahci';
-const PACKAGES = ['qemu-system-x86', 'xenstore-utils', 'busybox-static', 'kmod', 'cpio', 'pciutils', 'diffutils'];
-const COMPILER = ['gcc', 'libc6-dev'];
+/** Drivers of the guest that are loaded only where a scenario names them: its other devices would come first. */
+const GUEST_MODULES_ON_DEMAND = 'xen-netfront xen-blkfront';
+/** What makes and boots a host, whichever it is. */
+export const PACKAGES = [
+  'qemu-system-x86',
+  'busybox-static',
+  'kmod',
+  'cpio',
+  'pciutils',
+  'xz-utils',
+  'gcc',
+  'libc6-dev',
+];
+/** What a dom0 needs beside the toolstack when its root is this machine's. */
+const DOM0_PACKAGES = ['xenstore-utils', 'diffutils'];
 
 /**
- * Makes the lab folder ready: packages, hypervisor, kernel, both initial file systems. Does only what is missing.
- * @returns {{ xenVersion: string, kernel: string }}
+ * A host that is ready to boot.
+ *
+ * @typedef {object} Machine
+ * @property {string} folder with hypervisor, kernel and initial file systems
+ * @property {string} root what dom0 has as its root file system
+ * @property {string} lab the folder's path in dom0
+ * @property {string} xenVersion as in `4.17`
+ * @property {string} kernel release of the kernel of dom0 and guests
  */
-export function setUp(folder, say) {
-  const xenVersion = installPackages(say);
-  unpack(folder, 'hypervisor', () => `xen-hypervisor-${xenVersion}-amd64`, say);
-  unpack(folder, 'kernel', () => `${kernelPackage()}-unsigned`, say);
-  const xen = join(folder, 'xen');
-  if (!existsSync(xen)) shell(`zcat '${folder}/hypervisor/boot/xen-${xenVersion}-amd64.gz' > '${xen}'`);
-  const kernel = readdirSync(join(folder, 'kernel/lib/modules'))[0];
-  const modules = join(folder, 'kernel/lib/modules', kernel);
-  if (!existsSync(join(modules, 'modules.dep'))) execFileSync('depmod', ['-b', join(folder, 'kernel'), kernel]);
-  makeImages(folder, modules, say);
-  return { xenVersion, kernel };
+
+/** This machine's own release of Debian, with its own root for dom0. @returns {Machine} */
+export function setUpOwn(folder, say) {
+  requirePackages(PACKAGES, say);
+  const archive = machineArchive(say);
+  const xenVersion = installedXen() ?? xenVersionIn(archive);
+  requirePackages([...DOM0_PACKAGES, `xen-utils-${xenVersion}`], say);
+  return { folder, root: '/', lab: folder, xenVersion, kernel: makeBootable(folder, xenVersion, archive, say) };
 }
 
-// --- Debian packages ------------------------------------------------------------------------------------------------
+/**
+ * Hypervisor, kernel and both initial file systems in a folder. Does only what is missing.
+ * @returns the kernel's release
+ */
+export function makeBootable(folder, xenVersion, archive, say) {
+  unpack(folder, 'hypervisor', () => `xen-hypervisor-${xenVersion}-amd64`, archive, say);
+  unpack(folder, 'kernel', () => `${kernelPackageIn(archive)}-unsigned`, archive, say);
+  const xen = join(folder, 'xen');
+  if (!existsSync(xen)) shell(`zcat '${folder}/hypervisor/boot/xen-${xenVersion}-amd64.gz' > '${xen}'`);
+  // Newer packages have modules below /usr/lib alone.
+  if (!existsSync(join(folder, 'kernel/lib'))) symlinkSync('usr/lib', join(folder, 'kernel/lib'));
+  const kernel = readdirSync(join(folder, 'kernel/lib/modules'))[0];
+  const modules = join(folder, 'kernel/lib/modules', kernel);
+  if (!existsSync(join(modules, 'modules.dep'))) {
+    // The small programs of the initial file systems load no compressed module.
+    shell(`find '${modules}/' -name '*.ko.xz' -print0 | xargs -0 -r -n 100 unxz`);
+    execFileSync('depmod', ['-b', join(folder, 'kernel'), kernel]);
+  }
+  makeImages(folder, modules, say);
+  return kernel;
+}
+
+// --- packages of this machine ---------------------------------------------------------------------------------------
 
 const isInstalled = (name) =>
   (spawnSync('dpkg-query', ['-s', name], { encoding: 'utf8' }).stdout ?? '').includes(
     '\nStatus: install ok installed\n',
   );
 
-let listsAreFresh = false;
-
-function apt(args, say, cwd) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const run = () => spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], { env, cwd, encoding: 'utf8' });
-  let result = run();
-  // Package lists may be missing on a new machine, or name versions that the archive no longer has.
-  if (result.status !== 0 && !listsAreFresh && process.getuid() === 0) {
-    say('apt-get update');
-    spawnSync('apt-get', ['-qq', 'update'], { env, stdio: 'inherit' });
-    listsAreFresh = true;
-    result = run();
-  }
-  if (result.status !== 0) {
-    throw new UsageError(`apt-get ${args.join(' ')} failed:\n${result.stderr ?? result.error}`);
-  }
-}
-
-function installPackages(say) {
+/** Installs what is missing on this machine. */
+export function requirePackages(names, say) {
   if (spawnSync('dpkg-query', ['--version']).error) {
     throw new UsageError('the lab is built from Debian packages and this machine has no dpkg: use a Debian machine.');
   }
-  const utils = newestPackage('dpkg-query', ['-W', 'xen-utils-4*']) ?? availableXen(say);
-  const missing = [...PACKAGES, ...COMPILER, utils].filter((name) => !isInstalled(name));
-  if (missing.length > 0) {
-    if (process.getuid() !== 0) {
-      throw new UsageError(`the lab needs Debian packages. As root:\n  apt-get install ${missing.join(' ')}`);
-    }
-    say(`installing ${missing.join(' ')}`);
-    apt(['install', '-y', '--no-install-recommends', ...missing], say);
+  const missing = names.filter((name) => !isInstalled(name));
+  if (missing.length === 0) return;
+  if (process.getuid() !== 0) {
+    throw new UsageError(`the lab needs Debian packages. As root:\n  apt-get install ${missing.join(' ')}`);
   }
-  return utils.slice('xen-utils-'.length);
+  say(`installing ${missing.join(' ')}`);
+  machineArchive(say).get(['install', '-y', '--no-install-recommends', ...missing]);
 }
 
-function newestPackage(command, args) {
-  const found = spawnSync(command, args, { encoding: 'utf8' }).stdout ?? '';
-  const versions = [...found.matchAll(/\bxen-utils-4\.(\d+)(?=\s|$)/g)].map((match) => Number(match[1]));
-  return versions.length > 0 ? `xen-utils-4.${Math.max(...versions)}` : undefined;
-}
-
-function availableXen(say) {
-  const search = () => newestPackage('apt-cache', ['search', '--names-only', '^xen-utils-4']);
-  let found = search();
-  if (found === undefined && process.getuid() === 0) {
-    say('apt-get update');
-    spawnSync('apt-get', ['-qq', 'update'], { stdio: 'inherit' });
-    listsAreFresh = true;
-    found = search();
-  }
-  if (found === undefined) throw new UsageError('no package xen-utils-4.* is known here. As root: apt-get update');
-  return found;
-}
-
-function kernelPackage() {
-  const depends = execFileSync('apt-cache', ['depends', 'linux-image-amd64'], { encoding: 'utf8' });
-  const found = /Depends: (linux-image-[0-9]\S*)/.exec(depends);
-  if (!found) throw new UsageError('no package linux-image-amd64 is known here. As root: apt-get update');
-  return found[1];
-}
-
-/** Hypervisor and kernel are unpacked, never installed: nothing touches this machine's own boot files. */
-function unpack(folder, part, packageName, say) {
-  const done = join(folder, part, '.done');
-  if (existsSync(done)) return;
-  rmSync(join(folder, part), { recursive: true, force: true });
-  const deb = join(folder, part, 'deb');
-  mkdirSync(deb, { recursive: true });
-  chmodSync(deb, 0o777); // apt downloads as a user of its own
-  const name = packageName();
-  say(`unpacking ${name}`);
-  apt(['download', name], say, deb);
-  for (const file of readdirSync(deb)) execFileSync('dpkg', ['-x', join(deb, file), join(folder, part)]);
-  writeFileSync(done, `${name}\n`);
+function installedXen() {
+  const found = spawnSync('dpkg-query', ['-W', 'xen-utils-4*'], { encoding: 'utf8' }).stdout ?? '';
+  // A name without a version is known, but not installed.
+  const minors = [...found.matchAll(/^xen-utils-4\.(\d+)\t\S/gm)].map((match) => Number(match[1]));
+  return minors.length > 0 ? `4.${Math.max(...minors)}` : undefined;
 }
 
 // --- initial file systems -------------------------------------------------------------------------------------------
@@ -143,7 +129,7 @@ function makeImages(folder, modules, say) {
   pack(dom0, join(folder, 'dom0.img'));
 
   const guest = freshTree(folder, 'guest', ['bin', 'dev', 'proc', 'sys', 'usr/share/misc']);
-  addModules(guest, modules, GUEST_MODULES.split(' '));
+  addModules(guest, modules, GUEST_MODULES.split(' '), GUEST_MODULES_ON_DEMAND.split(' '));
   for (const tool of ['lspci', 'setpci']) addProgram(guest, tool);
   for (const program of ['confbench', 'confscript']) {
     execFileSync('gcc', ['-O2', '-static', '-o', join(guest, 'bin', program), join(HERE, `guest/${program}.c`)]);
@@ -167,24 +153,33 @@ function addInit(tree, source) {
   chmodSync(join(tree, 'init'), 0o755);
 }
 
-/** Copies each module with what it depends on and writes `modlist` in load order. */
-function addModules(tree, modules, names) {
+/**
+ * Copies each module with what it depends on and writes `modlist` in load order: a file a line, then for which of the named modules it is
+ * there. Those that are loaded on demand are in `ondemand`.
+ */
+function addModules(tree, modules, names, onDemand = []) {
   mkdirSync(join(tree, 'lib/m'), { recursive: true });
   const dependencies = new Map();
   for (const line of readFileSync(join(modules, 'modules.dep'), 'utf8').split('\n')) {
     const [path, needs] = line.split(':');
     if (needs !== undefined) dependencies.set(path, needs.trim().split(/\s+/).filter(Boolean));
   }
-  const byName = new Map([...dependencies.keys()].map((path) => [basename(path).replace(/\.ko(\.\w+)?$/, ''), path]));
-  const order = new Set();
-  for (const name of names) {
+  const nameOf = (path) => basename(path).replace(/\.ko(\.\w+)?$/, '');
+  const byName = new Map([...dependencies.keys()].map((path) => [nameOf(path), path]));
+  const builtIn = new Set(readFileSync(join(modules, 'modules.builtin'), 'utf8').split('\n').map(nameOf));
+  const wanted = new Map();
+  for (const name of [...names, ...onDemand]) {
     const path = byName.get(name);
+    if (path === undefined && builtIn.has(name)) continue;
     if (path === undefined) throw new Error(`${modules} has no module ${name}`);
-    for (const needed of [...dependencies.get(path)].reverse()) order.add(needed);
-    order.add(path);
+    for (const one of [...[...dependencies.get(path)].reverse(), path]) {
+      wanted.set(one, [...(wanted.get(one) ?? []), name]);
+    }
   }
-  for (const path of order) copyFileSync(join(modules, path), join(tree, 'lib/m', basename(path)));
-  writeFileSync(join(tree, 'modlist'), [...order].map((path) => `${basename(path)}\n`).join(''));
+  for (const path of wanted.keys()) copyFileSync(join(modules, path), join(tree, 'lib/m', basename(path)));
+  const lines = [...wanted].map(([path, reasons]) => `${basename(path)} ${reasons.join(' ')}\n`);
+  writeFileSync(join(tree, 'modlist'), lines.join(''));
+  writeFileSync(join(tree, 'ondemand'), onDemand.map((name) => `${name}\n`).join(''));
 }
 
 /** A program and the shared libraries that it is linked with, at their own paths. */

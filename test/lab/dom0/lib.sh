@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
 # Helpers for scenarios; a scenario runs as root in dom0 and starts with: . "$OUT/lib.sh"
-# From env.sh: LAB (the lab folder), PROJECT, NODE, XEN_VERSION, KERNEL, and the options of the scenario.
+# From env.sh: LAB (the lab folder), PROJECT and NODE (the program's folder and engine), INSTALLED (not empty: a package is),
+# XEN_VERSION, KERNEL, and the options of the scenario.
 XENBIN=/usr/lib/xen-$XEN_VERSION/bin
 MODULES=$LAB/kernel/lib/modules/$KERNEL
 PCI=${PCI:-/sys/bus/pci/devices}
 GUEST_LOGS=${GUEST_LOGS:-/var/log/xen/console}
 DAEMON_LOG=${DAEMON_LOG:-/run/daemon.log}
+SHOWN=${SHOWN:-/run/shown}
+PCIBACK=("$NODE" "$PROJECT/dist/plugins/commands/main.js")
+[ -z "$INSTALLED" ] || PCIBACK=(/usr/bin/pciback)
+pciback() { "${PCIBACK[@]}" "$@"; }
 
 # --- assertions ---------------------------------------------------------------------------------------------------
 
@@ -18,6 +23,21 @@ check() { # text, command…: runs the command, counts it; its output is shown o
     echo "not ok - $text" | tee -a "$OUT/checks"
     [ -z "$said" ] || sed 's/^/#   /' <<< "$said"
   fi
+}
+shows() { # text, command…: as check, and what the command prints is shown as a person sees it; `printed` looks at it
+  local text=$1 rc
+  shift
+  { echo "\$ $*"; "$@" 2>&1; } > "$SHOWN"
+  rc=$?
+  sed 's/^/    /' "$SHOWN"
+  cat "$SHOWN" >> "$OUT/screens.txt"
+  check "$text" test $rc = 0
+}
+printed() { # extended regular expression that a line of the last `shows` matches
+  tail -n +2 "$SHOWN" | grep -qE -- "$1"
+}
+narrow() { # no line of the last `shows` is wider than 80 columns
+  ! tail -n +2 "$SHOWN" | LC_ALL=C.UTF-8 grep -nE '.{81}'
 }
 same() { # got, expected
   [ "$1" = "$2" ] && return
@@ -48,7 +68,7 @@ check_program() { # text, command…: a program that prints its own checks as "o
   check "$text: ends with status 0" test "$rc" = 0
 }
 within() { # seconds, command…: asks every STEP seconds until the command succeeds; its output is shown only at the end
-  local end=$(($(cut -d. -f1 /proc/uptime) + $1)) said
+  local end=$(($(cut -d. -f1 /proc/uptime) + $1 * ${PATIENCE:-1})) said
   shift
   until said=$("$@" 2>&1); do
     [ "$(cut -d. -f1 /proc/uptime)" -lt $end ] || { echo "$said"; return 1; }
@@ -176,8 +196,7 @@ check_guest_network() { # guest name
 # --- the daemon ---------------------------------------------------------------------------------------------------
 
 start_daemon() { # further options of `pciback serve`
-  "$NODE" "$PROJECT/dist/plugins/commands/main.js" serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json "$@" \
-    > "$DAEMON_LOG" 2>&1 &
+  "${PCIBACK[@]}" serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json "$@" > "$DAEMON_LOG" 2>&1 &
   DAEMON=$!
   local from
   from=$(cut -d' ' -f1 /proc/uptime)
@@ -210,6 +229,18 @@ stop_daemon() { # SIGTERM; DAEMON_STATUS is its exit status, or "still running"
   within "${1:-30}" daemon_ended && { wait "$DAEMON"; DAEMON_STATUS=$?; }
 }
 daemon_ended() { ! daemon_runs; }
+
+attribute() { # text, what is to be printed, words…: an attribute of the kernel module's driver, and a look at the answer
+  local text=$1 pattern=$2
+  shift 2
+  shows "$text" pciback attribute "$@"
+  check "$text: it says so" printed "$pattern"
+  check "$text: 80 columns" narrow
+}
+kernel_text() { # attribute, text: what the kernel's file would say, whole
+  shows "attribute $1 --sysfs" pciback attribute "$1" --sysfs
+  check "attribute $1 --sysfs: the kernel's text" same "$(tail -n +2 "$SHOWN")" "$2"
+}
 
 nodes_gone() { # domain id: no node of its PCI back end is left; else they are shown
   ! xenstore-exists "/local/domain/0/backend/pci/$1" || ! xenstore-ls -f "/local/domain/0/backend/pci/$1"

@@ -49,7 +49,7 @@ measure() { # guest, back end
   check "$1: xl destroy" xl destroy "$1"
   check "$1: its nodes are gone" within 20 nodes_gone "$id"
 }
-rehearsed() { "$NODE" "$PROJECT/dist/plugins/commands/main.js" status --json | grep -q '"done in [0-9]* ms"'; }
+rehearsed() { pciback status --json | grep -q '"done in [0-9]* ms"'; }
 report() { # guests…: table and bench.json of all runs until now
   "$NODE" "$PROJECT/test/lab/bench/report-main.mjs" --logs "$GUEST_LOGS" --out "$OUT/bench.json" \
     --xen "$(xl info xen_version)" --kernel "$KERNEL" --pciback "$PROJECT/package.json" \

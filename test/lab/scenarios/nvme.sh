@@ -23,7 +23,7 @@ check_disk() { # guest
 }
 run_guest() { # name
   dd if=/dev/urandom of="$DISK" bs=1M count=1 conv=notrunc,fsync status=none
-  guest_config "$1" "hold tests=disk modules=crct10dif_common,crc64,crc-t10dif,crc64-rocksoft,t10-pi,nvme-core,nvme"
+  guest_config "$1" "hold tests=disk modules=nvme"
   check "$1: xl create" xl create "/run/$1.cfg"
   check "$1: the guest goes through its tests" wait_guest "$1" 240 HOLD
   guest_interrupts "$1" nvme

@@ -6,7 +6,6 @@
 . "$OUT/lib.sh"
 SLOTS=vpci
 NIC=0000:00:04.0
-pciback() { "$NODE" "$PROJECT/dist/plugins/commands/main.js" "$@"; }
 pokes() { guest_log "$1" | tr -d '\r' | grep '^POKE 5 reads [0-9a-f]'; } # what each write of 5 read back as
 # Guest, value: the guest wrote 5 after now, and reads that value. A write that was under way does not count.
 poke_reads() {

@@ -12,9 +12,8 @@ rounds() { guest_log "$1" | grep -c '^TRAFFIC '; }
 more_rounds() { [ "$(rounds "$1")" -ge "$2" ]; }
 lost_pings() { guest_log "$1" | sed -nE 's/^TRAFFIC ([0-9]+) sent ([0-9]+) received.*/\1 \2/p' | awk '{ n += $1 - $2 } END { print n + 0 }'; }
 unanswered() { guest_log "$1" | grep -c 'not responding'; }
-command() { "$NODE" "$PROJECT/dist/plugins/commands/main.js" "$@"; }
 second_daemon() { # what a second one says; HOST_LOCKED with the first one's process, and nothing else
-  command serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json > /run/second.log 2>&1 && { echo "it served"; return 1; }
+  pciback serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json > /run/second.log 2>&1 && { echo "it served"; return 1; }
   grep -q 'HOST_LOCKED' /run/second.log && grep -q "process $DAEMON" /run/second.log && ! grep -q '"msg":"device' /run/second.log && return
   cat /run/second.log
   return 1
@@ -59,16 +58,16 @@ check "no request of it went without an answer" same "$(unanswered u1)" "$late"
 
 begin
 FROM=$(($(wc -l < "$DAEMON_LOG") + 1))
-check "upgrade: the command says who serves" command upgrade
+check "upgrade: the command says who serves" pciback upgrade
 goes_on upgrade
 check "upgrade: no request went without an answer" same "$(unanswered u1)" "$late"
 check "upgrade: the first daemon has ended" within 30 daemon_ended
-DAEMON=$(command status --json | sed -nE 's/^ *"pid": ([0-9]+).*/\1/p' | head -n 1)
+DAEMON=$(pciback status --json | sed -nE 's/^ *"pid": ([0-9]+).*/\1/p' | head -n 1)
 FROM=1
 
 begin
 # Not by the function: the process would be its shell's.
-"$NODE" "$PROJECT/dist/plugins/commands/main.js" serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json --standby > "$OUT/daemon-standby.log" 2>&1 &
+"${PCIBACK[@]}" serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json --standby > "$OUT/daemon-standby.log" 2>&1 &
 standby=$!
 check "standby: it waits" within 300 grep -q 'standby: waiting' "$OUT/daemon-standby.log"
 kill -9 "$DAEMON"

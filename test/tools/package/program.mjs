@@ -28,14 +28,12 @@ const LICENCE = /^(licen[cs]e|copying)/i;
 
 const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 
-/** The packages with all that they depend on, those that are not for this machine left out: folders by name. */
-const closure = (modules, names, found = new Map()) => {
+/** The packages with all that they depend on beside them, those that are not for this machine left out: folders by name. */
+export const closure = (modules, names, found = new Map()) => {
   for (const name of names) {
     const folder = join(modules, name);
     if (found.has(name) || !existsSync(folder)) continue;
     found.set(name, folder);
-    if (existsSync(join(folder, 'node_modules')))
-      throw new Error(`${name} has packages of its own, which are not copied`);
     const { dependencies = {}, optionalDependencies = {} } = manifestOf(folder);
     const missing = Object.keys(dependencies).filter((one) => !existsSync(join(modules, one)));
     if (missing.length > 0) throw new Error(`${name} needs ${missing.join(', ')}: run npm ci`);
@@ -68,6 +66,8 @@ export const writeProgram = (tree, { project, dist, modules }) => {
   if (prebuilt.length !== 1) throw new Error(`one prebuilt koffi is needed, there are ${prebuilt.length}: run npm ci`);
   const licences = [readFileSync(join(dist, 'chunks/LICENSES.txt'), 'utf8')];
   for (const [name, folder] of packages) {
+    if (existsSync(join(folder, 'node_modules')))
+      throw new Error(`${name} has packages of its own, which are not copied`);
     const { version, license } = manifestOf(folder);
     const text = readdirSync(folder).find((file) => LICENCE.test(file));
     licences.push(

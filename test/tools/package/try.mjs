@@ -15,34 +15,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { makeBareRoot } from './bare.mjs';
 
 /** Seconds that everything in booted.sh may take. */
 const BOOT_SECONDS = 900;
 const { PCIBACK_TRY = '/var/tmp/pciback-try' } = process.env;
-
-/** The mirror that this host has its own packages from. */
-const mirror = () => {
-  if (process.env.MIRROR !== undefined) return process.env.MIRROR;
-  for (const file of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list']) {
-    const found = existsSync(file) ? /^(?:URIs:|deb) +(?:\[[^\]]*\] +)?(\S+)/m.exec(readFileSync(file, 'utf8')) : null;
-    if (found !== null) return found[1];
-  }
-  throw new Error('no mirror of Debian is known here: name one in $MIRROR');
-};
-
-/** A Debian with nothing but its base system, made once. */
-const bareRoot = (codename) => {
-  const root = join(PCIBACK_TRY, codename);
-  const done = join(root, '.done');
-  if (existsSync(done)) return root;
-  rmSync(root, { recursive: true, force: true });
-  mkdirSync(root, { recursive: true });
-  console.log(`--- debootstrap --variant=minbase ${codename}`);
-  const log = execFileSync('debootstrap', ['--variant=minbase', codename, root, mirror()], { encoding: 'utf8' });
-  writeFileSync(join(PCIBACK_TRY, `${codename}.log`), log);
-  writeFileSync(done, '');
-  return root;
-};
 
 const HERE = import.meta.dirname;
 const run = (words) => spawnSync(words[0], words.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] }).status ?? 1;
@@ -90,7 +67,8 @@ const groupsBelow = (group) => [
 
 /** @returns 0 when everything in try.sh and booted.sh holds in a copy of the bare Debian; else the copy stays for a look */
 export const tryPackage = (file, { codename }) => {
-  const bare = bareRoot(codename);
+  const bare = join(PCIBACK_TRY, codename);
+  makeBareRoot(bare, { codename, say: (text) => console.log(`--- ${text}`) });
   const root = join(PCIBACK_TRY, `${codename}.tried`);
   rmSync(root, { recursive: true, force: true });
   execFileSync('cp', ['-a', '--reflink=auto', bare, root]);
