@@ -4,6 +4,7 @@ import { styleText } from 'node:util';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import { problem } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
 import type { Finding } from '../kinds/platform.ts';
@@ -56,7 +57,7 @@ const checkStart = async (loaded: LoadedConfig): Promise<Check[]> => {
   const section = 'start';
   const what = `serve on platform ${platform}`;
   try {
-    const { functions, unmatched } = await judgeStart(loaded);
+    const { functions, unmatched, inUse, absent } = await judgeStart(loaded);
     return [
       { section, what, verdict: 'ok', detail: `would begin; the platform has ${functions} functions` },
       ...unmatched.map(
@@ -66,6 +67,18 @@ const checkStart = async (loaded: LoadedConfig): Promise<Check[]> => {
           verdict: 'warning',
           detail: `${text} is meant for no function of platform ${platform}`,
           next: 'Correct it, or leave it out. `lspci -Dnn` lists the functions of a host with their addresses and ids.',
+        }),
+      ),
+      ...inUse.map(({ bdf, uses }): Check => {
+        const refusal = problem('DEVICE_HOST_USE', { bdf, uses });
+        return { section, what: 'hide', verdict: 'warning', detail: refusal.message, next: refusal.solve };
+      }),
+      ...absent.map(
+        (name): Check => ({
+          section,
+          what: `guests.${name}`,
+          verdict: 'ok',
+          detail: 'no guest of this name runs now',
         }),
       ),
     ];

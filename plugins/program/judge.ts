@@ -1,20 +1,47 @@
 // SPDX-License-Identifier: MIT
 
+import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { silent } from '../../core/log.ts';
+import type { PciListing, Platform, Xenstore } from '../../core/platform/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
+import { usesOf } from '../kinds/platform.ts';
 import { readSection, sectionsOf } from '../read-section.ts';
-import { assertNames, meetFunctions, type Unmatched } from './names.ts';
+import { absentOf, assertNames, meetFunctions, type Unmatched } from './names.ts';
 import { orderOfParts } from './part-runner.ts';
 import { assertThere, lockPlace, openPlatform } from './platform.ts';
 import { loadPlugins } from './start.ts';
+
+/** Where the store has the domains of a host. */
+const DOMAINS = '/local/domain';
 
 /** What a start would come to. */
 export interface Judgement {
   /** Functions that the platform has. */
   readonly functions: number;
   readonly unmatched: readonly Unmatched[];
+  /** Functions of `hide` that would not be seized, with what this host does with each. */
+  readonly inUse: readonly { readonly bdf: string; readonly uses: readonly string[] }[];
+  /** Names of `guests` that no guest has now. */
+  readonly absent: readonly string[];
 }
+
+const inUseOf = async (
+  { hide, allowInUse }: Config,
+  platform: Platform,
+  functions: readonly PciListing[],
+): Promise<Judgement['inUse']> => {
+  const means = (patterns: Config['hide'], address: Bdf): boolean => patterns.some((one) => one.matches(address));
+  const wanted = functions.filter(({ bdf }) => means(hide, bdf) && !means(allowInUse, bdf));
+  const looked = wanted.map(async ({ bdf }) => ({ bdf: formatBdf(bdf), uses: await usesOf(platform, bdf) }));
+  return (await Promise.all(looked)).filter(({ uses }) => uses.length > 0);
+};
+
+const guestNames = async (store: Pick<Xenstore, 'list' | 'read'>): Promise<readonly string[]> => {
+  const domains = (await store.list(DOMAINS)) ?? [];
+  const names = await Promise.all(domains.map((domain) => store.read(`${DOMAINS}/${domain}/name`)));
+  return names.filter((name) => name !== undefined);
+};
 
 /** Parts without which nothing is served refuse what they would refuse when they are started. */
 const assertRequired = async ({ registries }: PluginHost, config: Config): Promise<void> => {
@@ -45,7 +72,14 @@ export const judgeStart = async (loaded: LoadedConfig): Promise<Judgement> => {
       const functions = await platform.pci.list();
       assertThere(platform, config.hide, functions);
       await assertRequired(plugins, config);
-      return { functions: functions.length, unmatched: await meetFunctions(config, plugins, platform, functions) };
+      const unmatched = await meetFunctions(config, plugins, platform, functions);
+      const names = await guestNames(platform.xenstore);
+      return {
+        functions: functions.length,
+        unmatched,
+        inUse: await inUseOf(config, platform, functions),
+        absent: absentOf(config, names),
+      };
     } finally {
       await platform.close();
     }

@@ -46,6 +46,10 @@ export const meetFunctions = async (
   return unmatchedOf(config, plugins, functions);
 };
 
+/** Names of guests for which the configuration has settings, and that none of the guests that there are has. */
+export const absentOf = ({ guests }: Pick<Config, 'guests'>, names: readonly string[]): readonly string[] =>
+  Object.keys(guests).filter((name) => !names.includes(name));
+
 /** What a list of functions can say of a match; subsystem and stepping are known when one is seized. */
 const mayFit = (match: DeviceMatch, one: PciListing): boolean =>
   match.vendor === one.vendor &&

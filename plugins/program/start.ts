@@ -15,7 +15,7 @@ import type { RcFile } from './config.ts';
 import type { HostLock, LockWait } from './host-lock.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { ProgramMeasures, timedEvents } from './measures.ts';
-import { assertNames, meetFunctions, NO_FUNCTION } from './names.ts';
+import { absentOf, assertNames, meetFunctions, NO_FUNCTION } from './names.ts';
 import { PartRunner, prepareParts } from './part-runner.ts';
 import { patientStore, withOthers } from './patient-store.ts';
 import { assertThere, lockHost, openPlatform } from './platform.ts';
@@ -129,6 +129,9 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
       return stopWithin(engine, { seconds, close: last, silence: () => patience.givenUp });
     };
     await engine.start();
+    const names = engine.guests().map(({ name }) => name);
+    for (const name of absentOf(config, names))
+      log.info({ key: `guests.${name}` }, 'no guest of this name is here yet');
     patience.relax();
     // From now on a platform that was given is this one's to close.
     opened = given;

@@ -5,7 +5,7 @@ import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { PlannedMethod } from './plan.ts';
-import type { ResetOperations } from './reset-operations.ts';
+import type { ResetOperations, ResetPlanReport } from './reset-operations.ts';
 
 const verdicts: Readonly<Record<PlannedMethod['verdict'], string>> = {
   first: 'tried first',
@@ -19,6 +19,13 @@ const rowOf = ({ name, about, verdict, why, shares }: PlannedMethod): string[] =
   about,
   `${verdicts[verdict]}${why === undefined ? '' : `: ${why}`}`,
   shares.length === 0 ? '' : `shared with ${shares.join(', ')}`,
+];
+
+/** For people. */
+export const linesOf = ({ bdf, tellsMethods, methods, delay }: ResetPlanReport): readonly string[] => [
+  `${bdf}: what a reset would try${tellsMethods ? '' : '; the host does not tell its methods'}`,
+  ...columns([['method', 'what it is', 'verdict', ''], ...methods.map(rowOf)]).map((line) => `  ${line.trimEnd()}`),
+  ...(delay > 0 ? [`  afterwards the device is left alone for ${delay} ms`] : []),
 ];
 
 /**
@@ -41,9 +48,6 @@ export const runReset = async (context: CommandContext): Promise<number> => {
     print(JSON.stringify(plan, undefined, 2));
     return 0;
   }
-  print(`${plan.bdf}: what a reset would try${plan.tellsMethods ? '' : '; the host does not tell its methods'}`);
-  for (const line of columns([['method', 'what it is', 'verdict', ''], ...plan.methods.map(rowOf)]))
-    print(`  ${line.trimEnd()}`);
-  if (plan.delay > 0) print(`  afterwards the device is left alone for ${plan.delay} ms`);
+  for (const line of linesOf(plan)) print(line);
   return 0;
 };

@@ -8,7 +8,7 @@ import type { Tenant } from '../../core/stub/index.ts';
 import { fail } from '../errors.ts';
 import type { Config } from '../kinds/config.ts';
 import { detailsOf, usesOf } from '../kinds/platform.ts';
-import { hasPartOfPage, type Placed, sharedPages } from './shared-pages.ts';
+import { hasPartOfPage, type Placed, sharedPages } from '../shared-pages.ts';
 
 /** What an operator can allow for one function, by name on the command line. */
 export const allowances = ['in-use', 'shared-page'] as const;

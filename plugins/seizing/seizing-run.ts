@@ -13,11 +13,14 @@ const rowOf = ({ bdf, before, now, state, why, next, notes = [] }: Seizing): str
   return [bdf, before, now, words.length === 0 ? state : `${state}: ${words.join('. ').replaceAll('..', '.')}`];
 };
 
+/** For people, on 80 columns. */
+export const linesOf = (devices: readonly Seizing[]): readonly string[] =>
+  columns([['device', 'before', 'now', ''], ...devices.map(rowOf)], WIDTH).map((line) => line.trimEnd());
+
 /** @returns 1 when something was refused */
 const tell = ({ options, print }: CommandContext, devices: readonly Seizing[]): number => {
   if (options.json === true) print(JSON.stringify({ devices }, undefined, 2));
-  else
-    for (const line of columns([['device', 'before', 'now', ''], ...devices.map(rowOf)], WIDTH)) print(line.trimEnd());
+  else for (const line of linesOf(devices)) print(line);
   return devices.some(({ state }) => state === 'refused') ? 1 : 0;
 };
 

@@ -22,6 +22,7 @@ import { effectOf, effects, faultNames, faultyPlaces } from './faults.ts';
 import { fieldsPage } from './fields-page.ts';
 import { END_WITHIN_S, hangs } from './hangs.ts';
 import { interruptPoliciesPage } from './interrupt-policies-page.ts';
+import { seizingPage } from './seizing-page.ts';
 import { streamFaults } from './stream-faults.ts';
 
 const generated = (title: string, source: string, body: string): string =>
@@ -240,6 +241,11 @@ export const referencePages = async (): Promise<Readonly<Record<string, string>>
     'reference/configuration.md': configurationPage(host),
     'reference/operations.md': operationsPage(host),
     'reference/streams.md': streamsPage(),
+    'reference/seizing.md': generated(
+      'What is not seized, and how devices are reset',
+      '`test/kit/seizing-page.ts`, whose rows `test/plugins/seizing/refusals.test.ts` executes,',
+      await seizingPage(),
+    ),
     'reference/device-patterns.md': generated(
       'Naming devices',
       '`test/kit/device-patterns.ts`, whose rows `test/plugins/device-pattern.test.ts` executes,',

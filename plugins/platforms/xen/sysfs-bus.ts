@@ -7,9 +7,10 @@ import { type Logger, silent } from '../../../core/log.ts';
 import { Errno, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
 import { serialInBytes } from '../../function-facts.ts';
 import { beyondXen, isBeyondXen } from '../../host-facts.ts';
-import type { BusWithDetails } from '../../kinds/platform.ts';
+import type { BusWithDetails, BusWithUses } from '../../kinds/platform.ts';
 import type { ConfigPages } from './config-pages.ts';
 import type { Holder } from './holders.ts';
+import { hostUses } from './host-use.ts';
 import {
   addressOf,
   functionFolder,
@@ -23,7 +24,7 @@ import {
 import { openFunction, parseResources, type SysfsFunction, type TellReset } from './sysfs-function.ts';
 
 /** A bus whose functions can be given up as a whole. */
-export interface SysfsBus extends BusWithDetails {
+export interface SysfsBus extends BusWithDetails, BusWithUses {
   /** Ends the access to all functions. They stay held: a guest may still use them, and another process take over. */
   close(): void;
 }
@@ -40,14 +41,18 @@ interface Held {
  * @param holder how functions are kept from the host
  * @param write what writes attributes
  * @param pages where pages of config space come from; config space is read through files only if not given
- * @param settings `log` is told of functions that are left out, `tell` of resets that were done
+ * @param settings `log` is told of functions that are left out, `tell` of resets that were done; `proc`: `/proc` outside of tests
  */
 export const createSysfsBus = (
   sysfs: string,
   holder: Holder,
   write: WriteAttribute,
   pages?: Pick<ConfigPages, 'map'>,
-  { log = silent, tell }: { readonly log?: Logger; readonly tell?: TellReset } = {},
+  {
+    log = silent,
+    tell,
+    proc = '/proc',
+  }: { readonly log?: Logger; readonly tell?: TellReset; readonly proc?: string } = {},
 ): SysfsBus => {
   /** Functions that were told to be left out: the bus is listed often. */
   const told = new Set<string>();
@@ -119,6 +124,7 @@ export const createSysfsBus = (
         .filter((bridge) => bridge !== undefined)
         .reverse();
     },
+    usesOf: (address) => hostUses(address, { sysfs, proc }),
     async detailsOf(address) {
       const folder = await location(address);
       try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { sample } from '../../../plugins/platforms/embedded/index.ts';
 import { checkDevices } from '../../../plugins/platforms/xen/doctor.ts';
 import { commandContext } from '../../kit/command-context.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
-import { makeSysfs } from '../platforms/xen/fake-sysfs.ts';
+import { emptyResource, makeSysfs } from '../platforms/xen/fake-sysfs.ts';
 
 const nic = sample('rtl8139');
 const bdf = formatBdf(nic.bdf);
@@ -93,6 +93,37 @@ describe('pciback doctor', () => {
         { what: '0000:00:05.0', verdict: 'ok' },
       ]);
       expect(await checkDevices('allow', sysfs.root)).toMatchObject([{ verdict: 'ok' }, { verdict: 'ok' }]);
+    } finally {
+      await sysfs.remove();
+    }
+  });
+
+  it('says what the host does with a device, and of one that is assignable already what host and guest will miss', async () => {
+    const bar = (start: string, end: string): string => `${start} ${end} 0x0000000000040200\n${emptyResource}`;
+    const sysfs = await makeSysfs([
+      { place: 'pci0000:00/0000:00:02.0', driver: 'pciback' },
+      { place: 'pci0000:00/0000:00:04.0', driver: 'pciback', resource: bar('0xfebc1000', '0xfebc10ff') },
+      { place: 'pci0000:00/0000:00:05.0', driver: 'ehci-pci', resource: bar('0xfebc1c00', '0xfebc1fff') },
+    ]);
+    const proc = join(sysfs.root, 'proc');
+    try {
+      await writeFile(join(sysfs.root, 'bus/pci/devices/0000:00:02.0/boot_vga'), '1\n');
+      await mkdir(join(sysfs.root, 'class/tty/ttyS4'), { recursive: true });
+      await symlink(join(sysfs.root, 'devices/pci0000:00/0000:00:05.0'), join(sysfs.root, 'class/tty/ttyS4/device'));
+      await mkdir(proc);
+      await writeFile(join(proc, 'consoles'), 'ttyS4  -W- (EC p a) 4:68\n');
+      expect(await checkDevices('allow', sysfs.root, proc)).toMatchObject([
+        { what: '0000:00:02.0', verdict: 'warning', detail: expect.stringMatching(/; it is the primary display$/) },
+        {
+          what: '0000:00:04.0',
+          verdict: 'warning',
+          detail: expect.stringContaining(
+            'BAR 0 has page 0xfebc1000 together with BAR 0 of 0000:00:05.0, which driver ehci-pci',
+          ),
+          next: expect.stringContaining('allowSharedPages'),
+        },
+        { what: '0000:00:05.0', verdict: 'ok', detail: expect.stringMatching(/; ttyS4 is a console of the host$/) },
+      ]);
     } finally {
       await sysfs.remove();
     }

@@ -228,7 +228,12 @@ describe('doctor accepts what serve accepts', () => {
     await (await startLoaded(await configure({}), { log })).stop();
     const warned = lines.filter(({ message }) => message === 'no function of this platform is meant by it');
     expect(warned.map(({ facts }) => facts)).toMatchObject(unmatched.map(([key, text]) => ({ key, text })));
+    const absent = lines.filter(({ message }) => message === 'no guest of this name is here yet');
+    expect(absent.map(({ facts }) => facts)).toMatchObject([{ key: 'guests.work' }]);
     const { text } = await judges({});
+    expect(JSON.parse(text).checks).toContainEqual(
+      expect.objectContaining({ what: 'guests.work', detail: 'no guest of this name runs now' }),
+    );
     const warnings = JSON.parse(text).checks.filter(({ section, verdict }: { section: string; verdict: string }) => {
       return section === 'start' && verdict === 'warning';
     });

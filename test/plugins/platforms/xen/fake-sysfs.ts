@@ -93,6 +93,7 @@ export const wiredVirtual = (bus: SysfsBus): SysfsBus => {
     list: () => bus.list(),
     bridgesAbove: (address) => bus.bridgesAbove(address),
     detailsOf: (address) => bus.detailsOf(address),
+    usesOf: (address) => bus.usesOf(address),
     stillHolds: async (device) => (await bus.stillHolds?.(inner(device))) ?? true,
     release: (device) => bus.release(inner(device)),
     close: () => bus.close(),

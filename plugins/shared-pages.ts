@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { PciResource } from '../../core/platform/index.ts';
-import { type Bdf, formatBdf, ResourceFlag } from '../../core/plugin/index.ts';
+import type { PciResource } from '../core/platform/index.ts';
+import { type Bdf, formatBdf, ResourceFlag } from '../core/plugin/index.ts';
 
 /** What the hypervisor gives a guest memory in. */
 const PAGE_BYTES = 4096n;
