@@ -2,6 +2,8 @@
 
 import { type Stats, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { describeError } from '../core/errors/index.ts';
+import { fail } from './errors.ts';
 
 /** Bytes of a file that is read as a whole: the dump of a large host has some 20 MiB. */
 const LONGEST = 2 ** 28;
@@ -28,4 +30,13 @@ export const assertFile = (path: string): void => {
 export const readText = async (path: string): Promise<string> => {
   assertFile(path);
   return readFile(path, 'utf8');
+};
+
+/** Reads a text file that a command was given. @throws PcibackError `FILE_UNREADABLE` */
+export const readGiven = async (path: string): Promise<string> => {
+  try {
+    return await readText(path);
+  } catch (error) {
+    return fail('FILE_UNREADABLE', { file: path, why: describeError(error) }, error);
+  }
 };

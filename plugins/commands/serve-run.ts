@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { resolve } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import { crashOf, onCrash, tellCrash } from '../crash.ts';
@@ -78,6 +79,12 @@ interface ServeTerms {
   readonly standby: Standby | undefined;
 }
 
+/**
+ * From now on the process waits most of the time: the engine gives back what the start has taken, and asks for less. One that does
+ * not know the flag goes on without.
+ */
+const takeLess = (): void => setFlagsFromString('--optimize-for-size');
+
 /** Serves until it has to end. @returns the status, or that this process has to serve again */
 const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
   const { stop, loaded, log, setLevel, read, standby } = terms;
@@ -114,6 +121,7 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
     const facts = { platform: platform.name, ...serves, config: loaded.file ?? 'none', pid: process.pid };
     log.info(facts, 'ready');
     standby?.serving();
+    takeLess();
     if (platform.name === 'embedded') {
       const { runIncludedGuest } = await import('./included-guest.ts');
       await runIncludedGuest(engine, log);

@@ -3,7 +3,7 @@
 import { basename, relative, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { formatBdf, hex, parseBdf } from '../../core/bdf.ts';
-import { describeError, isPcibackError } from '../../core/errors/index.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
 import { matches } from '../../core/quirk/quirk.ts';
 import { fail } from '../errors.ts';
@@ -11,7 +11,7 @@ import { fateOf } from '../fates.ts';
 import { filesOf, markOf } from '../imported.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { mismatchOf, type QuirkFit, quirksOf } from '../quirk-fits.ts';
-import { readText } from '../read-text.ts';
+import { readGiven } from '../read-text.ts';
 import { imageOfDump, placedDump } from './dump-device.ts';
 import { parseScript } from './script.ts';
 import { placeText } from './script-terms.ts';
@@ -110,7 +110,7 @@ export const tryQuirk = async (
   if (device !== undefined && parseBdf(device) !== image.bdf) {
     fail('DEVICE_NOT_FOUND', { bdf: device, platform: `embedded (devices of ${terms.dump})` });
   }
-  const script = terms.writes === undefined ? undefined : parseScript(await readFileText(terms.writes), terms.writes);
+  const script = terms.writes === undefined ? undefined : parseScript(await readGiven(terms.writes), terms.writes);
   const names = new Set(quirks.map(({ name }) => name));
   const held = await holdRemembering(images, image, { plugins, config }, names);
   try {
@@ -148,14 +148,6 @@ export const tryQuirk = async (
     };
   } finally {
     await held.close();
-  }
-};
-
-const readFileText = async (file: string): Promise<string> => {
-  try {
-    return await readText(file);
-  } catch (error) {
-    return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
   }
 };
 

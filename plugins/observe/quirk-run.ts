@@ -3,13 +3,12 @@
 import { writeFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { describeError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import { printChange } from '../changes.ts';
 import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
-import { readText } from '../read-text.ts';
+import { readGiven } from '../read-text.ts';
 import { learn, quirkJson, quirkSource } from './learn.ts';
 import type { QuirkOperations } from './quirk-operations.ts';
 import { parseRecording, type Recording } from './recording.ts';
@@ -59,12 +58,9 @@ const list = async (context: CommandContext): Promise<number> => {
   return 0;
 };
 
-const textOf = (file: string): Promise<string> =>
-  readText(file).catch((error: unknown) => fail('FILE_UNREADABLE', { file, why: describeError(error) }, error));
-
 /** A recorded session, or one that was traced elsewhere and is made again here. */
 const sessionOf = async (context: CommandContext, file: string): Promise<Recording> => {
-  const text = await textOf(file);
+  const text = await readGiven(file);
   if (text.trimStart().startsWith('{')) return parseRecording(text, file);
   const { dump, device } = context.options;
   const [address] = Array.isArray(device) ? device : [];

@@ -2,6 +2,7 @@
 
 import {
   hexNumber,
+  isMisaligned,
   type Line,
   mostOf,
   type Place,
@@ -91,7 +92,7 @@ export const setpciSteps = (lines: readonly Line[], refuse: Refuse): Script | un
       const found =
         registerOf(name, width) ?? refuse(line, `"${word}": no such register, or its width .B, .W or .L is missing`);
       const { place, size } = found;
-      if (place.capability === undefined && place.offset % size !== 0) refuse(line, `"${word}" is not aligned`);
+      if (isMisaligned(place, size)) refuse(line, `"${word}" is not aligned`);
       if (written === undefined) steps.push({ line, kind: 'read', place, size, expects: [] });
       // Several values are for the registers behind it.
       for (const [index, one] of (written?.split(',') ?? []).entries()) {

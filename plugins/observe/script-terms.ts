@@ -77,6 +77,10 @@ export const placeOf = (text: string | undefined): Place | undefined => {
   return offset === undefined ? undefined : { offset };
 };
 
+/** Whether an access of this size cannot go there; where a capability begins is known on the device only. */
+export const isMisaligned = ({ capability, offset }: Place, size: Size): boolean =>
+  capability === undefined && offset % size !== 0;
+
 /** A place in words. */
 export const placeText = ({ capability, offset }: Place): string => {
   if (capability === undefined) return `0x${hex(offset, 2)}`;

@@ -6,6 +6,7 @@ import { setpciSteps } from './script-setpci.ts';
 import {
   type Expectation,
   hexNumber,
+  isMisaligned,
   type Line,
   mostOf,
   placeOf,
@@ -28,7 +29,7 @@ const plainSteps = (lines: readonly Line[], refuse: Refuse): readonly Step[] => 
   const access = (line: number, words: readonly string[], why: string) => {
     const [place, size] = [placeOf(words[0]), sizeOf(words[1])];
     if (place === undefined || size === undefined) return refuse(line, why);
-    if (place.capability === undefined && place.offset % size !== 0) return refuse(line, 'the access is not aligned');
+    if (isMisaligned(place, size)) return refuse(line, 'the access is not aligned');
     return { line, place, size };
   };
   const last = (line: number, expectation: Expectation): void => {

@@ -23,6 +23,7 @@ const service = ({ command, startSeconds, stopSeconds }: UnitTerms): Directives 
   ['Type', 'notify'],
   ['NotifyAccess', 'all'],
   ['ExecStart', command.map(quoted).join(' ')],
+  ['Environment', 'MALLOC_ARENA_MAX=1 NODE_OPTIONS=--max-semi-space-size=1'],
   ['ExecReload', '/bin/kill -HUP $MAINPID'],
   ['WatchdogSec', 30],
   ['Restart', 'always'],

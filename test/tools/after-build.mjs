@@ -5,12 +5,17 @@
 import { chmodSync, cpSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bundle } from './bundle.mjs';
+import { namesOfSources } from './names-of-sources.mjs';
 
 const FIRST_LINE = '#!/usr/bin/env node';
 const dist = resolve(process.argv[2] ?? join(import.meta.dirname, '../../dist'));
 const commands = ['main.js', 'launch.cjs'].map((name) => resolve(dist, 'plugins/commands', name));
 
 if (commands.every((file) => existsSync(file))) {
+  for (const line of namesOfSources(dist)) {
+    console.error(`${line}: there is no such file in what is built; the compiler has left the ending as it is`);
+    process.exitCode = 1;
+  }
   await bundle(dist);
   // What `pciback new` writes: sources, not compiled here.
   cpSync(join(import.meta.dirname, '../../plugins/new/templates'), join(dist, 'plugins/new/templates'), {

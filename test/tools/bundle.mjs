@@ -71,6 +71,10 @@ const oneLanguage = {
   load: (id) => (id.endsWith('/zod/v4/locales/index.js') ? 'export { default as en } from "./en.js";' : undefined),
 };
 
+/** The engine keeps a text of which all characters fit into a byte in half of the memory: the others are written as escapes. */
+const ofBytes = (code) =>
+  code.replaceAll(/[\u0100-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** The licences of the packages that the bundle carries. */
 const licences = (modules) => {
   const packages = new Set(modules.flatMap((id) => /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1] ?? []));
@@ -123,5 +127,10 @@ export const bundle = async (folder) => {
   const astray = output.find(({ fileName, code }) => own.includes(fileName) && code?.includes('import.meta.url'));
   if (astray !== undefined) throw new Error(`${astray.fileName} has a module with import.meta.url`);
   const carried = output.flatMap(({ modules }) => Object.keys(modules)).filter((id) => !inDist(id));
+  for (const { type, fileName, code } of output) {
+    if (type !== 'chunk' || !fileName.startsWith(`${CHUNKS}/`)) continue;
+    if (code.includes('String.raw')) throw new Error(`${fileName} has String.raw, in which escapes stay as they are`);
+    writeFileSync(join(dist, fileName), ofBytes(code));
+  }
   writeFileSync(join(dist, CHUNKS, 'LICENSES.txt'), licences(carried));
 };

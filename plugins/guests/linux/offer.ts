@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The server's side of a trial: pciback with platform vfio-user in this process, one socket for each device.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bdf } from '../../../core/bdf.ts';
 import { describeError } from '../../../core/errors/index.ts';
@@ -17,6 +17,7 @@ import {
   sampleNames,
   startPciback,
 } from '../../program/index.ts';
+import { readGiven } from '../../read-text.ts';
 
 /** An address at the begin of a line. */
 const HEAD = /^(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/gim;
@@ -70,14 +71,14 @@ const isSample = (name: string): name is SampleName => (sampleNames as readonly 
 const placed = (text: string, nextBus: () => number): string =>
   text.replace(HEAD, () => `0000:${(nextBus() & 0xff).toString(16).padStart(2, '0')}:00.0`);
 
-/** Starts it. @throws PcibackError what it is refused for; nothing runs then */
+/** Starts it. @throws PcibackError `FILE_UNREADABLE`, and what it is refused for; nothing runs then */
 export const offerDevices = async ({ place, devices, quirks = [], plugins = [] }: OfferTerms): Promise<Offering> => {
   mkdirSync(place, { recursive: true });
   let bus = 1;
   const files: string[] = [];
   for (const name of devices.filter((one) => !isSample(one))) {
     const file = join(place, `dump-${files.length}.txt`);
-    const text = readFileSync(name, 'utf8');
+    const text = await readGiven(name);
     writeFileSync(
       file,
       placed(text, () => bus++),

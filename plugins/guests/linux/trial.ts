@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A real guest for devices, in seconds: boots a stock kernel with devices behind sockets, and shows what its drivers did.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Bdf } from '../../../core/bdf.ts';
 import type { Assignment } from '../../../core/stub/index.ts';
 import type { TrialHost, TrialResult, TrialTerms } from '../../kinds/guest-system.ts';
 import { formatBdf } from '../../program/index.ts';
+import { readGiven } from '../../read-text.ts';
 import { assertTrusted } from '../../trust.ts';
 import { type Boot, boot, MOST_DEVICES, section, TELL_PLACES } from './boot.ts';
 import { driversFor } from './image.ts';
@@ -110,7 +111,7 @@ const bootWith = async (
     devices: offered,
     modules,
     job: job(interrupts),
-    files: script === undefined ? {} : { script: readFileSync(script, 'utf8') },
+    files: script === undefined ? {} : { script: await readGiven(script) },
     seconds,
     signal: host.stop,
     onText: (data, type) => {

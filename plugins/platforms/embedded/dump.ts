@@ -2,10 +2,9 @@
 
 import { basename } from 'node:path';
 import { formatBdf, parseBdf } from '../../../core/bdf.ts';
-import { describeError } from '../../../core/errors/index.ts';
 import { fail } from '../../errors.ts';
 import { beyondXen, isBeyondXen, usableLine } from '../../host-facts.ts';
-import { readText } from '../../read-text.ts';
+import { readGiven } from '../../read-text.ts';
 import { dumpResources } from './dump-resources.ts';
 import { addressInName, type HexLine, hexLine } from './hex-rows.ts';
 import { completeConfig } from './host.ts';
@@ -81,15 +80,8 @@ export const parseDump = (text: string, file: string, note: (line: string) => vo
 };
 
 /** Reads and parses a dump file. @throws PcibackError `FILE_UNREADABLE`, `DUMP_INVALID`. */
-export const readDump = async (file: string, note?: (line: string) => void): Promise<DeviceImage[]> => {
-  let text: string;
-  try {
-    text = await readText(file);
-  } catch (error) {
-    return fail('FILE_UNREADABLE', { file, why: describeError(error) }, error);
-  }
-  return parseDump(text, file, note);
-};
+export const readDump = async (file: string, note?: (line: string) => void): Promise<DeviceImage[]> =>
+  parseDump(await readGiven(file), file, note);
 
 const draftsOf = (lines: readonly string[], file: string, invalid: Invalid): Draft[] => {
   const drafts: Draft[] = [];

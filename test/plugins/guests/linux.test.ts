@@ -177,6 +177,17 @@ describe('devices of a trial', () => {
     ]);
   });
 
+  it.each([
+    ['none.txt', 'ENOENT'],
+    ['.', 'it is a folder, not a file'],
+  ])('are refused by name where a dump cannot be read: %s', async (name, why) => {
+    const file = join(home, name);
+    await expect(offerDevices({ place: join(home, 'place'), devices: [file] })).rejects.toMatchObject({
+      code: 'FILE_UNREADABLE',
+      message: expect.stringContaining(`${file} cannot be read: ${why}`),
+    });
+  });
+
   it('are reported with what became of each bit that a client wrote', async () => {
     const file = join(home, 'quirk.json');
     const fields = [{ offset: '0x44', width: 16, name: 'mode', emulated: '0x00ff' }];

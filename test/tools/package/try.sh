@@ -32,7 +32,8 @@ platform: embedded
 embedded: { devices: [samples] }
 control: /run/try.sock
 END
-pciback serve --config /try/idle.yaml > /try/serve.log 2>&1 &
+# As the unit starts it.
+env $(sed -n 's/^Environment=//p' /usr/lib/systemd/system/pciback.service) pciback serve --config /try/idle.yaml > /try/serve.log 2>&1 &
 daemon=$!
 for ((i = 0; i < 300; i++)); do grep -q 'included guest is up' /try/serve.log && break; sleep 0.2; done
 sleep 10
