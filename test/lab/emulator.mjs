@@ -82,7 +82,7 @@ export async function runOnce(run) {
 function prepareLogs({ logs, scenario, environment }) {
   mkdirSync(logs, { recursive: true });
   copyFileSync(scenario.path, join(logs, 'job.sh'));
-  for (const file of ['start.sh', 'lib.sh', 'lab.service']) copyFileSync(join(HERE, 'dom0', file), join(logs, file));
+  for (const file of ['start.sh', 'lib.sh']) copyFileSync(join(HERE, 'dom0', file), join(logs, file));
   const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   writeFileSync(join(logs, 'env.sh'), lines.join(''));
@@ -101,12 +101,7 @@ const driveArguments = (logs, disks = new Map()) =>
 function qemuArguments({ machine: { folder, root, kernel }, logs, scenario }) {
   const xenWords =
     'dom0_mem=3G,max:3G dom0_max_vcpus=2 console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning';
-  const systemdWords = [
-    'lab.init=systemd systemd.getty_auto=no systemd.firstboot=no systemd.show_status=no',
-    `systemd.default_timeout_start_sec=${90 * PATIENCE}`,
-  ];
-  const init = scenario.init === 'systemd' ? ` ${systemdWords.join(' ')}` : '';
-  const dom0Words = `console=hvc0 quiet panic=1 net.ifnames=0 mitigations=off${init}`;
+  const dom0Words = 'console=hvc0 quiet panic=1 net.ifnames=0 mitigations=off';
   return [
     // A CPU without wide vector state: with `max`, programs under Xen crash now and then in this emulation.
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'Westmere', '-smp', '2', '-m', '6G'],

@@ -52,19 +52,17 @@ function parse(args, scenarios) {
   return {
     scenario,
     keep: call.keep,
-    host: takeHost(scenario, call.given),
+    host: takeHost(call.given),
     options: checkOptions(scenario, call.given),
   };
 }
 
-function takeHost({ name, hosts: only = [] }, given) {
-  if (!given.has('host')) return only[0] ?? HOST_NAMES[0];
+function takeHost(given) {
+  if (!given.has('host')) return HOST_NAMES[0];
   const host = given.get('host');
   given.delete('host');
   if (host === undefined) throw new UsageError(`--host needs a value: ${HOST_NAMES.join(' or ')}.`);
   if (!hosts.has(host)) throw unknown('value of --host', host, HOST_NAMES);
-  if (only.length > 0 && !only.includes(host))
-    throw new UsageError(`${name} runs on --host ${only.join(' or ')} alone.`);
   return host;
 }
 

@@ -16,8 +16,6 @@ export class UsageError extends Error {}
  * @property {Map<string, string[]>} options option name → allowed values, the first is the default
  * @property {boolean} needsBuild false (`# build: no`) when the scenario does not run this project's `dist/`
  * @property {string} xen further words of the hypervisor's command line
- * @property {string[]} hosts the only hosts that it runs on; empty: all
- * @property {string} init `systemd`: dom0 is started by it, and the scenario is one of its services
  * @property {number} seconds time limit of the job in dom0, in emulated seconds
  */
 
@@ -44,7 +42,7 @@ function readScenario(path, name) {
   const header = new Map();
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     if (!line.startsWith('#')) break;
-    const found = /^# (summary|devices|disks|options|seconds|build|xen|hosts|init): ?(.*)$/.exec(line);
+    const found = /^# (summary|devices|disks|options|seconds|build|xen): ?(.*)$/.exec(line);
     if (found) header.set(found[1], found[2].trim());
   }
   for (const word of ['summary', 'devices', 'options']) {
@@ -60,8 +58,6 @@ function readScenario(path, name) {
     needsBuild: header.get('build') !== 'no',
     seconds: Number(header.get('seconds') ?? 300),
     xen: header.get('xen') ?? '',
-    hosts: header.get('hosts')?.split(/\s+/) ?? [],
-    init: header.get('init') ?? '',
   };
 }
 

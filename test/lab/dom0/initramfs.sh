@@ -14,14 +14,6 @@ for d in proc sys dev; do
   $B mkdir -p "/mnt/root/$d"
   $B mount --move "/$d" "/mnt/root/$d"
 done
-# Either the scenario alone, or the root's own systemd with the scenario as one of its services.
-run='exec bash /run/lab/start.sh'
-case $($B cat /mnt/root/proc/cmdline) in
-  *lab.init=systemd*) run='mkdir -p /var/log/xen/console && echo XENCONSOLED_ARGS=--log=all >> /etc/default/xen &&
-    mkdir -p /run/systemd/system/multi-user.target.wants &&
-    cp /run/lab/lab.service /run/systemd/system/ &&
-    ln -s ../lab.service /run/systemd/system/multi-user.target.wants/ && exec /lib/systemd/systemd' ;;
-esac
 exec $B switch_root /mnt/root /bin/bash -c "
-  mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/lab &&
-  mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /run/lab && $run"
+  mount -t tmpfs tmpfs /run && mkdir -p /run/lab &&
+  mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /run/lab && exec bash /run/lab/start.sh"

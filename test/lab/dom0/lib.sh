@@ -230,18 +230,6 @@ stop_daemon() { # SIGTERM; DAEMON_STATUS is its exit status, or "still running"
 }
 daemon_ended() { ! daemon_runs; }
 
-attribute() { # text, what is to be printed, words…: an attribute of the kernel module's driver, and a look at the answer
-  local text=$1 pattern=$2
-  shift 2
-  shows "$text" pciback attribute "$@"
-  check "$text: it says so" printed "$pattern"
-  check "$text: 80 columns" narrow
-}
-kernel_text() { # attribute, text: what the kernel's file would say, whole
-  shows "attribute $1 --sysfs" pciback attribute "$1" --sysfs
-  check "attribute $1 --sysfs: the kernel's text" same "$(tail -n +2 "$SHOWN")" "$2"
-}
-
 nodes_gone() { # domain id: no node of its PCI back end is left; else they are shown
   ! xenstore-exists "/local/domain/0/backend/pci/$1" || ! xenstore-ls -f "/local/domain/0/backend/pci/$1"
 }

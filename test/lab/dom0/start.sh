@@ -3,15 +3,13 @@
 # /run/lab is the log folder of this run on the host; env.sh in it says what to run.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root OUT=/run/lab
 . "$OUT/env.sh"
-if [ ! -d /run/systemd/system ]; then
-  mkdir -p /run/lock /run/xen /run/xenstored /dev/shm /dev/pts
-  mount -t devpts devpts /dev/pts
-  mount -t tmpfs tmpfs /dev/shm
-  mount -t xenfs xenfs /proc/xen
-  ln -s /proc/self/fd /dev/fd # bash's <(…) needs it
-  mkdir -p /var/lib/xen /var/log/xen/console
-  ip link set lo up 2>/dev/null
-fi
+mkdir -p /run/lock /run/xen /run/xenstored /dev/shm /dev/pts
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t xenfs xenfs /proc/xen
+ln -s /proc/self/fd /dev/fd # bash's <(…) needs it
+mkdir -p /var/lib/xen /var/log/xen/console
+ip link set lo up 2>/dev/null
 : > "$OUT/up"
 echo "=== DOM0 UP $(uname -r) $(cut -d' ' -f1 /proc/uptime)s"
 timeout -k 10 "$JOB_SECONDS" bash "$OUT/job.sh" 2>&1
