@@ -2,7 +2,7 @@
 
 import { hex } from '../core/bdf.ts';
 import { isPcibackError } from '../core/errors/index.ts';
-import type { PciListing, Platform } from '../core/platform/index.ts';
+import { HostError, type PciListing, type Platform } from '../core/platform/index.ts';
 import { type ConfigReader, extendedCapabilities } from '../core/space/capabilities.ts';
 import type { SeizedDevice } from '../core/stub/index.ts';
 import type { DevicePattern, FunctionFacts } from './device-pattern.ts';
@@ -32,6 +32,12 @@ export const serialInBytes = (bytes: Uint8Array): string | undefined => {
   return serialIn({ readConfig: (at) => view.getUint32(at, true) }, bytes.byteLength);
 };
 
+/** A function that cannot be read is known by its address and ids alone, and is no reason not to look at the others. */
+const unlessHost = (error: unknown): undefined => {
+  if (error instanceof HostError) return undefined;
+  throw error;
+};
+
 /** Functions of a platform with what patterns want to know of them; one that has gone meanwhile is left out. */
 export const factsOf = async (
   { pci }: Pick<Platform, 'pci'>,
@@ -42,8 +48,9 @@ export const factsOf = async (
   const isInDetail = patterns.some(({ inDetail }) => inDetail === true);
   const look = async (one: PciListing): Promise<FunctionFacts | undefined> => {
     try {
-      const details = isInDetail ? await detailsOf({ pci }, one.bdf) : undefined;
-      return { ...one, ...details, bridges: await pci.bridgesAbove(one.bdf) };
+      const bridges = await pci.bridgesAbove(one.bdf);
+      const details = isInDetail ? await detailsOf({ pci }, one.bdf).catch(unlessHost) : undefined;
+      return { ...one, ...details, bridges };
     } catch (error) {
       if (isPcibackError(error, 'DEVICE_NOT_FOUND')) return undefined;
       throw error;

@@ -209,7 +209,7 @@ export const keySchemas = {
       .enum(['refuse', 'allow'])
       .default(defaults.sharedLines)
       .describe(
-        'A device whose interrupt line a driver of the host uses too, where the host cannot be given a handler for it (platform `xen`): `refuse` keeps the device from its line, so that it works with MSI or MSI-X only; `allow` lets it use the line, at the risk that the host shuts the line down.',
+        'A device whose interrupt line a driver of the host, or another guest, uses too, where the host cannot be given a handler for it (platform `xen`): `refuse` keeps the device from its line, so that it works with MSI or MSI-X only; `allow` lets it use the line, at the risk that the host shuts the line down, or that one guest keeps interrupts from the other (XSA-461).',
       ),
   onReset: () =>
     z

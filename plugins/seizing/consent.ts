@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import { isPcibackError } from '../../core/errors/index.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Engine } from '../../core/pciback.ts';
 import type { PciListing } from '../../core/platform/index.ts';
@@ -25,6 +26,11 @@ export interface ConsentTerms {
   readonly config: Pick<Config, 'allowInUse' | 'allowSharedPages'>;
   readonly log: Logger;
 }
+
+const unlessGone = (error: unknown): undefined => {
+  if (isPcibackError(error, 'DEVICE_NOT_FOUND')) return undefined;
+  throw error;
+};
 
 /** Keeps functions that the host uses from being taken, and those that share a page of memory from having two owners. */
 export class Consent {
@@ -85,7 +91,7 @@ export class Consent {
     for (const listed of await platform.pci.list()) {
       const owner = listed.bdf === address ? undefined : this.#ownerOf(listed, domain);
       if (owner === undefined) continue;
-      const resources = (await detailsOf(platform, listed.bdf))?.resources ?? [];
+      const resources = (await detailsOf(platform, listed.bdf).catch(unlessGone))?.resources ?? [];
       const other: Placed = { bdf: listed.bdf, resources };
       found.push(...sharedPages(own, other).map((one) => `${one}, which ${owner} has`));
     }

@@ -16,6 +16,7 @@ import {
 } from '../../../core/plugin/index.ts';
 import { InterruptControl } from './interrupt-control.ts';
 import { LineHandler } from './line-handler.ts';
+import { type LineOwner, LineOwners } from './line-owners.ts';
 import { Vectors } from './vectors.ts';
 
 const NEXT =
@@ -27,15 +28,25 @@ class OneDevice implements DeviceInterrupts {
   readonly #control: InterruptControl;
   readonly #handler: LineHandler;
   readonly #vectors: Vectors;
+  readonly #owners: LineOwners;
+  readonly #owner: LineOwner;
 
   /** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
-  constructor(terms: InterruptDriverTerms) {
-    const { guest, operations, platform, sharedLines, warn } = terms;
+  constructor(terms: InterruptDriverTerms, owners: LineOwners) {
+    const { device, guest, operations, platform, sharedLines, warn } = terms;
     this.#terms = terms;
+    this.#owners = owners;
+    this.#owner = {
+      bdf: device.bdf,
+      domain: guest.domain,
+      line: operations.hardware.line,
+      isKept: () => this.#handler.state.refused !== undefined,
+    };
     this.#control = new InterruptControl({ ...terms, clock: platform.clock }, terms.policy);
     this.#handler = new LineHandler({
       operations,
       lines: platform.lines,
+      otherGuests: () => owners.others(this.#owner),
       sharedLines,
       warn,
       refused: (why) => this.#tellRefused(why),
@@ -93,6 +104,7 @@ class OneDevice implements DeviceInterrupts {
   }
 
   restore(): void {
+    this.#owners.add(this.#owner);
     this.#vectors.restore();
   }
 
@@ -129,6 +141,7 @@ class OneDevice implements DeviceInterrupts {
   }
 
   prepareLine(): void {
+    this.#owners.add(this.#owner);
     this.#handler.prepare();
   }
 
@@ -137,6 +150,7 @@ class OneDevice implements DeviceInterrupts {
   }
 
   releaseLine(): void {
+    this.#owners.delete(this.#owner);
     this.#handler.reset();
   }
 
@@ -145,5 +159,9 @@ class OneDevice implements DeviceInterrupts {
   }
 }
 
-/** @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN` */
-export const deviceInterrupts = (terms: InterruptDriverTerms): DeviceInterrupts => new OneDevice(terms);
+/**
+ * @param owners of all devices of the host; missing: this one has its line for itself among guests
+ * @throws PcibackError `POLICY_FAILED`, `PLUGIN_FAULT`, `CHOICE_UNKNOWN`
+ */
+export const deviceInterrupts = (terms: InterruptDriverTerms, owners = new LineOwners()): DeviceInterrupts =>
+  new OneDevice(terms, owners);

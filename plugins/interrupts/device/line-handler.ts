@@ -21,6 +21,8 @@ export interface LineTerms {
   readonly operations: HostOperations;
   readonly lines: LineInterrupts;
   readonly sharedLines: SharedLines;
+  /** Devices of other guests that use the line, in words. Missing: there are none. */
+  readonly otherGuests?: () => readonly string[];
   /** Something the guest can cause; the receiver limits the rate (D-I8). */
   readonly warn: (facts: object, message: string) => void;
   /** The guest's line interrupt is kept off from now on; told once for each reason. */
@@ -34,7 +36,7 @@ export interface LineTerms {
  * asks for service. Nobody there knows that device, so after enough of them the host would shut the line down, and with
  * it its own devices. The dummy handler claims them in the place of the guest's driver.
  *
- * Where no handler can be had and a driver of the host uses the line, the device is kept from its line instead.
+ * Where no handler can be had and a driver of the host, or another guest, uses the line (XSA-461), the device is kept from its line instead.
  */
 export class LineHandler {
   readonly #terms: LineTerms;
@@ -202,7 +204,7 @@ export class LineHandler {
   }
 
   /**
-   * Looks whether a driver of the host uses the line, and keeps the device from it then.
+   * Looks whether a driver of the host, or another guest, uses the line, and keeps the device from it then.
    *
    * @returns why it ought to be kept from it, where it cannot be: without INTX_DISABLE (before PCI 2.3) nothing does that
    */
@@ -217,11 +219,13 @@ export class LineHandler {
   }
 
   #usersOfLine(): string | undefined {
-    const { lines, operations } = this.#terms;
+    const { lines, operations, otherGuests = () => [] } = this.#terms;
     const { line } = operations.hardware;
     try {
       const users = lines.hostUsers(line);
-      return users.length === 0 ? undefined : `line ${line} is also used by the host's ${users.join(', ')}`;
+      if (users.length > 0) return `line ${line} is also used by the host's ${users.join(', ')}`;
+      const others = otherGuests();
+      return others.length === 0 ? undefined : `line ${line} is also used by ${others.join(', ')}`;
     } catch (error) {
       // What cannot be told may be so.
       if (error instanceof HostError) return `line ${line} may be used by the host: ${error.message}`;

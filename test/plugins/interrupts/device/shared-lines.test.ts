@@ -100,6 +100,41 @@ describe('a line interrupt on a host that takes no handler', () => {
     expect(refusals()).toEqual([]);
   });
 
+  it('is refused to a second guest on the line, until the first has gone, and given where that is allowed', async () => {
+    await start('its own');
+    const first = await boot();
+    expect(refusals()).toEqual([]);
+    const second = await host.guest([usb.bdf]);
+    await second.reached(4);
+    expect(host.platform.pci.model(usb.bdf).peek(4, 2) & INTX_DISABLE).toBe(INTX_DISABLE);
+    expect(refusals()).toMatchObject([
+      { facts: { why: `line ${LINE} is also used by ${formatBdf(nic.bdf)} of domain ${first.domain}` } },
+    ]);
+    host.platform.pci.model(usb.bdf).raiseLine();
+    expect(host.platform.lines.report(LINE).asserted).toBe(false);
+    await interrupt();
+    expect(first.report().lines).toEqual({ [LINE]: 1 });
+    await second.stop();
+    await host.platform.toolstack.destroy(second.domain);
+    await first.stop();
+    await host.platform.toolstack.destroy(first.domain);
+    const third = await host.guest([usb.bdf]);
+    await third.reached(4);
+    expect(host.platform.pci.model(usb.bdf).peek(4, 2) & INTX_DISABLE).toBe(0);
+    await host.close();
+    await start('its own', { sharedLines: 'allow' });
+    await boot();
+    await (await host.guest([usb.bdf])).reached(4);
+    expect(host.platform.pci.model(usb.bdf).peek(4, 2) & INTX_DISABLE).toBe(0);
+  });
+
+  it('is no concern between devices of one guest', async () => {
+    await start('its own');
+    const guest = await host.guest([nic.bdf, usb.bdf]);
+    await guest.reached(4);
+    expect(refusals()).toEqual([]);
+  });
+
   it('leaves nothing behind: the next guest has the line, once the driver is gone', async () => {
     await start('its own');
     const driver = host.platform.lines.installDriver(LINE, 'uhci_hcd:usb2', () => 'not mine');
