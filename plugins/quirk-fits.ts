@@ -9,12 +9,15 @@ import type { ConfigSpace } from '../core/space/config-space.ts';
 import type { FieldSet } from '../core/space/declaration.ts';
 import type { SeizedDevice } from '../core/stub/index.ts';
 import { booleanShape } from '../core/wall/wall.ts';
+import { takenFrom } from './instead.ts';
 
 /** A set of a quirk in one device. */
 export interface SetFate {
   readonly set: string;
   /** Why it is not in force; missing: it is. */
   readonly why?: string;
+  /** Registers of fields that it stands in place of, as `plugin: set / register`; missing: none. */
+  readonly instead?: readonly string[];
   /** `conflict`: another one has its bits there, `absent`: the device is not one for it. */
   readonly kind?: 'conflict' | 'absent';
 }
@@ -91,7 +94,8 @@ export const mismatchOf = (quirk: Pick<Quirk, 'match' | 'only'>, device: Matchab
   return `it is limited to ${(quirk.only ?? []).map(formatBdf).join(', ')}`;
 };
 
-const baseOf = ({ anchor }: FieldSet, { operations, identity }: SeizedDevice): number | undefined => {
+/** Where a set lies in a device; `undefined`: it has no such place. */
+export const baseOf = ({ anchor }: FieldSet, { operations, identity }: SeizedDevice): number | undefined => {
   if (anchor.kind === 'header')
     return (anchor.types as readonly number[]).includes(identity.headerType) ? 0 : undefined;
   const { standard, extended } = operations.lists;
@@ -130,7 +134,11 @@ const fateOf = (
   set: FieldSet,
 ): SetFate => {
   const named = `${quirk.name}: ${set.name}`;
-  if (space.table.claims.some(({ owner }) => owner.startsWith(`${named} / `))) return { set: set.name };
+  if (space.table.claims.some(({ owner }) => owner.startsWith(`${named} / `))) {
+    const fields = plugins.registries.fields.owned.map(({ plugin: owner, thing }) => ({ owner, set: thing }));
+    const instead = takenFrom(set, fields, (one) => baseOf(one, device));
+    return { set: set.name, ...(instead.length === 0 ? {} : { instead }) };
+  }
   const absent = (why: string): SetFate => ({ set: set.name, kind: 'absent', why });
   const { hardware } = device.operations;
   const base = baseOf(set, device);
@@ -189,7 +197,9 @@ export const fitText = ({ name, origin, sets }: QuirkFit): string => {
   if (out.length > 0) return `${name}${from}, left out: ${out.map(({ set, why }) => `${set}: ${why}`).join('; ')}`;
   const inForce = sets.filter(({ why }) => why === undefined);
   const absent = sets.filter(({ kind }) => kind === 'absent');
-  if (inForce.length > 0 || absent.length === 0) return `${name}${from}`;
+  const instead = inForce.flatMap((one) => one.instead ?? []);
+  const taken = instead.length === 0 ? '' : `, instead of ${instead.join(', ')}`;
+  if (inForce.length > 0 || absent.length === 0) return `${name}${from}${taken}`;
   return `${name}${from}, nothing of it here: ${absent.map(({ set, why }) => `${set}: ${why}`).join('; ')}`;
 };
 

@@ -37,6 +37,8 @@ export interface QuirkDefinition {
   readonly match: readonly DeviceMatch[];
   /** Registers at absolute offsets, or sets at a capability. */
   readonly fields?: readonly (Register | FieldSet)[];
+  /** `pcie`: what it claims of bits of `fields/pcie` is its own, but for those with code. Missing: it is left out there. */
+  readonly instead?: string;
   /** Changes of the shape of config space: capabilities hidden, linked again, added; a limit of its size. */
   readonly surgery?: readonly Surgery[];
   /**
@@ -47,19 +49,13 @@ export interface QuirkDefinition {
 }
 
 /** Facts about devices that the bundled fields do not know, as {@link defineQuirk} returns them. */
-export interface Quirk {
+export interface Quirk
+  extends Pick<QuirkDefinition, 'name' | 'source' | 'match'>,
+    Required<Pick<QuirkDefinition, 'surgery'>> {
   /** Tells it from a plugin, which a module can export as well. */
   readonly kind: 'quirk';
-  /** `vendor/family`, unique. */
-  readonly name: string;
-  /** Where the facts come from. */
-  readonly source: string;
-  /** The devices it is for: one of these has to fit. */
-  readonly match: readonly DeviceMatch[];
   /** Its registers; those at absolute offsets are one set. */
   readonly sets: readonly FieldSet[];
-  /** Changes of the shape of config space. */
-  readonly surgery: readonly Surgery[];
   /** Missing: nothing is special. */
   readonly interruptLimits?: InterruptLimits;
   /** An operator has it in force for these functions only, whatever else it matches. Missing: for all that it matches. */
@@ -104,7 +100,7 @@ const limits: Readonly<Record<keyof InterruptLimits, true>> = { disableStopsMess
  * @throws PcibackError `QUIRK_INVALID` naming the quirk and the part that is wrong.
  */
 export const defineQuirk = (definition: QuirkDefinition): Quirk => {
-  const { name, source, match, fields = [], surgery = [], interruptLimits = {} } = definition;
+  const { name, source, match, fields = [], instead, surgery = [], interruptLimits = {} } = definition;
   const refuse = (where: string, why: string): never => fail('QUIRK_INVALID', { quirk: name, where, why });
   if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)*$/.test(name))
     refuse('name', 'use lower-case words: vendor/family');
@@ -128,7 +124,7 @@ export const defineQuirk = (definition: QuirkDefinition): Quirk => {
   }
   const absolute = fields.filter((field): field is Register => !isSet(field));
   for (const one of absolute) if (one.claims.length === 0) refuse(`register ${one.name}`, 'it claims no bit');
-  const sets = fields.filter(isSet);
+  const own = absolute.length === 0 ? [] : [header(name, [0, 1], absolute)];
   return {
     kind: 'quirk',
     name,
@@ -136,7 +132,7 @@ export const defineQuirk = (definition: QuirkDefinition): Quirk => {
     match,
     surgery,
     interruptLimits,
-    sets: absolute.length === 0 ? sets : [header(name, [0, 1], absolute), ...sets],
+    sets: [...own, ...fields.filter(isSet)].map((set) => (instead === undefined ? set : { instead, ...set })),
   };
 };
 

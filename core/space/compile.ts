@@ -5,9 +5,8 @@ import { HostError, type KeptMemory, type PciFunction } from '../platform/index.
 import { booleanShape } from '../wall/wall.ts';
 import type { DeviceOperations } from './behaviour.ts';
 import { type CapabilityLists, ListLayout } from './capabilities.ts';
-import { codePlace } from './code-place.ts';
 import type { FieldSet } from './declaration.ts';
-import type { CodeTerms } from './placed-register.ts';
+import { type CodeTerms, codePlace } from './placed-register.ts';
 import { type Surgery, shapeOf } from './surgery.ts';
 import { type CompiledSpace, type Conflict, TableBuilder, type TableState, type Unhandled } from './table.ts';
 
@@ -95,14 +94,14 @@ export const compileSpace = (
       options.skipped(named, `it ends at 0x${hex(end, 3)}, its part of config space at 0x${hex(room, 3)}`);
       continue;
     }
-    const found = builder.conflict(set.registers, base);
+    const found = builder.conflict(set.registers, base, set.instead);
     if (found) {
       if (set.yields === true) continue;
       const place = `bits 0x${hex(found.bits, 8)} at 0x${hex(found.other.dword, 2)}`;
       options.skipped(`${named} / ${found.register.name}`, `${place} belong to ${found.other.owner}`, found);
       continue;
     }
-    for (const register of set.registers) builder.place(`${named} / ${register.name}`, register, base);
+    for (const register of set.registers) builder.place(`${named} / ${register.name}`, register, base, set.instead);
   }
   return builder.finish(options.unhandled, options.previous, options.allocate ?? unkept);
 };

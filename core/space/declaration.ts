@@ -191,6 +191,8 @@ export interface FieldSetOptions {
   readonly when?: (device: PciFunction, base: number) => boolean;
   /** Where another set has one of its bits in a device it is left out there, and nothing is said. Missing: it is said. */
   readonly yields?: boolean;
+  /** Bits of this field plugin (`pcie`: of `fields/pcie`) are taken from it, but for those with code behind them. */
+  readonly instead?: string;
 }
 
 /** Registers that belong together, with one name and one anchor. */
@@ -217,6 +219,15 @@ export const header = (
   options: FieldSetOptions = {},
 ): FieldSet => ({ name, anchor: { kind: 'header', types }, registers, ...options });
 
+const atId =
+  (kind: 'capability' | 'extended') =>
+  (id: number, name: string, registers: readonly Register[], options: FieldSetOptions = {}): FieldSet => ({
+    name,
+    anchor: { kind, id },
+    registers,
+    ...options,
+  });
+
 /**
  * Registers of a capability. Its id and next pointer belong to the list, not to the set.
  *
@@ -224,23 +235,7 @@ export const header = (
  * @param name a word for the set
  * @param registers their offsets count from the capability, wherever a device has it
  */
-export const capability = (
-  id: number,
-  name: string,
-  registers: readonly Register[],
-  options: FieldSetOptions = {},
-): FieldSet => ({ name, anchor: { kind: 'capability', id }, registers, ...options });
+export const capability = atId('capability');
 
-/**
- * Registers of an extended capability. Its 32-bit header belongs to the list, not to the set.
- *
- * @param id of the first extended capability of this kind in the list at 0x100
- * @param name a word for the set
- * @param registers their offsets count from the capability, wherever a device has it
- */
-export const extendedCapability = (
-  id: number,
-  name: string,
-  registers: readonly Register[],
-  options: FieldSetOptions = {},
-): FieldSet => ({ name, anchor: { kind: 'extended', id }, registers, ...options });
+/** As {@link capability}, in the list at 0x100: the 32-bit header belongs to the list. */
+export const extendedCapability = atId('extended');

@@ -3,7 +3,6 @@
 import { Status } from '../ring/layout.ts';
 import type { Place, Wall } from '../wall/wall.ts';
 import type { Behaviour, DeviceOperations, RegisterAccess } from './behaviour.ts';
-import { codePlace } from './code-place.ts';
 import type { PlacedDescription } from './described-writes.ts';
 import { reachOf } from './interpreter.ts';
 import { isAnswer, type Outcome } from './outcome.ts';
@@ -19,6 +18,20 @@ export interface CodeTerms {
   /** Domain id. */
   readonly guest?: number | undefined;
 }
+
+const SEPARATOR = ': ';
+
+/**
+ * The place of code that a table names.
+ *
+ * @param owner `plugin: set`, or `plugin: set / register`
+ * @param member of the set, the register or its behaviour
+ */
+export const codePlace = (owner: string, member: string, at: Pick<Place, 'device' | 'guest' | 'offset'>): Place => {
+  const [plugin = '', ...thing] = owner.split(SEPARATOR);
+  const what = thing.length === 0 ? member : `${member} of ${thing.join(SEPARATOR)}`;
+  return { plugin, what, ...at, refusals: ['HOST'] };
+};
 
 /**
  * A register with code behind some of its bits, placed in one device's config space. Every call of that code goes through

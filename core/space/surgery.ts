@@ -14,8 +14,8 @@ export type CapabilityList = 'standard' | 'extended';
 
 /** A change of the shape of config space, as the guest sees it. Hardware is not touched. */
 export type Surgery =
-  /** Takes every capability of this id out of its list. */
-  | { readonly kind: 'hide'; readonly list: CapabilityList; readonly id: number }
+  /** Takes every capability of this id out of its list; with `vendor` those that begin with its id, as 0x0023 does. */
+  | { readonly kind: 'hide'; readonly list: CapabilityList; readonly id: number; readonly vendor?: number }
   /** Puts a capability that is in hardware, but that firmware left out of the list, back at the end of it. */
   | { readonly kind: 'relink'; readonly list: CapabilityList; readonly id: number; readonly offset: number }
   /** Adds a capability that hardware does not have; `registers` count from it and begin behind its header. */
@@ -33,7 +33,8 @@ export type Surgery =
  * The guest does not see this capability: `hide(0x10)`, `hide(0x000b, 'extended')`. Its registers show hardware still, to a
  * guest that knows where they are.
  */
-export const hide = (id: number, list: CapabilityList = 'standard'): Surgery => ({ kind: 'hide', list, id });
+export const hide = (id: number, list: CapabilityList = 'standard', vendor?: number): Surgery =>
+  vendor === undefined ? { kind: 'hide', list, id } : { kind: 'hide', list, id, vendor };
 
 /**
  * Puts a capability that firmware left out of the list back at its end: `relink(0x13, 0xe0)`. Where a device has another id
@@ -93,8 +94,10 @@ const operate = (
     if (one.kind === 'relink' && there !== one.id) continue;
     result = [...result, { id: one.id, offset: one.offset }];
   }
-  const hidden = new Set(surgeries.flatMap((one) => (one.kind === 'hide' && one.list === which ? [one.id] : [])));
-  return result.filter((one) => !hidden.has(one.id));
+  const hidden = surgeries.filter((one) => one.kind === 'hide').filter(({ list }) => list === which);
+  const isOf = (vendor: number | undefined, offset: number): boolean =>
+    vendor === undefined || (offset + 8 <= size && config.readConfig(offset + 4, 2) === vendor);
+  return result.filter(({ id, offset }) => !hidden.some((one) => one.id === id && isOf(one.vendor, offset)));
 };
 
 /** A register that shows `value`, or hardware where that is the same. */

@@ -4,10 +4,9 @@ import { fail, isPcibackError } from '../errors/index.ts';
 import type { KeptMemory } from '../platform/memory.ts';
 import { integerShape } from '../wall/wall.ts';
 import type { Behaviour, DeviceOperations, SharedWords } from './behaviour.ts';
-import { codePlace } from './code-place.ts';
 import { constantBits } from './constants.ts';
 import type { BitClaim, Register, Shown } from './declaration.ts';
-import { type CodeTerms, PlacedRegister } from './placed-register.ts';
+import { type CodeTerms, codePlace, PlacedRegister } from './placed-register.ts';
 import type { TableBits } from './views.ts';
 
 /** Bits of one aligned dword with one policy and one owner. */
@@ -75,6 +74,10 @@ export interface Conflict {
   readonly bits: number;
 }
 
+/** Whether bits of the claim go to what stands `instead` of their field. */
+const gives = ({ owner, policy }: PlacedClaim, instead: string | undefined): boolean =>
+  instead !== undefined && policy !== 'function' && owner.startsWith(`fields/${instead}: `);
+
 /** Splits a register's bits into the dwords they lie in: a register need not be aligned to its width. */
 const intoDwords = (offset: number, mask: number): { dword: number; mask: number; shift: number }[] => {
   const parts = [];
@@ -102,7 +105,7 @@ const wordsOf = (coded: readonly PlacedRegister[]): number => {
 export class TableBuilder {
   readonly #device: DeviceOperations;
   readonly #code: CodeTerms;
-  readonly #claims: PlacedClaim[] = [];
+  #claims: PlacedClaim[] = [];
   #bits: TableBits;
   readonly #claimed: Int32Array;
   readonly #readOnly: Int32Array;
@@ -129,14 +132,15 @@ export class TableBuilder {
     this.#registers = new Array<PlacedRegister[] | undefined>(size >> 2).fill(undefined);
   }
 
-  /** The first claim of the registers, placed at `base`, that another one holds already. */
-  conflict(registers: readonly Register[], base: number): Conflict | undefined {
+  /** The first claim of the registers, placed at `base`, that another one holds already and does not give away. */
+  conflict(registers: readonly Register[], base: number, instead?: string): Conflict | undefined {
     for (const register of registers) {
       for (const claim of register.claims) {
         for (const part of intoDwords(base + register.offset, claim.mask)) {
           for (const other of this.#claims) {
             // Two that only show hardware are not in each other's way.
             if (other.dword !== part.dword || (claim.policy === 'readOnly' && other.policy === 'readOnly')) continue;
+            if (gives(other, instead)) continue;
             const bits = (other.mask & part.mask) >>> 0;
             if (bits !== 0) return { register, other, bits };
           }
@@ -151,10 +155,11 @@ export class TableBuilder {
    *
    * @throws HostError, PcibackError `FIELD_INVALID`, `PLUGIN_FAULT` when the first value cannot be told
    */
-  place(owner: string, register: Register, base: number): void {
+  place(owner: string, register: Register, base: number, instead?: string): void {
     const offset = base + register.offset;
     for (const claim of register.claims) {
       for (const { dword, mask, shift } of intoDwords(offset, claim.mask)) {
+        if (instead !== undefined) this.#takeOver(instead, dword, mask);
         this.#claims.push({ dword, mask, policy: claim.policy, owner });
         this.#mark(claim, dword >> 2, mask);
         if (claim.policy !== 'emulated' && claim.policy !== 'shown') continue;
@@ -168,6 +173,15 @@ export class TableBuilder {
         this.#placeBehaviour(owner, register, offset, claim.mask, claim.behaviour);
       }
     }
+  }
+
+  #takeOver(instead: string, dword: number, mask: number): void {
+    this.#claims = this.#claims.map((one) => {
+      if (one.dword !== dword || !gives(one, instead)) return one;
+      for (const array of [this.#claimed, this.#readOnly, ...Object.values<unknown>({ ...this.#bits })])
+        if (array instanceof Int32Array) array[dword >> 2] = (array[dword >> 2] ?? 0) & ~(one.mask & mask);
+      return { ...one, mask: (one.mask & ~mask) >>> 0 };
+    });
   }
 
   #firstValue(shown: Shown, owner: string, offset: number): number {
@@ -257,7 +271,7 @@ export class TableBuilder {
       layout,
       described: unhandled === 'permissive' ? [] : this.#registers.map((list) => describedOf(list)),
       gates: coded.filter(({ behaviour }) => behaviour.described?.kind === 'gated'),
-      claims: this.#claims,
+      claims: this.#claims.filter(({ mask }) => mask !== 0),
       claimed: this.#claimed,
       readOnly: this.#readOnly,
     };

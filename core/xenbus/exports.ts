@@ -5,7 +5,7 @@ import { describeError, fail } from '../errors/index.ts';
 import type { StoreView, Xenstore } from '../platform/index.ts';
 import type { Request } from '../ring/request.ts';
 import type { SlotMap } from '../slots.ts';
-import { codePlace } from '../space/code-place.ts';
+import { codePlace } from '../space/placed-register.ts';
 import type { GuestView } from '../space/views.ts';
 import type { SeizedDevice, Stub, Tenant } from '../stub/index.ts';
 import type { Wall } from '../wall/wall.ts';

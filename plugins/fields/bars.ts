@@ -13,6 +13,7 @@ const state = stateOf('address', 'length', 'sizing', 'fixed');
 
 const MOVED = 'a guest cannot move a base address register';
 const ROM_SWITCHED = 'a guest cannot move or switch the expansion ROM';
+const ROM_MOVED = 'a guest cannot move the expansion ROM';
 
 const UNUSABLE = ResourceFlag.disabled | ResourceFlag.unassigned | ResourceFlag.busy;
 
@@ -81,3 +82,35 @@ export const baseAddress = (index: number): Behaviour => ({
 
 /** The register of the expansion ROM. */
 export const romAddress: Behaviour = baseAddress(ROM);
+
+const ROM_ADDRESS = 0xfffff800;
+const ROM_ENABLE = 1;
+
+/** The same where the guest may switch the ROM: its enable bit goes to hardware, with the address that the host assigned. */
+export const switchedRom: Behaviour = {
+  about: {
+    read: 'the address that the host assigned, and whether the ROM is on; after all ones were written, the size mask',
+    write: 'all ones ask for the size; with the right address the ROM is switched on or off; any other is refused',
+  },
+  words: state.words,
+  steady: true,
+  attach: (at) => romAddress.attach?.(at),
+  read: (at) => {
+    const { words } = at;
+    if (words[state.sizing] !== 0) return words[state.length] as number;
+    const address = words[state.address] as number;
+    return words[state.length] === 0 ? address : (address & ROM_ADDRESS) | (at.read() & ROM_ENABLE);
+  },
+  write: (at, value) => {
+    const { words } = at;
+    const address = (words[state.address] as number) & ROM_ADDRESS;
+    const length = words[state.length] as number;
+    words[state.sizing] = (value | (words[state.fixed] as number)) >>> 0 === 0xffffffff ? 1 : 0;
+    if (words[state.sizing] === 1 || length === 0) return Status.success;
+    const moved = (value ^ address) & length & ROM_ADDRESS;
+    // Nobody's ROM is at 0: the host gave it no place.
+    if (moved !== 0 || address === 0) at.deny(moved | ROM_ENABLE, ROM_MOVED);
+    else at.write(address | (value & ROM_ENABLE));
+    return Status.success;
+  },
+};

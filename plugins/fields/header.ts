@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { type FieldSet, header, type Register, register } from '../../core/plugin/index.ts';
-import { baseAddress, romAddress } from './bars.ts';
+import { definePlugin, type FieldSet, header, type Register, register } from '../../core/plugin/index.ts';
+import { type DeviceTest, noDevice } from '../device-test.ts';
+import { baseAddress, romAddress, switchedRom } from './bars.ts';
 import { command } from './command.ts';
-import { fieldPlugin } from './field-plugin.ts';
 import { selfTest } from './self-test.ts';
 
 /** What header types 0 and 1 have in common. A virtual function reads 0xffff as its ids: the host's are shown. */
@@ -18,21 +18,28 @@ const common: readonly Register[] = [
   register(0x3d, 8, 'interrupt pin').readOnly(),
 ];
 
+const bars: readonly Register[] = [
+  register(0x10, 32, 'BAR 0').calls(baseAddress(0)),
+  register(0x14, 32, 'BAR 1').calls(baseAddress(1)),
+  register(0x18, 32, 'BAR 2').calls(baseAddress(2)),
+  register(0x1c, 32, 'BAR 3').calls(baseAddress(3)),
+  register(0x20, 32, 'BAR 4').calls(baseAddress(4)),
+  register(0x24, 32, 'BAR 5').calls(baseAddress(5)),
+];
+const rom = register(0x30, 32, 'expansion ROM');
+
 /** Header type 0 (PCI Local Bus 3.0, §6.1). Status, class, subsystem ids and the rest have no field. */
-export const endpointHeader: FieldSet = header(
-  'header',
-  [0],
-  [
-    ...common,
-    register(0x10, 32, 'BAR 0').calls(baseAddress(0)),
-    register(0x14, 32, 'BAR 1').calls(baseAddress(1)),
-    register(0x18, 32, 'BAR 2').calls(baseAddress(2)),
-    register(0x1c, 32, 'BAR 3').calls(baseAddress(3)),
-    register(0x20, 32, 'BAR 4').calls(baseAddress(4)),
-    register(0x24, 32, 'BAR 5').calls(baseAddress(5)),
-    register(0x30, 32, 'expansion ROM').calls(romAddress),
-  ],
-);
+export const endpointHeader: FieldSet = header('header', [0], [...common, ...bars, rom.calls(romAddress)]);
+
+/** The same in forms: for devices whose guests may switch the ROM, which an operator has named, and for the others. */
+const endpointHeaders = (switches: DeviceTest): readonly FieldSet[] => {
+  if (switches === noDevice) return [endpointHeader];
+  return [
+    header('header', [0], [...common, ...bars]),
+    header('ROM', [0], [rom.calls(romAddress)], { when: ({ identity }) => !switches(identity) }),
+    header('switched ROM', [0], [rom.calls(switchedRom)], { when: ({ identity }) => switches(identity) }),
+  ];
+};
 
 /** Header type 1 (PCI-to-PCI Bridge 1.2, §3.2). Bus numbers, windows and bridge control have no field. */
 export const bridgeHeader: FieldSet = header(
@@ -46,4 +53,19 @@ export const bridgeHeader: FieldSet = header(
   ],
 );
 
-export default fieldPlugin('fields/header', endpointHeader, bridgeHeader);
+const loadSchema = async () => {
+  const { headerOptions } = await import('./header-options.ts');
+  return headerOptions;
+};
+
+export default definePlugin({
+  name: 'fields/header',
+  api: '^1.0',
+  options: {
+    defaults: { rom: noDevice },
+    schema: loadSchema,
+  },
+  apply: (host, { rom: switches }) => {
+    host.fields.add(...endpointHeaders(switches), bridgeHeader);
+  },
+});

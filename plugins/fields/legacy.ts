@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-import { definePlugin, hide } from '../../core/plugin/index.ts';
-import type { NamedCapability } from '../capability-names.ts';
+import { definePlugin, hide, type Surgery } from '../../core/plugin/index.ts';
 import { namedCapabilities } from '../capability-names.ts';
 
 /**
  * What no guest can use, and what reaches beyond its function: of buses and slots that are the host's, of debuggers, of root
- * complexes. xen_pt or vfio-pci hide each of them.
+ * complexes: xen_pt or vfio-pci hide each of them. And those of CXL: memory that host and device keep coherent.
  */
 export const hiddenByDefault = [
   'agp',
@@ -24,11 +23,19 @@ export const hiddenByDefault = [
   'configuration-access',
   'mr-iov',
   'amd-reserved',
+  'cxl',
 ] as const;
 
 type Name = (typeof hiddenByDefault)[number];
 
-const isHidden = ({ name }: NamedCapability): boolean => (hiddenByDefault as readonly string[]).includes(name);
+/** Who says how the registers of CXL are laid out, in designated vendor-specific capabilities. */
+const CXL_CONSORTIUM = 0x1e98;
+
+const surgeryOf = (name: Name): Surgery | undefined => {
+  if (name === 'cxl') return hide(0x0023, 'extended', CXL_CONSORTIUM);
+  const named = namedCapabilities.find((one) => one.name === name);
+  return named === undefined ? undefined : hide(named.id, named.list);
+};
 
 /**
  * Takes legacy and dangerous capabilities out of the lists that guests see: `['fields/legacy', { show: ['agp'] }]` leaves one
@@ -47,8 +54,9 @@ export default definePlugin({
     },
   },
   apply: (host, { show }) => {
-    for (const { name, id, list } of namedCapabilities.filter(isHidden)) {
-      if (!(show as readonly string[]).includes(name)) host.surgery.add(`legacy ${name}`, hide(id, list));
+    for (const name of hiddenByDefault.filter((one) => !show.includes(one))) {
+      const surgery = surgeryOf(name);
+      if (surgery !== undefined) host.surgery.add(`legacy ${name}`, surgery);
     }
   },
 });

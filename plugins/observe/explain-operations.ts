@@ -9,7 +9,7 @@ import type { Tenant } from '../../core/stub/index.ts';
 import { assignedAt } from '../assigned.ts';
 import { fail } from '../errors.ts';
 import { type OperationsOf, operation } from '../kinds/part.ts';
-import { type QuirkFit, type QuirkMiss, quirksForNone, quirksOf } from '../quirk-fits.ts';
+import { baseOf, type QuirkFit, type QuirkMiss, quirksForNone, quirksOf } from '../quirk-fits.ts';
 import {
   type ExplainedMap,
   type ExplainedPart,
@@ -91,6 +91,7 @@ export const explainDevice = (engine: Engine, asked: z.output<typeof explainAsks
     contributions: rules.contributions,
     unhandled: rules.unhandled,
     isQuirk: (owner) => registries.quirks.names.includes(owner),
+    baseOf: (set) => baseOf(set, device),
   };
   const end = space.table.bits.size;
   if (offset !== undefined && (size < 1 || offset + size > end)) {

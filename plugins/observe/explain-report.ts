@@ -73,6 +73,9 @@ const printPart = ({ offset, size, bits, counts }: ExplainedPart, print: Print):
     `write: ${write}`,
   ]);
   for (const line of columns(rows)) print(`  ${line}`);
+  for (const { high, low, instead } of bits) {
+    for (const one of instead ?? []) print(`  ${bitsText(high, low)} instead of ${one}`);
+  }
 };
 
 /** `0x` would be a number of another kind. */

@@ -3,8 +3,9 @@
 import type { Behaviour } from '../../core/space/behaviour.ts';
 import type { Contribution } from '../../core/space/compile.ts';
 import type { AccessCounts, ConfigSpace } from '../../core/space/config-space.ts';
-import type { BitPolicy } from '../../core/space/declaration.ts';
+import type { BitPolicy, FieldSet } from '../../core/space/declaration.ts';
 import type { PlacedClaim, Unhandled } from '../../core/space/table.ts';
+import { takenFrom } from '../instead.ts';
 
 /** What kind of field a bit belongs to. */
 export type OwnerKind = 'header' | 'list' | 'capability' | 'extended' | 'quirk' | 'permissive' | 'none';
@@ -20,6 +21,8 @@ export interface ExplainedBits {
   readonly policy: BitPolicy | 'none';
   readonly read: string;
   readonly write: string;
+  /** Of a quirk: the registers of fields that it stands in place of here; missing: none. */
+  readonly instead?: readonly string[];
 }
 
 /** A part of config space that lies in one aligned dword. */
@@ -59,6 +62,8 @@ export interface ExplainedSpace {
   readonly unhandled: Unhandled;
   /** Whether sets of this owner are a quirk's. */
   readonly isQuirk: (owner: string) => boolean;
+  /** Where a set lies in the device; `undefined`: it has no such place. */
+  readonly baseOf: (set: FieldSet) => number | undefined;
 }
 
 const LIST_OWNER = 'capability list / ';
@@ -132,6 +137,18 @@ const runsOf = (mask: number): { readonly high: number; readonly low: number }[]
 const peak = (counts: Uint32Array, offset: number, size: number): number =>
   counts.subarray(offset, offset + size).reduce((most, one) => Math.max(most, one), 0);
 
+/** Registers of fields in whose place a register of a quirk has bits of a dword. */
+const insteadOf = (
+  { contributions, isQuirk, baseOf }: ExplainedSpace,
+  { owner, dword, mask }: PlacedClaim,
+): readonly string[] =>
+  contributions.flatMap((one) => {
+    if (!('set' in one) || !isQuirk(one.owner) || !owner.startsWith(`${one.owner}: ${one.set.name} / `)) return [];
+    const isHere = (byte: number, bits: number): boolean =>
+      (byte & ~3) === dword && ((mask >>> ((byte & 3) * 8)) & bits) !== 0;
+    return takenFrom(one.set, contributions, baseOf, isHere);
+  });
+
 const explainPart = (
   subject: ExplainedSpace,
   kindOf: (owner: string) => OwnerKind,
@@ -153,10 +170,12 @@ const explainPart = (
     if (claim.dword !== dword || mask === 0) continue;
     free = (free & ~mask) >>> 0;
     const coded = table.registers[dword >> 2]?.find((one) => one.owner === claim.owner);
+    const instead = insteadOf(subject, { ...claim, mask });
     add(mask, (high, low) => {
       const shown = ((table.bits.shadow[dword >> 2] ?? 0) >>> low) & (2 ** (high - low + 1) - 1);
       const { owner, policy } = claim;
-      return { owner, kind: kindOf(owner), policy, ...wordsFor(policy, hexOf(shown), coded?.behaviour) };
+      const words = wordsFor(policy, hexOf(shown), coded?.behaviour);
+      return { owner, kind: kindOf(owner), policy, ...words, ...(instead.length === 0 ? {} : { instead }) };
     });
   }
   add(free, () => freeWords(unhandled));

@@ -6,6 +6,7 @@ import type { PciFunction } from '../../core/platform/index.ts';
 import type { CheckAdded } from '../../core/plugin/loader.ts';
 import type { DeviceMatch, Quirk } from '../../core/quirk/quirk.ts';
 import type { Anchor, BitClaim, FieldSet } from '../../core/space/declaration.ts';
+import { givers } from '../instead.ts';
 
 /** Field sets of all plugins and quirks together; each is compared with each. */
 const MOST_SETS = 2000;
@@ -163,6 +164,10 @@ const excludes = ({ set: { when } }: OwnedSet, { match }: OwnedSet): boolean => 
   });
 };
 
+/** Whether a quirk takes what it claims from a field; for bits with code the table of a device tells. */
+const takes = ({ set: { instead }, match }: OwnedSet, other: OwnedSet): boolean =>
+  match !== undefined && other.match === undefined && other.owner === `fields/${instead}`;
+
 const sameDevice = (one: OwnedSet, other: OwnedSet): boolean =>
   one.match === undefined ||
   other.match === undefined ||
@@ -188,7 +193,7 @@ export const findOverlap = (added: readonly OwnedSet[], present: readonly OwnedS
     if ('register' in map) return map;
     for (const other of [...present, ...added.slice(0, index)]) {
       if (!sameAnchor(one.set.anchor, other.set.anchor) || !sameDevice(one, other) || areForms(one, other)) continue;
-      if (excludes(one, other) || excludes(other, one)) continue;
+      if (takes(one, other) || takes(other, one) || excludes(one, other) || excludes(other, one)) continue;
       const theirs = mapOf(other);
       if ('register' in theirs) return theirs;
       for (const [byte, claims] of map) {
@@ -221,6 +226,11 @@ export const refuseOverlap: CheckAdded = ({ plugin, fields = [], quirks = [] }, 
     ...there.fields.entries.map(({ plugin: owner, thing: set }) => ({ owner, set })),
     ...beside.flatMap(ownedSets),
   ];
+  for (const { owner, set } of added) {
+    if (set.instead === undefined || (givers as readonly string[]).includes(set.instead)) continue;
+    const why = `"${set.instead}" gives nothing away: ${givers.join(' and ')} do`;
+    fail('QUIRK_INVALID', { quirk: owner, where: 'instead', why });
+  }
   const tooLong = added.find(({ set }) => set.registers.length > MOST_REGISTERS);
   if (present.length + added.length > MOST_SETS || tooLong !== undefined) {
     const { owner = '' } = tooLong ?? added[0] ?? {};

@@ -11,6 +11,7 @@ import {
   register,
 } from '../../core/space/declaration.ts';
 import { add, type CapabilityList, hide, limitConfigSize, relink, type Surgery } from '../../core/space/surgery.ts';
+import { givers } from '../instead.ts';
 import { explainIssue } from '../schema-issue.ts';
 
 const hexNumber = z
@@ -94,6 +95,10 @@ export const jsonQuirk = z.strictObject({
     .array(z.union([jsonRegister, jsonSet]))
     .default([])
     .describe('Registers at absolute offsets, or sets of registers at a capability.'),
+  instead: z
+    .enum(givers)
+    .exactOptional()
+    .describe('What the quirk claims of the bits of this field plugin is its own, but for bits with code behind them.'),
   surgery: z.array(jsonSurgery).default([]).describe('Changes of the shape of config space.'),
   interruptLimits: z
     .strictObject({
@@ -179,12 +184,14 @@ export const quirkFromJson = (data: unknown, origin: string): Quirk => {
       nearest === undefined ? why : `${why}; perhaps you meant "${nearest}"`,
     );
   }
-  const { name, source, match, fields, surgery, interruptLimits } = parsed.data;
+  const { name, source, match, fields, instead, surgery, interruptLimits } = parsed.data;
   const made = {
     fields: fields.map((one, index) => fieldOf(one, `fields[${index}]`, refuse)),
     surgery: surgery.map((one, index) => surgeryOf(one, `surgery[${index}]`, refuse)),
   };
-  return at('the file', refuse, () => defineQuirk({ name, source, match, ...made, interruptLimits }));
+  return at('the file', refuse, () =>
+    defineQuirk({ name, source, match, ...made, ...(instead === undefined ? {} : { instead }), interruptLimits }),
+  );
 };
 
 /** The JSON schema of {@link quirkFromJson}'s files, for editors. */

@@ -35,7 +35,9 @@ const cellOf = (one: NamedCapability, sets: readonly BundledSet[], preset: 'kern
   const rest = parts.length + shown.length === 0 ? 'read-only' : 'the rest read-only';
   // What a vendor makes of its bytes nobody else knows.
   const body = /vendor-specific/.test(one.name) ? ['the body has no field'] : [];
-  return [...parts, ...shown, rest, ...body].join('; ');
+  const cxl =
+    preset === 'full' && one.name === 'designated-vendor-specific' ? ['those of CXL are hidden, as `cxl`'] : [];
+  return [...parts, ...shown, rest, ...body, ...cxl].join('; ');
 };
 
 /** Rows of the page: name, list and id, then a cell for each program. */

@@ -18,18 +18,18 @@ import { silentWall } from '../kit/silent-wall.ts';
 export const presets = ['kernel', 'full'] as const;
 type Preset = (typeof presets)[number];
 
-const fieldsOf = async (preset: Preset): Promise<readonly FieldSet[]> => {
+const fieldsOf = async (preset: Preset): Promise<readonly { readonly owner: string; readonly set: FieldSet }[]> => {
   const host = new PluginHost({ kinds, log: silent });
   for (const [name, plugin] of Object.entries<{ byDefault: boolean; preset?: 'full'; only?: string }>(bundled)) {
     if (!name.startsWith('fields/') || !plugin.byDefault || plugin.only !== undefined) continue;
     if (plugin.preset !== undefined && plugin.preset !== preset) continue;
     await loadByName(host, name, undefined, { asked: 'test', directory: '/', bundled });
   }
-  return host.registries.fields.things;
+  return host.registries.fields.owned.map(({ plugin, thing }) => ({ owner: plugin, set: thing }));
 };
 
 /** The bundled fields of both presets. */
-const fields: Readonly<Record<Preset, readonly FieldSet[]>> = {
+const fields: Readonly<Record<Preset, Awaited<ReturnType<typeof fieldsOf>>>> = {
   kernel: await fieldsOf('kernel'),
   full: await fieldsOf('full'),
 };
@@ -58,7 +58,7 @@ const compiled = (hardware: FakeFunction, quirks: readonly Quirk[], preset: Pres
   const table = compileSpace(
     device,
     [
-      ...fields[preset].map((set) => ({ owner: 'fields', set })),
+      ...fields[preset],
       ...mine.flatMap(({ name, sets, surgery }) => [
         ...sets.map((set) => ({ owner: name, set })),
         ...surgery.map((one) => ({ owner: name, surgery: one })),

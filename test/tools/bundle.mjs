@@ -23,6 +23,7 @@ const LATE = [
   /^plugins\/new\/(?!plugin\.js$)/,
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-|supervisor\/crash-)[^/]+\/[^/]+-(run|report|offline|thread)\.js$/,
+  /^plugins\/(device-option|fields\/(pcie|header)-options)\.js$/,
   /^plugins\/commands\/completion\//,
   /^plugins\/native\/loader\.js$/,
   /^plugins\/fates\.js$/,

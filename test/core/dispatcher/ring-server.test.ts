@@ -2,7 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher, RingServer } from '../../../core/dispatcher/index.ts';
-import { Command, Flag, Page, Ring, Status } from '../../../core/ring/index.ts';
+import { Command, Flag, Page, Status } from '../../../core/ring/layout.ts';
+import { Ring } from '../../../core/ring/ring.ts';
 import type { ConfigSpace } from '../../../core/space/config-space.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import { ErrorRequests } from '../../../plugins/recovery/error-requests.ts';

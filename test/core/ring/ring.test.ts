@@ -2,7 +2,8 @@
 
 import { Worker as Thread } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { Command, Flag, OP_BYTES, OP_START, Page, Ring, Status, Verdict } from '../../../core/ring/index.ts';
+import { Command, Flag, OP_BYTES, OP_START, Page, Status, Verdict } from '../../../core/ring/layout.ts';
+import { Ring } from '../../../core/ring/ring.ts';
 
 /** A front end's own view of a page, written by offset as protocol.md has it. */
 const frontEnd = (memory: ArrayBufferLike = new SharedArrayBuffer(Page.bytes)) => {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
+import { silent } from '../../../core/log.ts';
 import { type PciResource, ResourceFlag } from '../../../core/platform/pci.ts';
-import { bridgeHeader, endpointHeader } from '../../../plugins/fields/header.ts';
+import { PluginHost } from '../../../core/plugin/loader.ts';
+import plugin, { bridgeHeader, endpointHeader } from '../../../plugins/fields/header.ts';
 import { type GuestView, guestView, viewOf } from '../../kit/guest-view.ts';
 
 const absent: PciResource = { start: 0n, size: 0n, flags: 0 };
@@ -211,5 +213,69 @@ describe('base address registers', () => {
     guest.write(0x18, 4, 0xffffffff);
     expect(guest.read(0x18, 4)).toBe(0x00020100);
     expect(guest.hardware.writes).toEqual([]);
+  });
+});
+
+describe('an expansion ROM that the guest may switch', () => {
+  const ADDRESS = 0xfeb80000;
+  const viewFor = async (rom: readonly string[], list = resources, permissive = false): Promise<GuestView> => {
+    const host = new PluginHost({ log: silent });
+    await host.load(plugin, { rom }, 'test');
+    return guestView(
+      host.registries.fields.things,
+      { resources: list, image: [[0x30, 4, ADDRESS]] },
+      (device) => (device.permissive = permissive),
+    );
+  };
+  const mine = ['8086:10d3'];
+
+  it('is switched on and off by the enable bit, with the address that the host assigned', async () => {
+    const guest = await viewFor(mine);
+    expect(guest.read(0x30, 4)).toBe(ADDRESS);
+    expect(guest.write(0x30, 4, ADDRESS + 1)).toBe(0);
+    expect(guest.read(0x30, 4)).toBe(ADDRESS + 1);
+    expect(guest.write(0x30, 1, 0)).toBe(0);
+    expect(guest.read(0x30, 4)).toBe(ADDRESS);
+    expect(guest.hardware.writes).toEqual([
+      [0x30, 4, ADDRESS + 1],
+      [0x30, 4, ADDRESS],
+    ]);
+    expect(guest.refused).toEqual([]);
+  });
+
+  it('sizing shows the size and reaches no hardware', async () => {
+    const guest = await viewFor(mine);
+    for (const ones of [0xffffffff, 0xfffffffe, 0xfffff800]) {
+      guest.write(0x30, 4, ones);
+      expect(guest.read(0x30, 4)).toBe(0xfffc0000);
+    }
+    expect(guest.hardware.writes).toEqual([]);
+    guest.write(0x30, 4, ADDRESS);
+    expect(guest.read(0x30, 4)).toBe(ADDRESS);
+  });
+
+  it.each([false, true])('cannot be moved, nor switched on elsewhere, permissive: %s', async (permissive) => {
+    const guest = await viewFor(mine, resources, permissive);
+    for (const elsewhere of [0xfe000001, 0x00000001, 0xfebc0001]) guest.write(0x30, 4, elsewhere);
+    expect(guest.hardware.writes).toEqual([]);
+    expect(guest.read(0x30, 4)).toBe(ADDRESS);
+    expect(guest.refused.map(({ why }) => why)).toEqual(Array(3).fill('a guest cannot move the expansion ROM'));
+  });
+
+  it('one that the host gave no place is not switched on', async () => {
+    for (const rom of [absent, memory(0n, 0x40000n), memory(0xfeb80000n, 0x40000n, ResourceFlag.unassigned)]) {
+      const guest = await viewFor(mine, [...resources.slice(0, 6), rom]);
+      guest.write(0x30, 4, 1);
+      guest.write(0x30, 4, ADDRESS + 1);
+      expect(guest.hardware.writes).toEqual([]);
+    }
+  });
+
+  it('other devices keep theirs as before', async () => {
+    const guest = await viewFor(['1af4:*', '0000:07:00.*']);
+    guest.write(0x30, 4, ADDRESS + 1);
+    expect(guest.hardware.writes).toEqual([]);
+    expect(guest.read(0x30, 4)).toBe(ADDRESS);
+    expect(guest.table.claims.filter(({ dword }) => dword === 0x30)).toHaveLength(1);
   });
 });

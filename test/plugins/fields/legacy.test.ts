@@ -30,9 +30,12 @@ const image: readonly ImagePart[] = [
   [0x180, 4, 0x0001_0018],
 ];
 
-const listsSeen = async (options?: unknown): Promise<readonly [standard: number[], extended: number[]]> => {
+const listsSeen = async (
+  options?: unknown,
+  parts = image,
+): Promise<readonly [standard: number[], extended: number[]]> => {
   const { things } = await surgeryOf(options);
-  const hardware = new FakeFunction({ image });
+  const hardware = new FakeFunction({ image: parts });
   const contributions = things.map((surgery): Contribution => ({ owner: 'test', surgery }));
   const terms = { wall: silentWall(), unhandled: 'drop', skipped: () => {} } as const;
   const table = compileSpace(new FakeDevice(hardware), contributions, terms);
@@ -53,7 +56,7 @@ describe('legacy', () => {
     const { things } = await surgeryOf();
     const ids = things.map((one) => (one.kind === 'hide' ? `${one.list} ${one.id.toString(16)}` : one.kind));
     const standard = ['2', '4', '6', 'a', 'b', 'c', 'e', 'f'].map((id) => `standard ${id}`);
-    const extended = ['5', '6', '7', 'a', 'c', '11', '14'].map((id) => `extended ${id}`);
+    const extended = ['5', '6', '7', 'a', 'c', '11', '14', '23'].map((id) => `extended ${id}`);
     expect(ids).toEqual([...standard, ...extended]);
     expect(things).toHaveLength(hiddenByDefault.length);
   });
@@ -70,6 +73,20 @@ describe('legacy', () => {
       [0x01, 0x0a, 0x12],
       [0x0001, 0x0011, 0x0018],
     ]);
+  });
+
+  it('of capabilities that a designated vendor lays out those of CXL are hidden', async () => {
+    const parts: readonly ImagePart[] = [
+      [0x100, 4, 0x1401_0023],
+      [0x104, 2, 0x1e98],
+      [0x140, 4, 0x1801_0023],
+      [0x144, 2, 0x8086],
+      [0x180, 4, 0xffc1_0018],
+      // At the end of config space there is no room for a vendor.
+      [0xffc, 4, 0x0001_0023],
+    ];
+    expect((await listsSeen(undefined, parts))[1]).toEqual([0x0000, 0x0023, 0x0018, 0x0023]);
+    expect((await listsSeen({ show: ['cxl'] }, parts))[1]).toEqual([0x0023, 0x0023, 0x0018, 0x0023]);
   });
 
   it('a name that is not hidden is an error with the nearest', async () => {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 import { describe, expect, it } from 'vitest';
+import { silent } from '../../../core/log.ts';
+import { PluginHost } from '../../../core/plugin/loader.ts';
 import { Outcome } from '../../../core/space/outcome.ts';
 import plugin, { pcie, pcie2, pcieLink } from '../../../plugins/fields/pcie.ts';
+import { explainIssue } from '../../../plugins/schema-issue.ts';
 import { capabilityView, observeBits, placeOf, readOnlyBits } from '../../kit/capability-view.ts';
 import type { ImagePart } from '../../kit/fake-function.ts';
 import type { GuestView } from '../../kit/guest-view.ts';
@@ -146,5 +149,97 @@ describe('pcie', () => {
 
   it('the plugin is a plugin', () => {
     expect(plugin).toMatchObject({ kind: 'plugin', name: 'fields/pcie', api: '^1.0' });
+  });
+});
+
+describe('what an operator lets a guest choose in hardware', () => {
+  /** Sets with these options; the fake function is an 8086:10d3. */
+  const setsOf = async (options: unknown) => {
+    const host = new PluginHost({ log: silent, explain: explainIssue });
+    await host.load(plugin, options, 'test');
+    return host.registries.fields.things;
+  };
+  const mine = ['8086:10d3'];
+  /** Payload 256 bytes, read request 512. */
+  const NOW = 0x2830;
+  const viewOfOptions = async (options: unknown, permissive = false): Promise<GuestView> =>
+    capabilityView(await setsOf(options), {
+      ...settings,
+      body: [...body(ENDPOINT_2), [0x08, 2, NOW]],
+      prepare: (device) => (device.permissive = permissive),
+    });
+
+  it('without options there is one form, with none of it', async () => {
+    expect((await setsOf(undefined)).map(({ name }) => name)).toEqual(['pcie', 'pcie link', 'pcie 2']);
+    expect((await setsOf({ readRequest: [] })).map(({ name }) => name)).toEqual(['pcie', 'pcie link', 'pcie 2']);
+  });
+
+  it.each([
+    [{}, 0, 0x79ff],
+    [{ relaxedOrdering: mine }, 0x0010, 0x79ef],
+    [{ relaxedOrdering: ['8086:*'], readRequest: ['1af4:*'] }, 0x0010, 0x79ef],
+    [{ relaxedOrdering: ['04:00.0'] }, 0, 0x79ff],
+    [{ readRequest: mine }, 0x7000, 0x09ff],
+    [{ relaxedOrdering: mine, readRequest: mine }, 0x7010, 0x09ef],
+  ])('%j: what reaches hardware, and what is the guest’s own', async (options, hardware, own) => {
+    const all = await setsOf(options);
+    const bits = observeBits(all, { ...settings, body: body(ENDPOINT_2, 0) }, 0x08, 2);
+    // Read-request sizes from 4096 bytes on cannot be had by one bit.
+    expect(bits.hardware & ~0x7000).toBe(hardware & ~0x7000);
+    expect((bits.hardware & 0x7000) !== 0).toBe((hardware & 0x7000) !== 0);
+    expect(bits.own).toBe(own);
+  });
+
+  it('relaxed ordering goes to hardware, its byte otherwise as hardware had it', async () => {
+    const guest = await viewOfOptions({ relaxedOrdering: mine });
+    expect(guest.write(CONTROL, 2, 0x282f)).toBe(0);
+    expect(guest.hardware.writes).toEqual([[CONTROL, 1, 0x20]]);
+    expect(guest.read(CONTROL, 2)).toBe(0x282f);
+    expect(guest.hardware.get(CONTROL, 2)).toBe(0x2820);
+  });
+
+  it.each([
+    [1, 0x1830],
+    [3, 0x3830],
+    [5, 0x5830],
+  ])('read requests of 128 << %i bytes go to hardware', async (size, inHardware) => {
+    const guest = await viewOfOptions({ readRequest: mine });
+    expect(guest.write(CONTROL, 2, (size << 12) | 0x0830)).toBe(0);
+    expect(guest.hardware.get(CONTROL, 2)).toBe(inHardware);
+    expect(guest.read(CONTROL, 2)).toBe(inHardware);
+    expect(guest.refused).toEqual([]);
+  });
+
+  it.each([
+    [0, 'a read request is at least the payload size'],
+    [6, 'there is no such read-request size'],
+    [7, 'there is no such read-request size'],
+  ])('read requests of size %i are refused', async (size, why) => {
+    const guest = await viewOfOptions({ readRequest: mine }, true);
+    guest.write(CONTROL, 2, (size << 12) | 0x0830);
+    expect(guest.hardware.writes).toEqual([]);
+    expect(guest.read(CONTROL, 2)).toBe(NOW);
+    expect(guest.refused).toMatchObject([{ mask: 0x7000, why }]);
+  });
+
+  it('a reset is still the hook’s, asked for by its bit and no other', async () => {
+    const guest = await viewOfOptions({ readRequest: mine });
+    guest.write(CONTROL, 2, 0x3830);
+    expect(guest.device.calls).toEqual([]);
+    guest.write(CONTROL + 1, 1, 0xb8);
+    expect(guest.device.calls).toEqual(['resetFunction']);
+    expect(guest.hardware.get(CONTROL, 2)).toBe(0x3830);
+    expect(guest.read(CONTROL, 2) & RESET).toBe(0);
+  });
+
+  it.each([
+    [{ readRequest: ['8086:*', '03:00'] }, /readRequest\[1\]/],
+    [{ readRequest: '8086:10d3' }, /readRequest/],
+    [{ relaxed: [] }, /relaxed/],
+  ])('%j is refused', async (options, says) => {
+    await expect(setsOf(options)).rejects.toMatchObject({
+      code: 'PLUGIN_OPTIONS',
+      message: expect.stringMatching(says),
+    });
   });
 });

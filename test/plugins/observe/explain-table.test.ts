@@ -42,7 +42,7 @@ const subject = (permissive: 'drop' | 'permissive' = 'drop'): ExplainedSpace & R
     device.permissive = permissive === 'permissive';
   });
   const contributions: Contribution[] = sets.map((set) => ({ owner: 'test', set }));
-  return { ...view, contributions, unhandled: permissive, isQuirk: () => false };
+  return { ...view, contributions, unhandled: permissive, isQuirk: () => false, baseOf: () => 0 };
 };
 
 describe('an explanation of bytes', () => {
@@ -138,7 +138,13 @@ describe('an overview of registers', () => {
       [0x70, 2, 0x0001],
     ] as const;
     const view = guestView([], { image });
-    const all = explainRegisters({ space: view.space, contributions: [], unhandled: 'drop', isQuirk: () => false });
+    const all = explainRegisters({
+      space: view.space,
+      contributions: [],
+      unhandled: 'drop',
+      isQuirk: () => false,
+      baseOf: () => 0,
+    });
     expect(all.map(({ first, last }) => [first, last])).toEqual([
       [0x60, 0x60],
       [0x61, 0x61],

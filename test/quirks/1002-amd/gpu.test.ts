@@ -37,4 +37,14 @@ describe('quirk amd/gpu', () => {
     guest.write(0x7c, 4, 0x39d5e86b);
     expect([guest.refused, guest.hardware.writes]).toEqual([[], [[0x7c, 4, 0x39d5e86b]]]);
   });
+
+  it.each(['kernel', 'full'] as const)('so does one whose PCI Express lies at 0x64, fields %s', (preset) => {
+    const image = [...capabilityList([0x50, 0x01], [0x64, 0x10]), [0x66, 2, 0x0012]] as const;
+    const guest = viewWith(gpu, { ...device(0x1002, 0x73ff, graphics), image }, preset);
+    expect(guest.skipped).toEqual([]);
+    guest.write(0x7c, 4, 0x39d5e86b);
+    expect([guest.refused, guest.hardware.writes]).toEqual([[], [[0x7c, 4, 0x39d5e86b]]]);
+    guest.write(0x7c, 4, 0xffff_ffff);
+    expect(guest.hardware.writes).toHaveLength(1);
+  });
 });

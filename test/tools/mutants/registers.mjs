@@ -59,6 +59,14 @@ export const registers = [
     why: 'the guest would take any bytes for the capability',
   },
   {
+    name: 'bits with code are taken over',
+    file: 'core/space/table.ts',
+    find: "policy !== 'function' && owner",
+    replace: 'owner',
+    tests: ['test/core/space/instead.test.ts'],
+    why: 'a quirk would write the reset of a function past the reset hook',
+  },
+  {
     name: 'the first device of a range',
     file: 'core/quirk/quirk.ts',
     find: 'one.devices.from <= identity.device',
