@@ -8,7 +8,7 @@ const command: CommandDefinition = {
   summary: 'write the package of a plugin or quirk: code, test, dump, README and CI',
   details: `  pciback new quirk acme/nic                       a quirk of vendor and family, package pciback-acme-nic
   pciback new quirk acme/nic --from-dump nic.txt   for the device of a dump (lspci -xxxx -s BDF, as root)
-  pciback new quirk acme/nic --from-trace t.log    for what the driver of a trace of QEMU, or of a recording, needs
+  pciback new quirk acme/nic --from-trace t.log    what the driver of a trace or recording needs
   pciback new quirk acme/nic --json                data alone: nothing to compile
   pciback new policy @acme/pciback-few             in a scope; also slots, fields, reset, platform, command, part
 

@@ -213,12 +213,11 @@ const termsOf = (context: CommandContext): DevTerms => {
 /** Milliseconds between two looks at the files. */
 const LOOK_MS = 200;
 
-/** Resolves with the first of the files that was saved; `undefined`: the command is to end. */
-const nextSave = async (files: readonly string[], stop: AbortSignal): Promise<string | undefined> => {
-  const marks = new Map(files.map((file) => [file, markOf(file)]));
+/** Resolves with the first of the files that was saved since it had its mark; `undefined`: the command is to end. */
+const nextSave = async (marks: ReadonlyMap<string, string>, stop: AbortSignal): Promise<string | undefined> => {
   while (!stop.aborted) {
     await wait(LOOK_MS, undefined, { signal: stop }).catch(() => undefined);
-    const saved = files.find((file) => marks.get(file) !== markOf(file));
+    const saved = [...marks.keys()].find((file) => marks.get(file) !== markOf(file));
     if (saved !== undefined && !stop.aborted) return saved;
   }
   return undefined;
@@ -238,6 +237,8 @@ export const runDevOnDump = async (context: CommandContext): Promise<number> => 
   let names: readonly string[] = [];
   for (;;) {
     const files = [...(await filesOf(terms.quirk)), terms.dump, ...(terms.writes === undefined ? [] : [terms.writes])];
+    // Before they are read: a save meanwhile is one too.
+    const marks = new Map(files.map((file) => [file, markOf(file)]));
     let status = 1;
     try {
       const report = await tryQuirk(context, terms, names, (loaded) => {
@@ -254,7 +255,7 @@ export const runDevOnDump = async (context: CommandContext): Promise<number> => 
     context.print(
       `\nwaiting for a save of ${files.length === 1 ? basename(terms.quirk) : `one of ${files.length} files`}`,
     );
-    const saved = await nextSave(files, stop.signal);
+    const saved = await nextSave(marks, stop.signal);
     if (saved === undefined) return status;
     context.print(`\n${near(saved)} was saved`);
   }

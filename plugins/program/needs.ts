@@ -47,11 +47,8 @@ export const assertNeeds = (thing: Plugin | Quirk, there: readonly Needed[]): vo
     const other = there.find((one) => one.name === wanted);
     if (other === undefined) {
       const why = `needs "${wanted}" ${range}, which is not loaded`;
-      const near = nearest(
-        wanted,
-        there.map((one) => one.name),
-      );
-      throw problem('PLUGIN_NEEDS', { name, why, nearest: near });
+      const others = there.map((one) => one.name).filter((one) => one !== name);
+      throw problem('PLUGIN_NEEDS', { name, why, nearest: nearest(wanted, others) });
     }
     const version = fits(other, range);
     if (version === undefined) continue;

@@ -7,7 +7,7 @@ import { API_VERSION } from '../../core/plugin/definition.ts';
 import { run, start } from '../plugins/commands/built.ts';
 import { dumpOf } from '../plugins/commands/places.ts';
 import { compile } from './compiler.ts';
-import { all, compiled, fromDump, made, openWorkshop, quirkAsData, type Workshop } from './workshop.ts';
+import { all, asData, compiled, made, openWorkshop, quirkAsData, type Workshop } from './workshop.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 
@@ -15,7 +15,17 @@ let shop: Workshop;
 beforeAll(async () => {
   shop = await openWorkshop();
 }, 600_000);
-afterAll(() => shop.close());
+afterAll(() => shop.close(), 600_000);
+
+/** The part of the checkers that is used here; they are loaded for their tests alone. */
+interface Publint {
+  publint(terms: Readonly<Record<string, unknown>>): Promise<{ readonly messages: readonly object[] }>;
+}
+interface TypesChecker {
+  createPackageFromTarballData(tarball: Uint8Array): object;
+  checkPackage(files: object): Promise<{ readonly types: unknown; readonly problems?: readonly object[] }>;
+}
+const load = (name: string): Promise<unknown> => import(/* @vite-ignore */ name);
 
 interface Manifest {
   readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string } | string>>;
@@ -31,7 +41,8 @@ describe('what pciback new writes', () => {
     expect(lines[0]).toBe(`${name}, in ${basename(name)}:`);
     expect(lines.at(-1)).toBe(`next: cd ${basename(name)} && npm install && npm test`);
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
-    for (const file of ['package.json', 'README.md', '.gitignore', '.github/workflows/test.yml', 'test/device.txt']) {
+    const device = name === 'pciback-acme-traced' ? 'test/session.log' : 'test/device.txt';
+    for (const file of ['package.json', 'README.md', '.gitignore', '.github/workflows/test.yml', device]) {
       expect(out).toContain(`  ${file}`);
       expect(readFileSync(join(shop.folderOf(name), file), 'utf8')).toMatch(/\S\n$/);
     }
@@ -64,6 +75,31 @@ describe('what pciback new writes', () => {
     expect(out).toMatch(/^registers that nobody has named, .*\n( {2}0x[0-9a-f]{2} +0x[0-9a-f]{8}\n)+/m);
     expect(readFileSync(join(folder, 'test/device.txt'), 'utf8')).toBe(dumpOf(256));
   });
+
+  it('from a trace: the bits that its driver changed, and the trace as the test', () => {
+    const opened = [
+      ['0xb0', '0x3'],
+      ['0xb4', '0xcafe'],
+      ['0xb8', '0x80'],
+    ];
+    const { out } = shop.said.get('pciback-acme-traced') ?? { out: '' };
+    expect(out).toMatch(
+      new RegExp(`^bits that .* now writable:\\n${opened.map(([at, bits]) => ` +${at} +${bits}\\n`).join('')}`, 'm'),
+    );
+    const folder = shop.folderOf('pciback-acme-traced');
+    expect(readFileSync(join(folder, 'src/index.ts'), 'utf8')).toMatch(
+      /name: 'acme\/traced',\n {2}source: "[^"/]*trace\.log /,
+    );
+    expect(readFileSync(join(folder, 'test/index.test.ts'), 'utf8')).toContain(
+      `session: new URL('../../test/session.log'`,
+    );
+    expect(readdirSync(join(folder, 'test')).sort()).toEqual(['index.test.ts', 'session.log']);
+    const data = shop.folderOf('pciback-acme-traced-data');
+    const { name, fields } = JSON.parse(readFileSync(join(data, 'quirk.json'), 'utf8'));
+    expect(name).toBe('acme/traced-data');
+    expect(fields).toHaveLength(3);
+    expect(readFileSync(join(data, 'test/device.txt'), 'utf8')).toBe(dumpOf(256));
+  });
 });
 
 describe('a package that pciback new has written', () => {
@@ -74,7 +110,7 @@ describe('a package that pciback new has written', () => {
   it('passes its tests, each of them', async () => {
     const files = [
       ...compiled.map(({ name }) => join(shop.folderOf(name), 'dist/test/index.test.js')),
-      ...[quirkAsData, ...fromDump.slice(1)].map(({ name }) => join(shop.folderOf(name), 'test/quirk.test.mjs')),
+      ...asData.map(({ name }) => join(shop.folderOf(name), 'test/quirk.test.mjs')),
     ];
     const { status, out } = await shop.call(process.execPath, ['--test', '--test-reporter=tap', ...files], shop.work);
     expect(out.split('\n').filter((line) => line.includes('not ok'))).toEqual([]);
@@ -108,6 +144,23 @@ describe('the packed package', () => {
     const files = Object.values(doors).flatMap((door) => (typeof door === 'string' ? [] : Object.values(door)));
     expect(files.length).toBeGreaterThanOrEqual(10);
     for (const file of files) expect(readFileSync(join(folder, file), 'utf8')).toMatch(/\S/);
+  });
+
+  it('has no fault that publint knows', async () => {
+    const { publint } = (await load('publint')) as Publint;
+    const { messages } = await publint({ pkgDir: join(shop.modules, 'pciback'), pack: false, strict: true });
+    expect(messages).toEqual([]);
+  });
+
+  it('has the types of its code, wherever a program that imports modules looks for them', async () => {
+    const { checkPackage, createPackageFromTarballData } = (await load('@arethetypeswrong/core')) as TypesChecker;
+    const checked = await checkPackage(createPackageFromTarballData(readFileSync(shop.tarball)));
+    expect(checked.types).toMatchObject({ kind: 'included' });
+    // CommonJS, and compilers from before package.json had exports, are not offered anything.
+    const { problems = [] } = checked;
+    const isOffered = (one: object) =>
+      !('resolutionKind' in one && /^node(10|16-cjs)$/.test(String(one.resolutionKind)));
+    expect(problems.filter(isOffered)).toEqual([]);
   });
 
   const compiles = (text: string, lib: readonly string[], types: readonly string[]): readonly string[] =>
@@ -259,6 +312,20 @@ export default defineQuirk({ name: 'own/nic', source: 'x', match: ids('1234', ['
   });
 });
 
+describe('npm create pciback-plugin', () => {
+  it('does what pciback new does, where none is installed', async () => {
+    const folder = shop.place({});
+    const words = ['create', '--yes', 'pciback-plugin', '--', 'quirk', 'acme/created'];
+    const { status, out } = await shop.call('npm', words, folder);
+    expect(out).toMatch(/^pciback-acme-created, in pciback-acme-created:$/m);
+    expect(status).toBe(0);
+    expect(readdirSync(join(folder, 'pciback-acme-created'))).toContain('package.json');
+    const wrong = await shop.call('npm', ['create', '--yes', 'pciback-plugin', '--', 'quark', 'acme/created'], folder);
+    expect(wrong.err).toContain('Perhaps you meant "quirk"');
+    expect(wrong.status).toBe(2);
+  });
+});
+
 describe('pciback new refuses', () => {
   it.each([
     [['quark', 'acme/nic'], 2, 'Perhaps you meant "quirk"'],
@@ -268,6 +335,10 @@ describe('pciback new refuses', () => {
     [['policy', '../few'], 2, 'is no name'],
     [['policy', 'few', '--json'], 2, 'only a quirk can be data'],
     [['part', 'few', '--from-dump', 'nic.txt'], 2, '--from-dump is for quirks'],
+    [['part', 'few', '--from-trace', 'trace.log'], 2, '--from-trace is for quirks'],
+    [['quirk', 'a/b', '--from-trace', 'none.log'], 1, 'none.log cannot be read'],
+    [['quirk', 'a/b', '--from-trace', 'nic.txt'], 1, 'nic.txt'],
+    [['quirk', 'a/b', '--from-trace', 'trace.log', '--device', '7f:00.0'], 1, 'it has no access of "7f:00.0"'],
     [['quirk', 'a/b', '--device', '01:00.0'], 2, '--from-dump or --from-trace, which is missing'],
     [['quirk', 'a/b', '--from-dump', 'none.txt'], 1, 'none.txt cannot be read'],
     [['quirk', 'a/b', '--from-dump', 'nic.txt', '--device', '7f:00.0'], 1, '0000:7f:00.0'],

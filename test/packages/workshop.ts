@@ -30,8 +30,31 @@ export const fromDump = [
   { words: ['quirk', 'acme/dumped', '--from-dump', 'nic.txt'], name: 'pciback-acme-dumped' },
   { words: ['quirk', 'acme/dumped-data', '--from-dump', 'nic.txt', '--json'], name: 'pciback-acme-dumped-data' },
 ];
-export const compiled = [...made, ...fromDump.slice(0, 1)];
-export const all = [...made, quirkAsData, ...fromDump];
+export const fromTrace = [
+  { words: ['quirk', 'acme/traced', '--from-trace', 'trace.log'], name: 'pciback-acme-traced' },
+  {
+    words: ['quirk', 'acme/traced-data', '--from-trace', 'trace.log', '--dump', 'nic.txt', '--json'],
+    name: 'pciback-acme-traced-data',
+  },
+];
+export const compiled = [...made, ...fromDump.slice(0, 1), ...fromTrace.slice(0, 1)];
+export const asData = [quirkAsData, ...fromDump.slice(1), ...fromTrace.slice(1)];
+export const all = [...made, quirkAsData, ...fromDump, ...fromTrace];
+
+/** What QEMU writes of a driver that changes three registers of its vendor, in the device of `dumpOf`. */
+const trace = [
+  'vfio_realize  (0000:65:00.0) group 12',
+  'vfio_pci_read_config  (0000:65:00.0, @0x0, len=0x4) 0x10d38086',
+  'vfio_pci_read_config  (0000:65:00.0, @0x4, len=0x4) 0x100000',
+  'vfio_pci_read_config  (0000:65:00.0, @0x8, len=0x4) 0x2000000',
+  'vfio_pci_read_config  (0000:65:00.0, @0xc, len=0x4) 0x0',
+  'vfio_pci_read_config  (0000:65:00.0, @0x34, len=0x1) 0x0',
+  'vfio_pci_read_config  (0000:65:00.0, @0xb0, len=0x2) 0x100',
+  'vfio_pci_write_config  (0000:65:00.0, @0xb0, 0x103, len=0x2)',
+  'vfio_pci_write_config  (0000:65:00.0, @0xb4, 0xcafe, len=0x4)',
+  'vfio_pci_write_config  (0000:65:00.0, @0xb8, 0x80, len=0x1)',
+  'vfio_pci_write_config  (0000:65:00.0, @0x4, 0x7, len=0x2)',
+].join('\n');
 
 /** Where packages are written, packed and installed, with the packed pciback and a registry of this machine alone. */
 export interface Workshop {
@@ -41,6 +64,8 @@ export interface Workshop {
   readonly work: string;
   /** `node_modules` that `npm install -g` installs into. */
   readonly modules: string;
+  /** The packed pciback. */
+  readonly tarball: string;
   /** What was printed for each package when it was made. */
   readonly said: ReadonlyMap<string, Ended>;
   /** The folder of a package in `work`. */
@@ -69,13 +94,14 @@ export const openWorkshop = async (): Promise<Workshop> => {
   const call: Workshop['call'] = (file, words, cwd) =>
     new Promise((ended) => {
       // A root that others may write to is no place of root's own configuration.
-      const env = { ...process.env, npm_config_cache: join(home, 'cache'), npm_config_registry: registry.url };
+      const ofNpm = { npm_config_cache: join(home, 'cache'), npm_config_registry: registry.url };
+      const env = { ...process.env, ...ofNpm, npm_config_omit: 'optional' };
       execFile(file, words, { cwd, env, maxBuffer: 2 ** 24 }, (error, out, err) => {
         ended({ status: error === null ? 0 : Number(error.code ?? -1), out, err });
       });
     });
   const npm: Workshop['npm'] = async (words, cwd) => {
-    const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--omit=optional'];
+    const quiet = ['--no-audit', '--no-fund', '--no-update-notifier'];
     const { status, out, err } = await call('npm', [...words, ...quiet], cwd);
     if (status !== 0) throw new Error(`npm ${words.join(' ')}:\n${out}${err}`);
     return out;
@@ -88,10 +114,18 @@ export const openWorkshop = async (): Promise<Workshop> => {
     cpSync(join(root, name), join(staging, name), { recursive: true });
   }
   cpSync(dist, join(staging, 'dist'), { recursive: true });
-  const tarball = await npm(['pack', '--ignore-scripts', '--silent'], staging);
-  await registry.publish(join(staging, tarball.trim()));
+  const pack = async (folder: string): Promise<string> => {
+    const file = join(folder, (await npm(['pack', '--ignore-scripts', '--silent'], folder)).trim());
+    await registry.publish(file);
+    return file;
+  };
+  const tarball = await pack(staging);
+  const create = join(home, 'create');
+  await call(process.execPath, [join(root, 'test/tools/create-package.mjs'), create], home);
+  await pack(create);
   await installed(['pciback']);
   writeFileSync(join(work, 'nic.txt'), dumpOf(256));
+  writeFileSync(join(work, 'trace.log'), trace);
   const said = new Map<string, Ended>();
   for (const { words, name } of all) said.set(name, await pciback(['new', ...words]));
   writeFileSync(join(work, 'package.json'), JSON.stringify({ private: true, workspaces: ['pciback-*'] }));
@@ -101,6 +135,7 @@ export const openWorkshop = async (): Promise<Workshop> => {
     home,
     work,
     modules: join(prefix, 'lib/node_modules'),
+    tarball,
     said,
     folderOf: (name) => join(work, basename(name)),
     call,

@@ -262,6 +262,27 @@ describe('pciback plugins load and unload', () => {
     expect(isLoaded(name)).toBe(true);
   });
 
+  it('looks for what a plugin needs, and keeps that while it is needed', async () => {
+    await start();
+    const needing = (name: string, needs: object): string =>
+      `{ kind: 'plugin', name: '${name}', version: '1.0.0', api: '^1.0', apply() {}, needs: ${JSON.stringify(needs)} }`;
+    const top = write('top.mjs', `export default ${needing('acme/top', { 'acme/base': '^1.0' })};`);
+    await expect(change(['load', top])).rejects.toMatchObject({ code: 'PLUGIN_NEEDS' });
+    expect(isLoaded('acme/top')).toBe(false);
+    // Of several in one file one may need another, wherever it stands.
+    const both = `export default [${needing('acme/top', { 'acme/base': '^1.0' })}, ${needing('acme/base', {})}];`;
+    const [line] = await change(['load', write('both.mjs', both)]);
+    expect(line).toMatch(/^acme\/base, acme\/top loaded/);
+    await expect(change(['unload', 'acme/base'])).rejects.toMatchObject({
+      code: 'PLUGIN_NEEDED',
+      message: expect.stringContaining('plugin acme/top needs it'),
+    });
+    expect(isLoaded('acme/base')).toBe(true);
+    await change(['unload', 'acme/top']);
+    await change(['unload', 'acme/base']);
+    expect(isLoaded('acme/base')).toBe(false);
+  });
+
   it('refuses what only a start puts in force, and leaves nothing of it', async () => {
     await start();
     const part = `export default { kind: 'plugin', name: 'acme/part', version: '1.0.0', api: '^1.0',

@@ -198,6 +198,33 @@ export default defineQuirk({ name: 'acme/nic', source: 'x', match: ids('1234', [
   });
 });
 
+describe('pciback quirk dev --watch', () => {
+  it('runs again for a save that comes while the report is printed', async () => {
+    write('nic.txt', nic());
+    const text = (mask: string) => `import { defineQuirk, ids, register } from 'pciback/quirk';
+export default defineQuirk({ name: 'acme/nic', source: 'x', match: ids('1234', ['5678']),
+  fields: [register(0xe8, 16, 'control').writable(${mask})] });`;
+    write('nic.ts', text('0x0f'));
+    const { context, printed, close } = commandContext(
+      { config: at('pciback.config.json'), dump: [at('nic.txt')], watch: true },
+      ['dev', at('nic.ts')],
+    );
+    let stop: (signal: string) => void = () => undefined;
+    const stopping = new Promise<string>((resolve) => {
+      stop = resolve;
+    });
+    const print = (line: string): void => {
+      printed.push(line);
+      if (line.includes('0000000f writable')) write('nic.ts', text('0x0fff'));
+    };
+    const running = runQuirk(Object.defineProperty({ ...context, print }, 'stop', { get: () => stopping }));
+    await expect.poll(() => printed.join('\n')).toContain('0x0e8:4 00000fff writable');
+    stop('SIGINT');
+    expect(await running).toBe(0);
+    await close();
+  });
+});
+
 /** A driver on a KVM host: it finds the device, then writes three of its own registers and a bit that a field has. */
 const trace = [
   ...[

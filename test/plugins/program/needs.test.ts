@@ -24,7 +24,7 @@ describe('what a plugin needs', () => {
     const top = plugin('acme/top', '1.0.0', { 'acme/base': '^1.2' });
     await expect(plugins.load(top, undefined, 'a')).rejects.toMatchObject({
       code: 'PLUGIN_NEEDS',
-      message: expect.stringContaining('plugin acme/top needs "acme/base" ^1.2, which is not loaded'),
+      message: expect.stringContaining('plugin acme/top needs "acme/base" ^1.2, which is not loaded.'),
     });
     await plugins.load(plugin('acme/base', '1.1.0'), undefined, 'a');
     await expect(plugins.replace(top, undefined, 'a')).rejects.toThrow(

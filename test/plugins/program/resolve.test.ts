@@ -200,6 +200,18 @@ describe('plugins that cannot be found or used', () => {
     await expect(resolvePlugin('fs', asker())).rejects.toMatchObject({ code: 'PLUGIN_UNKNOWN' });
   });
 
+  it.each([
+    ['./gone.ts', 'pciback.config.ts: plugins[0]', 'Check the path, which counts from the rc file.'],
+    ['/gone.ts', 'plugins load', 'Check the path.'],
+    [
+      'gone',
+      'plugins load',
+      'Check the name: `pciback plugins` lists what is loaded, other packages have to be installed.',
+    ],
+  ])('%s, for %s: what to do', async (name, asked, solve) => {
+    await expect(resolvePlugin(name, { ...asker(), asked })).rejects.toMatchObject({ code: 'PLUGIN_UNKNOWN', solve });
+  });
+
   it('an unknown path: the nearest file', async () => {
     write('near/policy.ts', '');
     await expect(resolvePlugin('./near/polcy.ts', asker())).rejects.toMatchObject({
