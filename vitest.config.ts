@@ -11,7 +11,7 @@ const sharing = [
   'test/quirks/**/*.test.ts',
   'test/testing/**/*.test.ts',
   'test/plugins/{fields,health,interrupts,ledger,metrics,recovery,resets,slots,switches}/**/*.test.ts',
-  'test/plugins/platforms/embedded/**/*.test.ts',
+  'test/plugins/platforms/{embedded,xen}/**/*.test.ts',
 ];
 
 export default defineConfig({

@@ -19,7 +19,7 @@ const facts = new Proxy(
   {},
   {
     get: (_target, key) =>
-      ['tried', 'known', 'names', 'keys', 'left', 'held'].includes(String(key))
+      ['tried', 'known', 'names', 'keys', 'left', 'held', 'uses', 'shares'].includes(String(key))
         ? [`<${String(key)}>`]
         : `<${String(key)}>`,
   },
