@@ -84,6 +84,11 @@ export const bundled = {
   'supervisor/loop': { byDefault: true, load: () => import('./supervisor/loop.ts') },
   rehearsal: { byDefault: true, only: 'xen', load: () => import('./rehearsal/plugin.ts') },
   'platforms/xen/drop-in': { byDefault: true, only: 'xen', load: () => import('./platforms/xen/drop-in.ts') },
+  'platforms/xen/stand-alone': {
+    byDefault: true,
+    only: 'xen',
+    load: () => import('./platforms/xen/stand-alone.ts'),
+  },
   ledger: { byDefault: true, load: () => import('./ledger/plugin.ts') },
   journal: { byDefault: true, load: () => import('./journal/plugin.ts') },
   control: {

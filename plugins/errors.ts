@@ -152,6 +152,21 @@ const ours = {
     (f: { platform: string; missing: string; next: string }) => `platform ${f.platform} is not available: ${f.missing}`,
     (f) => f.next,
   ),
+  NO_IOMMU: entry(
+    (_: object) => 'no IOMMU is in use on this host: whoever has a device reaches all of its memory through it',
+    () =>
+      'Switch it on in the firmware and boot Xen without iommu=off; for guests that are trusted as the host itself: withoutIommu: "allow" under "stand-alone" in the rc file.',
+  ),
+  GUEST_WITHOUT_PASSTHROUGH: entry(
+    (f: { bdf: string; domain: number }) =>
+      `${f.bdf} cannot be given to domain ${f.domain}, which was made without an IOMMU`,
+    () => 'Put passthrough="enabled" and e820_host=1 into the guest’s file and create it again.',
+  ),
+  HOST_NOTE: entry(
+    (f: { file: string; bdf: string; why: string }) =>
+      `what was changed on the host for ${f.bdf} is noted in ${f.file}, which cannot be understood: ${f.why}`,
+    () => 'Nothing of the device was touched. Boot the host again, or put it back by hand and remove the file.',
+  ),
   FENCE_UNSUPPORTED: entry(
     (f: { platform: string; action: string }) => `platform ${f.platform} cannot ${f.action} guests`,
     (f) =>

@@ -11,6 +11,8 @@ export interface AttachAsked {
   readonly path?: string | undefined;
   /** As `permissive=1` of a guest's file; for a platform with a toolstack. */
   readonly permissive?: boolean | undefined;
+  /** The virtual slot that is asked for, as a devfn; for a platform with a toolstack. */
+  readonly slot?: number | undefined;
 }
 
 /** Where the guest finds it. */
@@ -19,6 +21,8 @@ export interface Attached {
   readonly domain?: number;
   /** Its address there. */
   readonly vdev?: string;
+  /** The guest has not asked for its devices yet: it is paused, or has no front end. */
+  readonly waits?: boolean;
 }
 
 /** What the part that has the platform's name offers: it makes and ends guests. */

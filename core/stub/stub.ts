@@ -3,7 +3,7 @@
 import { type Bdf, formatBdf } from '../bdf.ts';
 import type { PreparedChange, RegistrationChange } from '../changes.ts';
 import { describeError, fail, isPcibackError } from '../errors/index.ts';
-import type { FenceReason } from '../facts.ts';
+import type { FenceReason, GuestFacts } from '../facts.ts';
 import { type Hooks, resetShape } from '../hooks/index.ts';
 import { type DeviceRecord, forgetful, type Journal, withoutGuest } from '../journal.ts';
 import type { Logger } from '../log.ts';
@@ -39,7 +39,7 @@ export class Stub {
   /** The directory of a guest that has the function through another back end; it is not touched then. */
   foreign: (address: Bdf) => string | undefined = () => undefined;
   /** Lets a function be taken from the host, or a held one be given to a guest. @throws PcibackError why not */
-  consent: (address: Bdf, guest?: Tenant) => Promise<void> = async () => undefined;
+  consent: (address: Bdf, guest?: GuestFacts) => Promise<void> = async () => undefined;
 
   constructor(platform: Platform, hooks: Hooks, policy: StubPolicy, log: Logger) {
     this.#platform = platform;

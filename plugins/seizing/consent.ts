@@ -2,10 +2,10 @@
 
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
+import type { GuestFacts } from '../../core/facts.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Engine } from '../../core/pciback.ts';
 import type { PciListing } from '../../core/platform/index.ts';
-import type { Tenant } from '../../core/stub/index.ts';
 import { fail } from '../errors.ts';
 import type { Config } from '../kinds/config.ts';
 import { detailsOf, usesOf } from '../kinds/platform.ts';
@@ -59,7 +59,7 @@ export class Consent {
   }
 
   /** For `Stub.consent`. @throws PcibackError `DEVICE_HOST_USE`, `DEVICE_PAGE_SHARED`; HostError */
-  readonly ask = async (address: Bdf, guest?: Tenant): Promise<void> => {
+  readonly ask = async (address: Bdf, guest?: GuestFacts): Promise<void> => {
     const bdf = formatBdf(address);
     const { log } = this.#terms;
     if (guest === undefined) {

@@ -8,6 +8,7 @@ import { fail } from '../../errors.ts';
 import type { AttachAsked, Attached, GuestDoor } from '../../guest-door.ts';
 import { type IncludedGuest, XenbusState } from './guest.ts';
 import type { EmbeddedPlatform } from './index.ts';
+import type { PlugOptions } from './toolstack.ts';
 
 /** Milliseconds a guest may take until its drivers are ready; it takes some tens. */
 const PATIENCE = 8000;
@@ -26,8 +27,14 @@ export const embeddedDoor = (engine: Engine): GuestDoor => {
   const domainOf = (name: string): number | undefined =>
     made.get(name)?.domain ?? engine.guests().find((one) => one.name === name)?.domain;
 
-  const create = async (name: string, bdf: Bdf, permissive: boolean): Promise<void> => {
-    const domain = await toolstack.create({ name, devices: [bdf], permissive: permissive ? [bdf] : [] });
+  const create = async (name: string, bdf: Bdf, options: PlugOptions): Promise<void> => {
+    const domain = await toolstack.create({ name });
+    try {
+      await toolstack.attach(domain, bdf, options);
+    } catch (error) {
+      await toolstack.destroy(domain);
+      throw error;
+    }
     const guest = await platform.startGuest({ domain });
     made.set(name, guest);
     const closed = guest.reached(XenbusState.closed).then(() => 'closed' as const);
@@ -41,14 +48,14 @@ export const embeddedDoor = (engine: Engine): GuestDoor => {
     await toolstack.destroy(domain);
   };
 
-  const attach = async ({ name, bdf, path, permissive = false }: AttachAsked): Promise<Attached> => {
+  const attach = async ({ name, bdf, path, permissive, slot }: AttachAsked): Promise<Attached> => {
     if (path !== undefined) refuse('platform embedded has no sockets: leave --socket out');
     const device = await engine.stub.seize(bdf);
     const domain = domainOf(name);
     if (device.assignment !== undefined && device.assignment.tenant.domain === domain)
       refuse(`guest "${name}" has ${formatBdf(bdf)} already`);
-    if (domain === undefined) await create(name, bdf, permissive);
-    else await toolstack.attach(domain, bdf, { permissive });
+    if (domain === undefined) await create(name, bdf, { permissive, slot });
+    else await toolstack.attach(domain, bdf, { permissive, slot });
     // The toolstack does not wait for a guest that had none.
     const end = clock.now() + PATIENCE;
     while (engine.guestOf(device)?.report().state !== 'Connected' && clock.now() < end)

@@ -2,7 +2,8 @@
 
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { fail } from '../../../core/errors/index.ts';
-import { type Clock, Errno, HostError, type StoreView } from '../../../core/platform/index.ts';
+import { type Clock, Errno, HostError } from '../../../core/platform/index.ts';
+import { announce, announced, endsOf, indexOf, withdraw } from '../toolstack-nodes.ts';
 import type { EmbeddedBus } from './bus.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { EmbeddedStore, StoreConnection } from './store.ts';
@@ -20,7 +21,9 @@ export interface DomainOptions {
 /** What the guest's file, or the command, says of a device. */
 export interface PlugOptions {
   /** `permissive=1`. */
-  readonly permissive?: boolean;
+  readonly permissive?: boolean | undefined;
+  /** The virtual slot that is asked for, as a devfn. */
+  readonly slot?: number | undefined;
 }
 
 /** The toolstack's part, node by node as libxl plays it. */
@@ -40,19 +43,8 @@ export interface Toolstack {
 /** How long libxl waits for the back end, milliseconds. */
 const PATIENCE_MS = 10_000;
 
-const backOf = (domain: number): string => `/local/domain/0/backend/pci/${domain}/0`;
-const frontOf = (domain: number): string => `/local/domain/${domain}/device/pci/0`;
+const backOf = (domain: number): string => endsOf(0, domain).back;
 const recordOf = (address: Bdf): string => `/libxl/pci/${formatBdf(address).replaceAll(/[:.]/g, '-')}`;
-
-/** Keys with an index, as libxl removes and shifts them. */
-const indexed = ['state', 'key', 'dev', 'vdev', 'opts', 'vdevfn', 'name'] as const;
-
-/** A device whose nodes are written; `text` is its address. */
-interface PluggedDevice extends PlugOptions {
-  readonly domain: number;
-  readonly text: string;
-  readonly plug: 'cold' | 'hot';
-}
 
 export interface ToolstackParties {
   readonly hypervisor: Hypervisor;
@@ -110,7 +102,8 @@ class EmbeddedToolstack implements Toolstack {
     await this.#wait(`${back}/state`, '4');
     this.#revoke(domain, address);
     await this.#store.transaction(async (view) => {
-      const index = await indexOf(view, domain, address);
+      const index = await indexOf(view, back, address);
+      if (index < 0) fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: `embedded, domain ${domain}` });
       await view.write(`${back}/state-${index}`, '5');
       await view.write(`${back}/state`, '7');
     });
@@ -144,14 +137,9 @@ class EmbeddedToolstack implements Toolstack {
   }
 
   async devices(domain: number): Promise<Bdf[]> {
-    const known = new Map(this.#parties.pci.models().map((model) => [formatBdf(model.bdf), model.bdf]));
-    const count = Number((await this.#store.read(`${backOf(domain)}/num_devs`)) ?? '0');
-    const found: Bdf[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const address = known.get((await this.#store.read(`${backOf(domain)}/dev-${index}`)) ?? '');
-      if (address !== undefined) found.push(address);
-    }
-    return found;
+    const known = new Set(this.#parties.pci.models().map((model) => model.bdf));
+    const found = await announced(this.#store, backOf(domain));
+    return found.filter((address) => address !== undefined && known.has(address)) as Bdf[];
   }
 
   #nameOf(domain: number): string {
@@ -169,42 +157,12 @@ class EmbeddedToolstack implements Toolstack {
     try {
       if (model.line > 0 && model.line < 255) hypervisor.mapLine(domain, model.line);
       hypervisor.assign(domain, address);
-      await this.#store.transaction((view) => this.#writeDevice(view, { domain, text, plug, ...options }));
+      const device = { domain, name: this.#nameOf(domain), bdf: address, ...options };
+      await this.#store.transaction((view) => announce(view, 0, device, plug));
     } catch (error) {
       await this.#store.remove(recordOf(address));
       throw error;
     }
-  }
-
-  async #writeDevice(view: StoreView, device: PluggedDevice): Promise<void> {
-    const { domain, text, plug, permissive } = device;
-    const back = backOf(domain);
-    const front = frontOf(domain);
-    const count = await view.read(`${back}/num_devs`);
-    const index = Number(count ?? '0');
-    if (count === undefined) {
-      await view.remove(front);
-      await view.remove(back);
-      await view.write(front, '');
-      await view.setPermissions(front, [...ownedBy(domain), { domain: 0, access: 'read' }]);
-      await view.write(back, '');
-      await view.setPermissions(back, readableBy(domain));
-      await view.write(`${back}/frontend`, front);
-      await view.write(`${back}/frontend-id`, String(domain));
-      await view.write(`${back}/online`, '1');
-      await view.write(`${back}/state`, '1');
-      await view.write(`${back}/domain`, this.#nameOf(domain));
-      await view.write(`${front}/backend`, back);
-      await view.write(`${front}/backend-id`, '0');
-      await view.write(`${front}/state`, '1');
-    }
-    await view.write(`${back}/key-${index}`, text);
-    await view.write(`${back}/dev-${index}`, text);
-    const flag = permissive === true ? 1 : 0;
-    await view.write(`${back}/opts-${index}`, `msitranslate=0,power_mgmt=0,permissive=${flag},rdm_policy=strict`);
-    await view.write(`${back}/state-${index}`, '1');
-    await view.write(`${back}/num_devs`, String(index + 1));
-    if (plug === 'hot') await view.write(`${back}/state`, '7');
   }
 
   #revoke(domain: number, address: Bdf): void {
@@ -216,17 +174,8 @@ class EmbeddedToolstack implements Toolstack {
   }
 
   async #forget(domain: number, address: Bdf): Promise<void> {
-    const back = backOf(domain);
     await this.#store.transaction(async (view) => {
-      const index = await indexOf(view, domain, address);
-      const count = Number((await view.read(`${back}/num_devs`)) ?? '0');
-      if (count === 1) {
-        await view.remove(back);
-        await view.remove(frontOf(domain));
-      } else {
-        for (const key of indexed) await shift(view, `${back}/${key}`, index, count);
-        await view.write(`${back}/num_devs`, String(count - 1));
-      }
+      await withdraw(view, endsOf(0, domain), address);
       await view.remove(recordOf(address));
     });
   }
@@ -271,24 +220,6 @@ const readableBy = (domain: number) =>
     { domain, access: 'read' },
   ] as const;
 const ownedBy = (domain: number) => [{ domain, access: 'none' }] as const;
-
-const indexOf = async (view: StoreView, domain: number, address: Bdf): Promise<number> => {
-  const back = backOf(domain);
-  const count = Number((await view.read(`${back}/num_devs`)) ?? '0');
-  for (let index = 0; index < count; index += 1) {
-    if ((await view.read(`${back}/dev-${index}`)) === formatBdf(address)) return index;
-  }
-  return fail('DEVICE_NOT_FOUND', { bdf: formatBdf(address), platform: `embedded, domain ${domain}` });
-};
-
-/** Removes `key-index` and moves the higher ones down by one. */
-const shift = async (view: StoreView, key: string, index: number, count: number): Promise<void> => {
-  for (let at = index; at < count; at += 1) {
-    const next = at + 1 < count ? await view.read(`${key}-${at + 1}`) : undefined;
-    if (next === undefined) await view.remove(`${key}-${at}`);
-    else await view.write(`${key}-${at}`, next);
-  }
-};
 
 const tolerate = (call: () => void, errors: readonly number[]): void => {
   try {

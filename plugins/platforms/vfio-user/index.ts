@@ -130,9 +130,10 @@ export const openDoor = async (settings: DoorSettings): Promise<RunningDoor> => 
   }
   return {
     posts: door.posts,
-    attach: async ({ name, bdf, path, permissive }) => {
+    attach: async ({ name, bdf, path, permissive, slot }) => {
       const refuse = (what: string): never => fail('USAGE', { what, nearest: undefined });
       if (permissive !== undefined) refuse(`on platform ${PLATFORM} permissive is what the rc file says`);
+      if (slot !== undefined) refuse(`on platform ${PLATFORM} the client says which slot it is`);
       if (path === undefined) return refuse(`attach needs --socket: where ${formatBdf(bdf)} is to be offered`);
       await changes.run(() => attach({ name, bdf, path }));
       return { path };

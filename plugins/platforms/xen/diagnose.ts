@@ -10,6 +10,7 @@ import {
   libraryFolders,
   libxencall,
   libxenctrl,
+  libxenctrlToolstack,
   libxenevtchn,
   libxenforeignmemory,
   libxengnttab,
@@ -33,6 +34,8 @@ export interface DiagnoseOptions {
   /** The foreign-function loaders to try; the first that loads is used for the libraries. */
   readonly loaders?: readonly { readonly name: string; readonly create: () => Promise<NativeLoader> }[];
   readonly store?: StoreAddresses;
+  /** What it is to run as; `drop-in` if not given. */
+  readonly mode?: 'drop-in' | 'stand-alone';
   /** Numeric user id; the process's own if not given. */
   readonly user?: number;
 }
@@ -141,7 +144,11 @@ const checkConfigPages = (root: string, loader: NativeLoader | undefined): Findi
   }
 };
 
-const checkNative = async (root: string, loaders: DiagnoseOptions['loaders'] = []): Promise<Finding[]> => {
+const checkNative = async (
+  root: string,
+  mode: DiagnoseOptions['mode'],
+  loaders: DiagnoseOptions['loaders'] = [],
+): Promise<Finding[]> => {
   const findings: Finding[] = [];
   let usable: NativeLoader | undefined;
   for (const { name, create } of loaders) {
@@ -156,7 +163,8 @@ const checkNative = async (root: string, loaders: DiagnoseOptions['loaders'] = [
   }
   // One is enough: what the others lack is then no fault.
   const settled = findings.map((finding): Finding => (usable === undefined ? finding : { ...finding, ok: true }));
-  for (const declaration of [libxenevtchn, libxengnttab, libxencall, libxenctrl(controlNames())]) {
+  const control = mode === 'drop-in' ? libxenctrl : libxenctrlToolstack;
+  for (const declaration of [libxenevtchn, libxengnttab, libxencall, control(controlNames())]) {
     settled.push(usable === undefined ? await findLibrary(declaration) : loadLibrary(usable, declaration));
   }
   settled.push(checkConfigPages(root, usable));
@@ -168,39 +176,46 @@ const checkKernel = async (root: string): Promise<Finding[]> => {
   const probe = await text(`${root}/sys/bus/xen-backend/drivers_autoprobe`);
   const loaded = await exists(driver);
   const backend = await exists(`${root}/sys/bus/xen-backend/drivers/xen-pciback`);
-  const stub = await exists(`${root}/sys/bus/pci/drivers/pci-stub`);
   const names = loaded ? await readdir(driver) : [];
   const devices = names.filter((name) => addressOf(name) !== undefined);
   const autoprobe = `drivers_autoprobe is ${probe ?? 'not there'}`;
   return [
     loaded
       ? good('xen-pciback', 'loaded: drop-in mode is possible')
-      : stub
-        ? good('xen-pciback', 'not loaded: stand-alone mode only, through pci-stub')
-        : bad(
-            'xen-pciback',
-            'not loaded, nor is pci-stub',
-            'modprobe xen-pciback; for stand-alone mode: modprobe pci-stub',
-          ),
+      : bad(
+          'xen-pciback',
+          'not loaded',
+          'modprobe xen-pciback; without it: xen: { mode: "stand-alone" } in the rc file',
+        ),
     probe === '1' && backend
       ? good('kernel back end', `${autoprobe}: \`pciback serve\` switches it off while it runs`)
       : good('kernel back end', `${autoprobe}: it stays out of the way`),
     devices.length > 0 || !loaded
-      ? good('seizable devices', devices.join(', ') || 'any that is named, in stand-alone mode')
+      ? good('seizable devices', devices.join(', ') || 'none without the module')
       : bad('seizable devices', 'none', 'xl pci-assignable-add BDF'),
+  ];
+};
+
+/** Without the kernel's module a PVH dom0 has no line interrupts for guests. */
+const checkStandAlone = async (root: string): Promise<Finding[]> => {
+  const type = await text(`${root}/sys/hypervisor/guest_type`);
+  return [
+    type === 'PVH'
+      ? bad('stand-alone mode', 'this dom0 is PVH', 'Use mode drop-in, or boot Xen without dom0=pvh.')
+      : good('stand-alone mode', `a ${type ?? 'PV'} dom0; whether an IOMMU is in use is asked at the start`),
   ];
 };
 
 /** Looks at everything that platform xen needs. Never throws: what cannot be looked at is a finding. */
 export const diagnoseXen = async (options: DiagnoseOptions = {}): Promise<Finding[]> => {
-  const { root = '', store = storeAddresses(), user = process.getuid?.() ?? 0 } = options;
+  const { root = '', mode = 'drop-in', store = storeAddresses(), user = process.getuid?.() ?? 0 } = options;
   const names = Object.keys(deviceModules) as (keyof typeof deviceModules)[];
   return [
     checkUser(user),
     ...(await checkXen(root)),
     await checkStore(store),
     ...(await Promise.all(names.map((name) => checkDevice(root, name)))),
-    ...(await checkNative(root, options.loaders)),
-    ...(await checkKernel(root)),
+    ...(await checkNative(root, mode, options.loaders)),
+    ...(mode === 'drop-in' ? await checkKernel(root) : await checkStandAlone(root)),
   ];
 };

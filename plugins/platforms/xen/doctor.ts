@@ -6,9 +6,11 @@ import type { PciListing } from '../../../core/platform/index.ts';
 import type { Config } from '../../kinds/config.ts';
 import type { DiagnoseSettings, Finding } from '../../kinds/platform.ts';
 import { className } from '../../pci-names.ts';
+import { readSection } from '../../read-section.ts';
 import { hasPartOfPage, type Placed, sharedPages } from '../../shared-pages.ts';
 import { type HostRoots, hostUses, missedUses } from './host-use.ts';
-import { diagnoseXen, listFunctions, sharedLine } from './index.ts';
+import { diagnoseXen, listFunctions, sharedLine, type XenMode } from './index.ts';
+import { xenSection } from './section.ts';
 import { functionFolder, readText } from './sysfs-files.ts';
 import { parseResources } from './sysfs-function.ts';
 
@@ -62,16 +64,17 @@ const notesOn = async (
   return notes;
 };
 
-/** Functions of the host, as the drop-in mode sees them; only listed. */
+/** Functions of the host, as the mode sees them; only listed. */
 export const checkDevices = async (
   sharedLines: Config['sharedLines'],
   sysfs = '/sys',
   proc = '/proc',
+  mode: XenMode = 'drop-in',
 ): Promise<Finding[]> => {
   const roots = { sysfs, proc };
   const section = 'devices';
   try {
-    const listings = await listFunctions(sysfs);
+    const listings = await listFunctions(mode, sysfs);
     if (listings.length === 0) {
       return [{ section, what: 'PCI functions', verdict: 'warning', detail: 'this host has none' }];
     }
@@ -95,10 +98,13 @@ export const checkDevices = async (
   }
 };
 
-/** What platform xen needs, and the functions of the host. */
-export const diagnose = async ({ loaders, config }: DiagnoseSettings): Promise<readonly Finding[]> => [
-  ...(await diagnoseXen({ loaders })).map(
-    ({ ok, ...finding }): Finding => ({ ...finding, verdict: ok ? 'ok' : 'missing' }),
-  ),
-  ...(await checkDevices(config.sharedLines)),
-];
+/** What platform xen needs in the mode of the rc file, and the functions of the host. */
+export const diagnose = async ({ loaders, config }: DiagnoseSettings): Promise<readonly Finding[]> => {
+  const { mode } = readSection(config, 'xen', xenSection);
+  return [
+    ...(await diagnoseXen({ loaders, mode })).map(
+      ({ ok, ...finding }): Finding => ({ ...finding, verdict: ok ? 'ok' : 'missing' }),
+    ),
+    ...(await checkDevices(config.sharedLines, '/sys', '/proc', mode)),
+  ];
+};

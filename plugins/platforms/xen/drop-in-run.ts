@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { describeError } from '../../../core/errors/index.ts';
 import type { PartContext, RunningPart } from '../../kinds/part.ts';
 import { OtherBackEnds } from './other-back-ends.ts';
+import { isStandAlone } from './stand-alone-platform.ts';
 import { readText, type WriteAttribute, writeAttribute } from './sysfs-files.ts';
 
 /** Where things are; other places in tests. */
@@ -39,7 +40,10 @@ export const setUp = async (
 ): Promise<RunningPart> => {
   const bus = `${sysfs}/bus/xen-backend`;
   const autoprobe = `${bus}/drivers_autoprobe`;
-  if (!existsSync(`${sysfs}/bus/pci/drivers/pciback`)) {
+  if (isStandAlone(engine.platform)) {
+    if (!existsSync(`${bus}/drivers/xen-pciback`))
+      return { health: () => 'nothing to do: the kernel has no PCI back end' };
+  } else if (!existsSync(`${sysfs}/bus/pci/drivers/pciback`)) {
     try {
       await loadModule();
       log.info({ module: 'xen-pciback' }, 'kernel module loaded');

@@ -19,7 +19,7 @@ import { createErrors } from './errors.ts';
 import { poolReader } from './event-reader.ts';
 import { createEvents } from './events.ts';
 import { createGrants } from './grants.ts';
-import { kernelStubHolder, pciStubHolder } from './holders.ts';
+import { kernelStubHolder } from './holders.ts';
 import { createInterrupts, resetTeller } from './hypercalls.ts';
 import { controlNames } from './libraries.ts';
 import { createLines } from './lines.ts';
@@ -59,6 +59,8 @@ export interface XenPlatformOptions {
   readonly configPages?: boolean;
   /** What the kernel tells of addresses, `/proc/iomem` if not given. */
   readonly iomem?: string;
+  /** Where stand-alone mode notes what it changes; the usual place if not given. */
+  readonly notes?: string;
   /** Own domain id; asked of the store if not given. */
   readonly domain?: number;
   /** Missing: says nothing. */
@@ -133,9 +135,11 @@ const refuseToWrite = async (path: string): Promise<never> => {
   throw new Error(`${path} would have been written`);
 };
 
-/** The functions of this host as drop-in mode sees them, with or without Xen; for a look only. */
-export const listFunctions = async (sysfsRoot = '/sys'): Promise<PciListing[]> => {
-  const bus = createSysfsBus(sysfsRoot, kernelStubHolder(sysfsRoot), refuseToWrite);
+/** The functions of this host as a mode sees them, with or without Xen; for a look only. */
+export const listFunctions = async (mode: XenMode = 'drop-in', sysfsRoot = '/sys'): Promise<PciListing[]> => {
+  const stub = kernelStubHolder(sysfsRoot);
+  const holder = mode === 'drop-in' ? stub : { ...stub, describe: (await import('./stand-alone-holder.ts')).describe };
+  const bus = createSysfsBus(sysfsRoot, holder, refuseToWrite);
   try {
     return await bus.list();
   } finally {
@@ -194,7 +198,11 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     );
     const grants = keep(createGrants(native));
     const write = createWriter();
-    const holder = mode === 'drop-in' ? kernelStubHolder(sysfsRoot) : pciStubHolder(sysfsRoot, write);
+    const alone = mode === 'drop-in' ? undefined : (await import('./stand-alone-open.ts')).openStandAlone;
+    const { standAlone, holder } = alone?.(native, names, { sysfs: sysfsRoot, write, notes: options.notes }) ?? {
+      holder: kernelStubHolder(sysfsRoot),
+    };
+    if (standAlone !== undefined) keep(standAlone.permissions);
     const pageOptions = { sysfsRoot, log, ...(options.iomem === undefined ? {} : { iomem: options.iomem }) };
     const pages = options.configPages === true ? keep(createConfigPages(native, pageOptions)) : undefined;
     // Before the events, so that it is closed after them: the answering thread reads files and pages until it has ended.
@@ -233,6 +241,7 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       errors,
       domains,
       ...(answerer === undefined ? {} : { answerer }),
+      ...(standAlone === undefined ? {} : { standAlone }),
       failed,
       held: () => holdings.all,
       census: () => takeCensus(),

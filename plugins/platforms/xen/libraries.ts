@@ -161,6 +161,7 @@ export const libxenctrlToolstack = (names: readonly string[]) =>
       /** handle, domain, packed address, flags. */
       xc_assign_device: ['int', ['pointer', 'uint32', 'uint32', 'uint32']],
       xc_deassign_device: ['int', ['pointer', 'uint32', 'uint32']],
+      xc_test_assign_device: ['int', ['pointer', 'uint32', 'uint32']],
     },
   });
 

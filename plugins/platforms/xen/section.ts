@@ -16,9 +16,11 @@ export const xenSection = z
       .default(true)
       .describe('Whether a thread of its own answers what needs no code; `false`: one thread does everything.'),
     mode: z
-      .enum(['drop-in'])
+      .enum(['drop-in', 'stand-alone'])
       .default('drop-in')
-      .describe('`drop-in`: the toolstack (xl) assigns devices, the kernel’s pciback module holds them.'),
+      .describe(
+        '`drop-in`: the toolstack (xl) assigns devices, the kernel’s pciback module holds them; `stand-alone`: this program does both, without that module.',
+      ),
     precedence: z
       .boolean()
       .optional()

@@ -195,12 +195,12 @@ check_guest_network() { # guest name
 
 # --- the daemon ---------------------------------------------------------------------------------------------------
 
-start_daemon() { # further options of `pciback serve`
+start_daemon() { # further options of `pciback serve`; READY_SECONDS is how long it may take
   "${PCIBACK[@]}" serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json "$@" > "$DAEMON_LOG" 2>&1 &
   DAEMON=$!
   local from
   from=$(cut -d' ' -f1 /proc/uptime)
-  within 90 daemon_ready_or_dead
+  within "${READY_SECONDS:-90}" daemon_ready_or_dead
   check "the daemon says that it is ready" logged ready
   logged ready || { cat "$DAEMON_LOG"; give_up "the daemon came up"; }
   note "daemon asked for at ${from}s is ready"

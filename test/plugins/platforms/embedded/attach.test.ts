@@ -71,6 +71,13 @@ describe('pciback attach and detach, on platform embedded', () => {
     expect(rules).toEqual(['permissive', 'drop']);
   });
 
+  it('with words behind the address, as in a guest’s file', async () => {
+    expect(await attach(['acme', `${first},permissive,slot=0a`])).toMatch(/at 0000:00:0a\.0$/);
+    expect(await attach(['acme', `${second}, slot=1f`])).toMatch(/at 0000:00:1f\.0$/);
+    const rules = host.pciback.stub.devices.map(({ assignment }) => assignment?.rules.unhandled);
+    expect(rules).toEqual(['permissive', 'drop']);
+  });
+
   it('take devices from a guest that was there', async () => {
     const guest = await host.guest([nic.bdf], { name: 'included' });
     await guest.reached(4);
@@ -89,6 +96,8 @@ describe('pciback attach and detach, on platform embedded', () => {
     ['a device that is not there', () => attach(['acme', '7f:00.0']), { code: 'DEVICE_NOT_FOUND' }],
     ['a socket', () => attach(['acme', second], { socket: 'a.sock' }), { code: 'USAGE' }],
     ['no address', () => attach(['acme', 'nic']), { code: 'BDF_SYNTAX' }],
+    ['a word', () => attach(['acme', `${second},permisive`]), { message: expect.stringContaining('"permissive"') }],
+    ['a slot', () => attach(['acme', `${second},slot=20`]), { message: expect.stringContaining('up to 1f') }],
     [
       'a guest that nobody knows',
       () => detach('acmy'),

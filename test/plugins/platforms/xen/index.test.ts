@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../../core/bdf.ts';
 import { createXenPlatform, diagnoseXen, type XenPlatformOptions } from '../../../../plugins/platforms/xen/index.ts';
-import { controlNames } from '../../../../plugins/platforms/xen/libraries.ts';
+import { controlNames, libxenctrlToolstack } from '../../../../plugins/platforms/xen/libraries.ts';
 import { type StoreServer, startStoreServer } from '../../../contract/store-server.ts';
 import { mayHurry } from '../../../kit/may-hurry.ts';
 import { iomemText, mcfgTable } from './ecam-tables.ts';
@@ -153,7 +153,15 @@ describe('platform xen', () => {
   });
 
   it('in stand-alone mode leaves alone what the kernel module holds', async () => {
-    const platform = await createXenPlatform({ ...optionsFor(wholeXen()), mode: 'stand-alone' });
+    const toolstack = Object.fromEntries(
+      Object.keys(libxenctrlToolstack([]).functions).map((name): [string, Answer] => [name, () => 0]),
+    );
+    const native = wholeXen({ ...toolstack, xc_interface_open: () => fakePointer() });
+    const platform = await createXenPlatform({
+      ...optionsFor(native),
+      mode: 'stand-alone',
+      notes: join(devices, 'notes'),
+    });
     await expect(platform.pci.seize(parseBdf('0000:00:04.0'))).rejects.toMatchObject({
       code: 'DEVICE_NOT_SEIZABLE',
       solve: expect.stringContaining('drop-in'),
@@ -248,6 +256,19 @@ describe('the diagnosis', () => {
     expect(findings.filter(({ ok }) => !ok)).toEqual([]);
     expect(find(findings, 'seizable devices')?.detail).toBe('0000:00:04.0');
     expect(find(findings, 'config pages')?.detail).toBe('mapped where the hypervisor agrees: 0000 [bus 00-ff]');
+    await rm(root, { recursive: true });
+  });
+
+  it.each([
+    ['PVH', false],
+    ['PV', true],
+  ])('of stand-alone mode in a %s dom0 asks for no module', async (type, ok) => {
+    const root = await mkdtemp(join(tmpdir(), 'xen-'));
+    await mkdir(join(root, 'sys/hypervisor'), { recursive: true });
+    await writeFile(join(root, 'sys/hypervisor/guest_type'), `${type}\n`);
+    const findings = await diagnoseXen({ root, mode: 'stand-alone', store: store(), user: 0 });
+    expect(find(findings, 'stand-alone mode')?.ok).toBe(ok);
+    expect(find(findings, 'xen-pciback')).toBe(undefined);
     await rm(root, { recursive: true });
   });
 

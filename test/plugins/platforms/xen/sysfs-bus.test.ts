@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { formatBdf, parseBdf } from '../../../../core/bdf.ts';
 import { HostError } from '../../../../core/platform/index.ts';
-import { kernelStubHolder, pciStubHolder } from '../../../../plugins/platforms/xen/holders.ts';
+import { kernelStubHolder } from '../../../../plugins/platforms/xen/holders.ts';
 import { createSysfsBus, type SysfsBus } from '../../../../plugins/platforms/xen/sysfs-bus.ts';
 import { createWriter } from '../../../../plugins/platforms/xen/sysfs-files.ts';
 import { parseResources } from '../../../../plugins/platforms/xen/sysfs-function.ts';
@@ -313,28 +313,6 @@ describe('a bus in drop-in mode', () => {
       message: expect.stringContaining('e1000e'),
       solve: expect.stringContaining('xl pci-assignable-add 0000:03:00.0'),
     });
-  });
-});
-
-describe('a bus in stand-alone mode', () => {
-  it('lists other drivers as seizable, but bridges and what the kernel module holds are not', async () => {
-    tree = await makeSysfs([
-      { place: nicPlace, driver: 'e1000e' },
-      ...bridges,
-      { place: 'pci0000:00/0000:00:02.0' },
-      { place: 'pci0000:00/0000:00:03.0', driver: 'pciback' },
-      { place: 'pci0000:00/0000:00:04.0', driver: 'pci-stub' },
-    ]);
-    const where = createSysfsBus(tree.root, pciStubHolder(tree.root, createWriter()), createWriter());
-    const listed = await where.list();
-    expect(listed.map(({ holder, seizable }) => `${holder} ${seizable}`)).toEqual([
-      'free true',
-      'pciback false',
-      'seizable true',
-      'pcieport false',
-      'pcieport false',
-      'e1000e true',
-    ]);
   });
 });
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+# summary: no module of the kernel and no device in a guest's file: pciback attach to a guest that runs, hot plug, hot
+# unplug, attach to a paused guest, xl destroy in the middle of a scan; afterwards everything is as before
+# devices: -netdev user,id=n0 -device e1000e,netdev=n0,addr=04.0 -device nvme,serial=x,drive=d0,addr=05.0 -drive if=none,id=d0,file=null-co://,format=raw
+# options: slots=vpci|passthrough native=koffi|ffi-napi
+# seconds: 3000
+. "$OUT/lib.sh"
+READY_SECONDS=900
+NIC=0000:00:04.0 NVME=0000:00:05.0
+case $SLOTS in
+  vpci) VNIC=0000:00:00.0 VNVME=0000:00:01.0 ;;
+  passthrough) VNIC=$NIC VNVME=$NVME ;;
+esac
+pciback() { "$NODE" "$PROJECT/dist/plugins/commands/main.js" "$@"; }
+holds() { same "$(held_devices u1)" "DEVICES $*"; }
+sent() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2 } END { print sent + 0 }'; }
+lost() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2; back += $4 } END { print sent - back }'; }
+sent_more() { [ "$(sent)" -ge "$1" ]; }
+both_ends() { same "$(xenstore-read "/local/domain/$id/device/pci/0/state" "/local/domain/0/backend/pci/$id/0/state" | xargs)" "$1"; }
+# What the hypervisor lets a domain use: interrupts, ports and frames, and which functions it has.
+permitted() { # domain id
+  hypervisor_report q 'Notifying guest 0:0' | sed 's/^(XEN) *//' |
+    sed -n "/information for domain $1:/,/information for domain/p" |
+    grep -E '^(\[[^]]*\] *)?(Interrupts|I\/O Memory|I\/O Ports) *\{' | sed -E 's/^\[[^]]*\] *//; s/ +/ /g'
+}
+owner_of() { # BDF: the domain that the hypervisor says has it
+  hypervisor_report Q 'PCI devices' | sed -nE "s/.*$1 - ([a-z_A-Z0-9]+|d[0-9]+|NULL) .*/\\1/p" | head -n 1
+}
+host_state() { # what sysfs says of a function
+  local file
+  for file in driver_override enable power/control; do echo "$file $(cat "$PCI/$1/$file")"; done
+  readlink "$PCI/$1/driver" || echo 'no driver'
+}
+start_xen
+rmmod pci-stub
+check "no module of the kernel for pass-through is loaded" same "$(lsmod | grep -cE '^(xen_pciback|pci_stub|vfio|uio)')" 0
+for d in "$NIC" "$NVME"; do
+  cp "$PCI/$d/config" "/run/before-$d"
+  host_state "$d" > "/run/host-$d"
+done
+echo '{ "xen": { "mode": "stand-alone" } }' > /run/pciback.config.json
+start_daemon --config /run/pciback.config.json
+PCI_LINE=$'e820_host=1\npassthrough="enabled"'
+guest_config u1 "hold traffic"
+check "xl create u1, without a device" xl create /run/u1.cfg
+id=$(xl domid u1)
+check "u1: the guest is up" within 600 guest_says u1 '=== GUEST UP'
+permitted "$id" > /run/permitted-none
+cat /run/permitted-none /run/hypervisor-report > "$OUT/report-q"
+hypervisor_report Q 'PCI devices' > "$OUT/report-Q"
+check "u1: attach of a device to the running guest" pciback attach u1 00:04.0
+check "u1: the guest goes through its tests" wait_guest u1 1200 HOLD
+check_guest_network u1
+check "u1: it has one device" within 400 holds "$VNIC=e1000e:3"
+check "u1: its pings go on" within 400 sent_more 20
+check "the hypervisor: the device is the guest's" same "$(owner_of $NIC)" "d$id"
+held=$(held_of_guest "$id")
+check "the hypervisor: one channel and one page beside console and xenstore, 3 interrupts" \
+  same "$held" "channels=3 grants=3 irqs=3"
+permitted "$id" > /run/permitted-nic
+check "the hypervisor lets it use more than before" test "$(cat /run/permitted-nic)" != "$(cat /run/permitted-none)"
+
+note "hot plug"
+check "u1: attach of a second device" pciback attach u1 00:05.0
+check "u1: it has both devices, nvme with its vectors" within 400 holds "$VNIC=e1000e:3 $VNVME=nvme:2"
+check "both ends are Connected" within 120 both_ends "4 4"
+note "hot unplug"
+check "u1: detach of it" pciback detach u1 00:05.0
+check "u1: it has one device" within 400 holds "$VNIC=e1000e:3"
+check "both ends are Connected again" within 120 both_ends "4 4"
+check "the hypervisor lets it use what it could before" same "$(permitted "$id")" "$(cat /run/permitted-nic)"
+check "the hypervisor holds what it held before" same "$(held_of_guest "$id")" "$held"
+check "pings go on" within 400 sent_more $(($(sent) + 20))
+note "$(sent) pings sent, $(lost) lost"
+check "no ping was lost" same "$(lost)" 0
+
+note "a guest that is paused"
+guest_config u2 hold
+check "xl create -p u2" xl create -p /run/u2.cfg
+id2=$(xl domid u2)
+check "u2: a device before it boots" pciback attach u2 00:05.0,slot=07
+check "xl unpause u2" xl unpause u2
+check "u2: it has connected" within 900 logged 'guest connected' "guest=$id2"
+check "xl destroy u2, while it looks for devices" xl destroy u2
+check "its nodes are gone" within 120 nodes_gone "$id2"
+check "the log says that $NVME was returned" within 120 logged 'device returned' "bdf=$NVME" "guest=$id2"
+check "the hypervisor: it is nobody's" within 120 bash -c "[ ! -s /run/pciback/stand-alone/$NVME ] || ! grep -q domain /run/pciback/stand-alone/$NVME"
+check "u1 pings on" within 400 sent_more $(($(sent) + 20))
+
+note "detach of the last device, and the end"
+check "u1: detach" pciback detach u1
+check "u1: it has no device" within 400 guest_says u1 '^DEVICES none'
+check "the hypervisor lets it use what it could before it had any" same "$(permitted "$id")" "$(cat /run/permitted-none)"
+check "its nodes are gone" within 120 nodes_gone "$id"
+check "no channel, no page, no interrupt is left" same "$(held_of_guest "$id")" "channels=2 grants=2 irqs=0"
+stop_daemon 120
+check "the daemon ends with status 0" same "$DAEMON_STATUS" 0
+check "its ledger says that nothing is mapped or bound" logged stopped mapped=0 bound=0 pirqs=0 assigned=0
+check "nothing is noted as changed" same "$(ls /run/pciback/stand-alone 2>/dev/null)" ""
+for d in "$NIC" "$NVME"; do
+  check "the hypervisor: $d is dom0's" same "$(owner_of "$d")" d0
+  check "the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
+  check "what sysfs says of $d is what it said before" same "$(host_state "$d")" "$(cat "/run/host-$d")"
+done
+check "u1: no request went without an answer" same "$(guest_log u1 | grep -c 'not responding')" 0
+check "xl destroy u1" xl destroy u1
+sort -u "$OUT/volatile" 2>/dev/null
+finish
