@@ -5,6 +5,7 @@
 import { takeStray } from '../../core/wall/wall.ts';
 import { crashOf, tellCrash } from '../crash.ts';
 import { fail, problem } from '../errors.ts';
+import { endWhereLoadingHangs } from '../program/loading.ts';
 import { readableLog } from './logger.ts';
 import { reportError } from './print-error.ts';
 import { standardError, standardOutput } from './standard-stream.ts';
@@ -51,6 +52,7 @@ const endUnlessStray = (error: unknown): void => {
   void end(complain(error));
 };
 
+endWhereLoadingHangs();
 process.on('uncaughtException', endUnlessStray);
 process.on('unhandledRejection', endUnlessStray);
 

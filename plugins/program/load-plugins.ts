@@ -9,7 +9,7 @@ import type { Quirk } from '../../core/quirk/quirk.ts';
 import { bundled } from '../bundled.ts';
 import { placeText } from '../code-failure.ts';
 import { fail } from '../errors.ts';
-import { notePlaces } from '../inventory.ts';
+import { notePlaces, type PassedOver } from '../inventory.ts';
 import type { Config, LoadedConfig, PluginEntry } from '../kinds/config.ts';
 import { kinds } from '../kinds/kinds.ts';
 import { explainIssue } from '../schema-issue.ts';
@@ -18,6 +18,7 @@ import { doors } from './doors.ts';
 import { filesIn } from './folders.ts';
 import { helpfulHost } from './helpful-host.ts';
 import { Inspected } from './imports.ts';
+import { Loading } from './loading.ts';
 import { NeedfulHost } from './needs.ts';
 import { refuseOverlap } from './overlap.ts';
 import { type Asker, type BundledPlugin, findAll, loadFound, resolvePlugin, type WantedPlugin } from './resolve.ts';
@@ -114,7 +115,7 @@ export const loadPlugins = async (
     rank,
   });
   const folders = await foldersOf(loaded);
-  const found = await findAll([
+  const wanted = [
     ...unasked(config).map((name) => want(name, 'bundled', folders.length + 1)),
     ...folders
       .map(({ path, files = [] }, index) => files.map((one) => want(one, path, index + 1)))
@@ -125,13 +126,29 @@ export const loadPlugins = async (
     ),
     // Unlike plugins, quirks are files only: "nic.json" is one without "./".
     ...config.quirks.map((path, index) => want(resolve(directory, path), `${file}: quirks[${index}]`, RC_RANK)),
-  ]);
-  const ofFolders = found.filter(({ rank }) => rank > RC_RANK && rank <= folders.length);
-  checkWithout(config, ofFolders, file);
-  const passedOver = await loadFound(host, [
-    ...found.filter((one) => !ofFolders.includes(one) || !config.without.includes(one.thing.name)),
-    ...more.map((thing) => ({ thing, options: undefined, origin: 'given', rank: RC_RANK })),
-  ]);
+  ];
+  const loading = new Loading();
+  const load = async (): Promise<readonly PassedOver[]> => {
+    const found = await findAll(wanted, loading);
+    const ofFolders = found.filter(({ rank }) => rank > RC_RANK && rank <= folders.length);
+    checkWithout(config, ofFolders, file);
+    return loadFound(
+      host,
+      [
+        ...found.filter((one) => !ofFolders.includes(one) || !config.without.includes(one.thing.name)),
+        ...more.map((thing) => ({ thing, options: undefined, origin: 'given', rank: RC_RANK })),
+      ],
+      loading,
+    );
+  };
+  let passedOver: readonly PassedOver[];
+  try {
+    passedOver = await load();
+  } catch (error) {
+    await loading.over();
+    throw error;
+  }
+  await loading.over(host.registries.parts.names.includes('loop'));
   for (const one of passedOver) log.info({ ...one }, 'passed over: another has its name');
   notePlaces(host, {
     places: [

@@ -111,6 +111,29 @@ const importAsItIs = async (path: string, doors: Doors): Promise<unknown> => {
   }
 };
 
+/** Milliseconds that the code of a file may take until it is imported, with all that it imports. */
+export const LONGEST = 20_000;
+
+/** Milliseconds between two looks at whether it is. Looks are counted, not time: a host that is busy or slept is no hang. */
+const LOOK = 500;
+
+/** What is imported, in time. A module may wait at its top level for what never comes. */
+const inTime = async (importing: Promise<unknown>): Promise<unknown> => {
+  let looks = 0;
+  let looking: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    looking = setInterval(() => {
+      looks += 1;
+      if (looks * LOOK >= LONGEST) reject(new Error(`its code did not come to its end in ${LONGEST / 1000} s`));
+    }, LOOK);
+  });
+  try {
+    return await Promise.race([importing, late]);
+  } finally {
+    clearInterval(looking);
+  }
+};
+
 /** What this process has imported. */
 const imported = new Set<string>();
 
@@ -120,14 +143,14 @@ const imported = new Set<string>();
  * @param path absolute
  * @param how `anew`: with everything that it imports, as the files are now; so it is also for a file that was imported before
  * @returns the module
- * @throws Error with the words of what its code threw, in one line, and the place; an error of a catalogue as it is
+ * @throws Error with the words of what its code threw, in one line, and the place, or that it took longer than {@link LONGEST}; an error of a catalogue as it is
  */
 export const importFile = async (path: string, doors: Doors, how: 'first' | 'anew' = 'first'): Promise<unknown> => {
   assertFile(path);
   const isKnown = imported.has(path);
   imported.add(path);
   try {
-    return isKnown || how === 'anew' ? await importAnew(path, doors) : await importAsItIs(path, doors);
+    return isKnown || how === 'anew' ? await importAnew(path, doors) : await inTime(importAsItIs(path, doors));
   } catch (error) {
     if (isPcibackError(error)) throw error;
     throw new Error(await describeFailure(error, path), { cause: error });

@@ -5,7 +5,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PcibackError } from '../../core/errors/index.ts';
 import { doors } from './doors.ts';
-import { defaultExport, importFile } from './module.ts';
+import { defaultExport, importFile, LONGEST } from './module.ts';
 
 /** What came of the code of an rc file: its default export, that this is no plain data, or why there is none. */
 export type CodeAnswer =
@@ -13,9 +13,6 @@ export type CodeAnswer =
   | { readonly isCode: true }
   | { readonly why: string }
   | Pick<PcibackError, 'code' | 'message' | 'solve' | 'facts'>;
-
-/** Milliseconds that the code of an rc file may take, its imports included. */
-const LONGEST = 20_000;
 
 /** Sources and the compiled project differ in the ending of their files. */
 const ending = extname(import.meta.url);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { existsSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { describeError, fail, isPcibackError, problem } from '../../core/errors/index.ts';
+import { describeError, fail, isPcibackError } from '../../core/errors/index.ts';
 import { nearest } from '../../core/errors/nearest.ts';
 import type { Plugin } from '../../core/plugin/definition.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
@@ -14,6 +14,7 @@ import { readText } from '../read-text.ts';
 import { type Onlooker, thisProcess } from '../trust.ts';
 import { byNeeds, byPrecedence, type FoundThing } from './arrange.ts';
 import { assertAllTrusted, type Inspected } from './imports.ts';
+import type { Loading } from './loading.ts';
 import { type Doors, defaultExport, importFile } from './module.ts';
 import { entryOf, nearestPackage, packagePlaces } from './packages.ts';
 
@@ -49,6 +50,8 @@ export interface Asker {
   readonly beside?: string;
   /** What was looked at already; missing: nothing. */
   readonly inspected?: Inspected;
+  /** Told before the code of a file runs. */
+  readonly loading?: Loading;
   /** Reads files, and what they import, as they are now; missing: those that this process has imported before. */
   readonly how?: 'anew';
 }
@@ -76,8 +79,9 @@ const thingsOf = (module: unknown, name: string): readonly (Plugin | Quirk)[] =>
   });
 };
 
-const fromModule = async (name: string, file: string, { doors = {}, how }: Asker): Promise<ResolvedPlugin> => {
+const fromModule = async (name: string, file: string, { doors = {}, how, loading }: Asker): Promise<ResolvedPlugin> => {
   let module: unknown;
+  await loading?.begin(name, file);
   try {
     module = await importFile(file, doors, how);
   } catch (error) {
@@ -109,20 +113,15 @@ const unknownPath = async (name: string, file: string, asker: Asker): Promise<ne
   });
 };
 
+/** Endings of files that are code. */
+const CODE: ReadonlySet<string> = new Set(['.ts', '.mts', '.js', '.mjs', '.cjs']);
+
 const fromFile = async (name: string, file: string, asker: Asker): Promise<ResolvedPlugin> => {
   await assertAllTrusted(file, asker.onlooker ?? thisProcess(), asker.inspected);
-  switch (extname(file)) {
-    case '.json':
-      return fromJson(file);
-    case '.ts':
-    case '.mts':
-    case '.js':
-    case '.mjs':
-    case '.cjs':
-      return fromModule(name, file, asker);
-    default:
-      return fail('PLUGIN_LOAD', { name, why: 'a plugin file ends in .ts, .js, .mjs or .json' });
-  }
+  const ending = extname(file);
+  if (ending === '.json') return fromJson(file);
+  if (CODE.has(ending)) return fromModule(name, file, asker);
+  return fail('PLUGIN_LOAD', { name, why: 'a plugin file ends in .ts, .js, .mjs or .json' });
 };
 
 const fromPath = async (name: string, asker: Asker): Promise<ResolvedPlugin> => {
@@ -180,44 +179,23 @@ const thingsFound = ({ name, options, rank = 0 }: WantedPlugin, found: ResolvedP
 };
 
 /**
- * Code that ends the process while it is loaded does so without a word, and with any status: then those that were being loaded
- * are named.
- *
- * @returns ends it
- */
-const namingWhoEnds = (loading: () => readonly string[]): (() => void) => {
-  const say = (): void => {
-    const name = loading().join(' or ');
-    if (name === '') return;
-    const why = 'the process was ended meanwhile, as by process.exit in its code';
-    const { code, message, solve } = problem('PLUGIN_LOAD', { name, why });
-    process.exitCode = 1;
-    writeSync(2, `error ${code}: ${message}\n  next: ${solve}\n`);
-  };
-  process.once('exit', say);
-  return () => process.off('exit', say);
-};
-
-/**
  * Finds plugins by name. All are looked for at the same time: reading a module is mostly waiting.
  *
+ * @param loading told whose code runs
  * @returns what their modules bring, in this order
  * @throws PcibackError as {@link resolvePlugin}, of the first that fails in this order; `PLUGIN_OPTIONS`
  */
-export const findAll = async (wanted: readonly WantedPlugin[]): Promise<readonly FoundThing[]> => {
-  const searches = wanted.map((one) => ({ one, found: resolvePlugin(one.name, one.asker) }));
+export const findAll = async (wanted: readonly WantedPlugin[], loading?: Loading): Promise<readonly FoundThing[]> => {
+  const searches = wanted.map((one) => ({
+    one,
+    found: resolvePlugin(one.name, { ...one.asker, ...(loading === undefined ? {} : { loading }) }),
+  }));
   // Each is awaited in its turn below; until then its failure is not an unhandled one.
   for (const { found } of searches) found.catch(() => undefined);
-  const waiting = new Set(wanted.filter(({ name, asker }) => !Object.hasOwn(asker.bundled, name)));
-  const isOver = namingWhoEnds(() => [...waiting].map(({ name }) => name));
   const all: FoundThing[] = [];
-  try {
-    for (const { one, found } of searches) {
-      all.push(...thingsFound(one, await found));
-      waiting.delete(one);
-    }
-  } finally {
-    isOver();
+  for (const { one, found } of searches) {
+    all.push(...thingsFound(one, await found));
+    loading?.done(one.name);
   }
   return all;
 };
@@ -228,17 +206,16 @@ export const findAll = async (wanted: readonly WantedPlugin[]): Promise<readonly
  * @returns what was passed over
  * @throws PcibackError `PLUGIN_NEEDS`, and as `PluginHost.load`
  */
-export const loadFound = async (host: PluginHost, found: readonly FoundThing[]): Promise<readonly PassedOver[]> => {
+export const loadFound = async (
+  host: PluginHost,
+  found: readonly FoundThing[],
+  loading?: Loading,
+): Promise<readonly PassedOver[]> => {
   const { counting, passedOver } = byPrecedence(found);
-  let loading: readonly string[] = [];
-  const isOver = namingWhoEnds(() => loading);
-  try {
-    for (const { thing, named = thing.name, options, origin } of byNeeds(counting)) {
-      loading = origin === 'bundled' ? [] : [named];
-      await host.load(thing, options, origin);
-    }
-  } finally {
-    isOver();
+  for (const { thing, named = thing.name, options, origin } of byNeeds(counting)) {
+    if (CODE.has(extname(origin))) await loading?.begin(named, origin);
+    await host.load(thing, options, origin);
+    loading?.done(named);
   }
   return passedOver;
 };

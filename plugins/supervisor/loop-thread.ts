@@ -14,19 +14,25 @@ export interface Culprit {
   readonly file: string;
 }
 
-/** What the thread is started with. */
-export interface LoopThreadStart {
-  /** One word, which the control loop counts up. */
-  readonly beats: SharedArrayBuffer;
+/** What it looks for, and what it does then. */
+export interface LoopTerms {
   /** The loop stands still when no beat came for so long. */
   readonly seconds: number;
   /** The process takes too much memory above this. */
   readonly bytes: number;
   /** Status with which the process is to end then; missing: it goes on. */
   readonly status: number | undefined;
+  readonly culprits: readonly Culprit[];
+  /** The culprits are being loaded: which one makes a call into the host no stack says, but it is one of them. */
+  readonly isLoading: boolean;
+}
+
+/** What the thread is started with. */
+export interface LoopThreadStart extends LoopTerms {
+  /** One word, which the control loop counts up. */
+  readonly beats: SharedArrayBuffer;
   /** URL of the folder of pciback's own files. */
   readonly home: string;
-  readonly culprits: readonly Culprit[];
   /** Event of `process`, on the control thread, that tells of a crash. */
   readonly event: string;
 }
@@ -45,12 +51,9 @@ const MOST_TRIES = 20;
 /** Frames that are shown. */
 const MOST_FRAMES = 30;
 
-const start = workerData as LoopThreadStart;
+const start = { ...(workerData as LoopThreadStart) };
 const beats = new Int32Array(start.beats);
-let { culprits } = start;
-parentPort?.on('message', (now: readonly Culprit[]) => {
-  culprits = now;
-});
+parentPort?.on('message', (terms: LoopTerms) => Object.assign(start, terms));
 // The port alone does not keep the thread: looking does.
 parentPort?.unref();
 
@@ -71,7 +74,7 @@ const asUrl = (url: string): string => (url.startsWith('/') ? `file://${url}` : 
 /** The plugin that has a file: it was loaded from there, or from the nearest folder above. */
 const ownerOf = (url: string): string | undefined => {
   const folderOf = (file: string): string => file.slice(0, file.lastIndexOf('/') + 1);
-  const near = culprits
+  const near = start.culprits
     .filter(({ file }) => file === url || url.startsWith(folderOf(file)))
     .sort((one, other) => Number(other.file === url) - Number(one.file === url) || other.file.length - one.file.length);
   return near[0]?.plugin;
@@ -200,7 +203,8 @@ const end = async (held: Held | undefined, status: number): Promise<void> => {
 const report = async (kind: 'loop' | 'memory', what: string): Promise<void> => {
   const held = new Held();
   const found = await held.find();
-  const why = `${what}, ${found === undefined ? 'inside of a call into the host' : blame(found)}`;
+  const loading = start.isLoading ? `, while ${start.culprits.map(({ plugin }) => plugin).join(' or ')} is loaded` : '';
+  const why = `${what}, ${found === undefined ? `inside of a call into the host${loading}` : blame(found)}`;
   say(`pciback: ${why}`);
   if (found !== undefined) {
     say(found.stack);

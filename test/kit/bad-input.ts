@@ -305,6 +305,21 @@ const plugins: readonly BadInput[] = [
       'error PLUGIN_LOAD: plugin ./p.mjs cannot be loaded: the process was ended meanwhile, as by process.exit in its code\n',
     ),
   ),
+  ...[
+    ['a plugin that loops while it is loaded', '\nfor (;;);'],
+    ['a plugin that loops in apply', pluginFile('apply() { for (;;); }')],
+  ].map(([input = '', text = '']) =>
+    pluginRow(
+      input,
+      text,
+      'error PLUGIN_LOAD: plugin ./p.mjs cannot be loaded: the control loop stands still for 20 s, in plugin ./p.mjs, FOLDER/p.mjs:2\n',
+    ),
+  ),
+  pluginRow(
+    'a plugin that waits for ever while it is loaded',
+    'await new Promise(() => {});',
+    'error PLUGIN_LOAD: plugin ./p.mjs cannot be loaded: its code did not come to its end in 20 s\n',
+  ),
   pluginRow(
     'an unknown hook',
     pluginFile('apply(host) { host.hooks.deviceSiezed.tap(() => {}); }'),

@@ -18,7 +18,7 @@ const LATE_PACKAGES = /^(koffi|ffi-napi|jiti|pino|typescript)$/;
 const LATE = [
   /^test\//,
   /^plugins\/lane\//,
-  /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|section)\.js$)/,
+  /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|([a-z-]+-)?section)\.js$)/,
   /^plugins\/guests\/linux\/(?!plugin\.js$)/,
   /^plugins\/new\/(?!plugin\.js$)/,
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,

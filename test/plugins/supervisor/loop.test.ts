@@ -90,3 +90,15 @@ describe('a process that takes too much memory', () => {
     expect(reportsIn(home)).toMatchObject([{ kind: 'memory', plugin: 'acme/bad' }]);
   });
 });
+
+it('a plugin whose file calls into the host for ever is named by what is being loaded', async () => {
+  const home = place({
+    ...rc({ embedded: { devices: ['samples'] }, control: false, plugins: ['./bad.mjs'] }),
+    'bad.mjs': `import { execFileSync } from 'node:child_process';\nexecFileSync('sleep', ['300']);`,
+  });
+  const { status, err } = await start(['serve'], home).end;
+  expect(err).toContain(
+    'the control loop stands still for 20 s, inside of a call into the host, while ./bad.mjs is loaded\n',
+  );
+  expect(status).toBe(null);
+});

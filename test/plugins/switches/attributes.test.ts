@@ -170,6 +170,15 @@ describe('the attributes of the kernel module’s driver', () => {
     for (const one of Object.keys(ways) as Way[]) expect(await ways[one].read(read)).toBe(after);
   });
 
+  it.each(Object.keys(ways) as Way[])('bind and unbind by %s', async (way) => {
+    const held = (): string[] => host.pciback.stub.devices.map((one) => formatBdf(one.bdf));
+    await sysfs('new_slot', bdf);
+    await ways[way].write('bind', bdf);
+    expect(held()).toEqual([bdf]);
+    await ways[way].write('unbind', bdf);
+    expect(held()).toEqual([]);
+  });
+
   it('say more in a table than in the kernel’s text', async () => {
     const guest = await host.guest([nic.bdf]);
     await guest.reached(4);

@@ -21,8 +21,8 @@ export const plugins = [
   {
     name: 'a plugin file that others can write',
     file: 'plugins/program/resolve.ts',
-    find: 'await assertAllTrusted(file, asker.onlooker ?? thisProcess(), asker.inspected);\n  switch (extname(file)) {',
-    replace: 'switch (extname(file)) {',
+    find: 'await assertAllTrusted(file, asker.onlooker ?? thisProcess(), asker.inspected);\n  const ending = extname(file);',
+    replace: 'const ending = extname(file);',
     tests: ['test/plugins/program/resolve.test.ts'],
     why: 'it runs as root',
   },

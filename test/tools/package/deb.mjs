@@ -26,7 +26,7 @@ export const releases = {
   13: { codename: 'trixie', ownNode: false, recommends: [...XEN_LIBRARIES, 'libxenmisc4.20'] },
 };
 
-const DESCRIPTION = `host side of Xen PCI pass-through, in user space
+export const DESCRIPTION = `host side of Xen PCI pass-through, in user space
  A PCI front end of a guest puts a request on a shared page; pciback answers it.
  It takes the place of the back end in the kernel module xen-pciback under an
  unmodified xl and an unmodified guest. What a guest was refused is recorded and
@@ -81,7 +81,7 @@ exec ${node} /usr/lib/${NAME}/dist/plugins/commands/launch.cjs "$@"
 `;
 
 /** All files of the installed system. */
-const writeFiles = async (root, { project, dist, modules, node, date, version, codename, ownNode }) => {
+export const writeFiles = async (root, { project, dist, modules, node, date, version, codename, ownNode }) => {
   const tree = treeAt(root);
   const manifest = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
   let licences = writeProgram(tree, { project, dist, modules });
