@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { type Bdf, formatBdf } from '../../core/bdf.ts';
+import { describeError } from '../../core/errors/index.ts';
 import { Command, Flag, Page, Status, statusName } from '../../core/ring/layout.ts';
 import type { PciModel } from '../../plugins/platforms/embedded/device.ts';
 import { CapabilityId, ExtendedId } from '../../plugins/platforms/embedded/image.ts';
@@ -105,8 +106,8 @@ export class AskingGuest {
   start(): void {
     this.#stopping = false;
     this.#running = this.#ask();
-    // `stop` hears of it.
-    this.#running.catch(() => undefined);
+    // `stop` hears of it too, if it is called.
+    this.#running.catch((error: unknown) => this.count.wrong.push(`it asks no more: ${describeError(error)}`));
   }
 
   /** Resolves when its last answer is there and its registers are as they were. */
