@@ -57,8 +57,9 @@ const steps = async () => {
   run(['npm', 'install', '--no-save', ...quiet, tarball], own);
   done('npm install');
 
-  // What the driver does: it changes bit 1 of the first register that nobody has named.
-  const [, offset, value] = /register\((0x[0-9a-f]+), 32.* (0x[0-9a-f]{8})$/m.exec(readFileSync(code, 'utf8')) ?? [];
+  // What the driver does: it changes bit 1 of the last register that nobody has named, behind all capabilities.
+  const registers = readFileSync(code, 'utf8').matchAll(/register\((0x[0-9a-f]+), 32.* (0x[0-9a-f]{8})$/gm);
+  const [, offset, value] = [...registers].at(-1) ?? [];
   const written = `0x${(Number(value) ^ 2).toString(16)}`;
   writeFileSync(join(vendor, 'driver.txt'), `w ${offset} 4 ${written}\nexpect accepted\n`);
   const words = ['quirk', 'dev', code, '--dump', dump, '--writes', join(vendor, 'driver.txt'), '--watch'];
