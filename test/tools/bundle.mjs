@@ -18,17 +18,22 @@ const LATE_PACKAGES = /^(koffi|ffi-napi|jiti|pino|typescript)$/;
 const LATE = [
   /^test\//,
   /^plugins\/lane\//,
-  /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|([a-z-]+-)?section)\.js$)/,
+  /^plugins\/(platforms\/xen|native\/[^/]+)\/(?!(plugin|([a-z-]+-)?(section|changes))\.js$)/,
   /^plugins\/guests\/linux\/(?!plugin\.js$)/,
   /^plugins\/new\/(?!plugin\.js$)/,
   /^plugins\/platforms\/vfio-user\/(?!(plugin|section|operations|messages)\.js$)/,
   /^plugins\/(?!commands\/serve-|supervisor\/crash-)[^/]+\/[^/]+-(run|report|offline|thread)\.js$/,
-  /^plugins\/(device-option|fields\/(pcie|header)-options)\.js$/,
   /^plugins\/commands\/completion\//,
   /^plugins\/native\/loader\.js$/,
   /^plugins\/fates\.js$/,
   /^plugins\/observe\/(dump|held|script|trace)-?[a-z]*\.js$/,
   /^plugins\/observe\/trial\.js$/,
+];
+
+/** Files of LATE that are not run where only the program is installed: tests, and what `pciback new` copies. */
+const NO_PROGRAM = /^(test|plugins\/new\/templates)\//;
+const importsOfPackages = (code) => [
+  ...code.matchAll(/^(?:import|export)\b(?:[^'";()=]*\bfrom)?\s*["']([a-z@][\w.@/-]*)["']/gm),
 ];
 
 /** What the answering thread has too, most of it of core; it imports no package that takes long. */
@@ -99,10 +104,16 @@ export const bundle = async (folder) => {
   const inDist = (id) => (id.startsWith(`${dist}/`) ? relative(dist, id) : '');
   const isLate = (id) => LATE_PACKAGES.test(id) || LATE.some((form) => form.test(inDist(id)));
   rmSync(join(dist, CHUNKS), { recursive: true, force: true });
-  const files = readdirSync(dist, { recursive: true })
+  const all = readdirSync(dist, { recursive: true })
     // The compiler leaves what it wrote for a source that is gone.
-    .filter((file) => file.endsWith('.js') && existsSync(join(PROJECT, file.replace(/\.js$/, '.ts'))))
-    .filter((file) => !isLate(join(dist, file)));
+    .filter((file) => file.endsWith('.js') && existsSync(join(PROJECT, file.replace(/\.js$/, '.ts'))));
+  const files = all.filter((file) => !isLate(join(dist, file)));
+  for (const file of all.filter((one) => isLate(join(dist, one)) && !NO_PROGRAM.test(one))) {
+    const [, name] =
+      importsOfPackages(readFileSync(join(dist, file), 'utf8')).find(([, one]) => !LATE_PACKAGES.test(one)) ?? [];
+    if (name !== undefined)
+      throw new Error(`${file} imports ${name}, which only the bundle carries: it cannot be one of LATE`);
+  }
   const build = await rolldown({
     cwd: PROJECT,
     platform: 'node',
