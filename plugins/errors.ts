@@ -153,7 +153,8 @@ const ours = {
     (f) => f.next,
   ),
   NO_IOMMU: entry(
-    (_: object) => 'no IOMMU is in use on this host: whoever has a device reaches all of its memory through it',
+    (f: { bdf: string }) =>
+      `no IOMMU is in use for ${f.bdf} and the others of this host: whoever has a device reaches all memory through it`,
     () =>
       'Switch it on in the firmware and boot Xen without iommu=off; for guests that are trusted as the host itself: withoutIommu: "allow" under "stand-alone" in the rc file.',
   ),

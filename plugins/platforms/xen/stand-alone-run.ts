@@ -36,6 +36,16 @@ const assertPirqs = async (sysfs: string): Promise<void> => {
   });
 };
 
+/** Whether the refusal says so; any other one is of a domain that has its functions already. */
+const lacksIommu = (ask: () => void): boolean => {
+  try {
+    ask();
+    return false;
+  } catch (error) {
+    return isWithoutIommu(error);
+  }
+};
+
 /** Devices without a driver, and guests that get them from here: without the kernel's module, and without the toolstack. */
 export class StandAlone {
   readonly #terms: StandAloneTerms;
@@ -57,17 +67,12 @@ export class StandAlone {
     const { permissions, sysfs } = platform.standAlone;
     await assertPirqs(sysfs);
     const [first] = await platform.pci.list();
-    let iommu: 'in use' | 'none' = 'in use';
-    try {
-      if (first !== undefined) permissions.testAssign(platform.domain, first.bdf);
-    } catch (error) {
-      // Any other refusal is of a domain that has its functions already.
-      if (isWithoutIommu(error)) iommu = 'none';
-    }
-    if (iommu === 'none') {
-      if (terms.options.withoutIommu === 'refuse') fail('NO_IOMMU', {});
+    const isWithout = first !== undefined && lacksIommu(() => permissions.testAssign(platform.domain, first.bdf));
+    if (isWithout) {
+      if (terms.options.withoutIommu === 'refuse') fail('NO_IOMMU', { bdf: formatBdf(first.bdf) });
       terms.log.warn({}, 'no IOMMU: every guest that gets a device reaches all memory of this host');
     }
+    const iommu = isWithout ? 'none' : 'in use';
     return new StandAlone(terms, platform, iommu);
   }
 
