@@ -11,8 +11,9 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const ALLOWED = [
   /^core\//,
   /^plugins\/platforms\/embedded\//,
-  /^plugins\/platforms\/(recovery-sequence|holdings)\.ts$/,
-  /^plugins\/(bridges|errors|host-facts|read-text)\.ts$/,
+  /^plugins\/platforms\/(recovery-sequence|holdings|toolstack-nodes)\.ts$/,
+  /^plugins\/(bridges|device-pattern|device-test|errors|function-facts|host-facts|read-text)\.ts$/,
+  /^plugins\/kinds\/platform\.ts$/,
   /^plugins\/initial-verdicts\.ts$/,
   /^plugins\/guest-budgets\.ts$/,
   /^plugins\/fields\/(field-plugin|header|self-test|bars|command|control-word)\.ts$/,

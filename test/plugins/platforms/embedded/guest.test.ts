@@ -162,7 +162,7 @@ describe('the included guest', () => {
     const guest = await xen.startGuest({ domain });
     await guest.reached(connected);
     guest.crash();
-    await expect(guest.request({ cmd: 0 })).rejects.toThrow('closed');
+    await expect(guest.request({ cmd: 0 })).rejects.toThrow(`guest ${domain} has ended`);
     const gone = xen.toolstack.destroy(domain);
     await turns();
     expect(xen.hypervisor.exists(domain)).toBe(true);
