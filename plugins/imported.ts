@@ -87,6 +87,15 @@ export const resolveFrom = async (name: string, directory: string): Promise<stri
   return undefined;
 };
 
+const pathOf = (url: string): string | undefined => {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    // No address of a file: whoever imports it is told.
+    return undefined;
+  }
+};
+
 let ours: string | undefined;
 const isOurs = (path: string): boolean => {
   ours ??= `${ownPackage().folder}${sep}`;
@@ -107,7 +116,10 @@ export const namedIn = async (
   const found = new Set<string>();
   for (const [, word, , name = ''] of textOf(file).matchAll(NAMES)) {
     if (isNoFile(name) || isLeftOut(name)) continue;
-    if (/^(\.{0,2}\/|\.{1,2}$)/.test(name)) {
+    if (name.startsWith('file:')) {
+      const path = pathOf(name);
+      if (path !== undefined && isFile(path) && !isOurs(realpathSync(path))) found.add(path);
+    } else if (/^(\.{0,2}\/|\.{1,2}$)/.test(name)) {
       for (const one of completed(resolve(dirname(file), name))) found.add(one);
     } else if (word !== 'URL') {
       for (const one of [await resolveFrom(name, dirname(file)), required(name, file)]) {

@@ -41,11 +41,17 @@ export class Loading {
   /** The code of a plugin is about to run. @param file absolute, that it is from */
   async begin(name: string, file: string): Promise<void> {
     this.#names.add(name);
+    const isKnown = this.#files.get(name) === file;
     this.#files.set(name, file);
-    if (!command.isOne) return;
-    const terms = { ...WATCHED, culprits: this.#culprits() };
-    this.#watch ??= import('../supervisor/loop-run.ts').then(({ watchLoop }) => watchLoop(terms));
-    (await this.#watch).tell(terms);
+    if (!command.isOne || isKnown) return;
+    const culprit = { plugin: name, file: pathToFileURL(file).href };
+    if (this.#watch !== undefined) (await this.#watch).add(culprit);
+    else {
+      this.#watch = import('../supervisor/loop-run.ts').then(({ watchLoop }) =>
+        watchLoop({ ...WATCHED, culprits: [culprit] }),
+      );
+      await this.#watch;
+    }
   }
 
   /** It has come to its end. */
@@ -60,10 +66,6 @@ export class Loading {
     const watch = await this.#watch;
     if (isWatched) watch?.leave();
     else await watch?.stop();
-  }
-
-  #culprits(): { plugin: string; file: string }[] {
-    return [...this.#files].map(([plugin, file]) => ({ plugin, file: pathToFileURL(file).href }));
   }
 
   readonly #say = (): void => {

@@ -88,9 +88,11 @@ export class NeedfulHost extends PluginHost {
   }
 
   async #with(thing: Plugin | Quirk, work: () => Promise<ChangeEffect>): Promise<ChangeEffect> {
-    assertNeeds(thing, this.loaded);
+    const needs = needsOf(thing);
+    // What is loaded takes a while to tell, and most need nothing.
+    if (needs.length > 0) assertNeeds(thing, this.loaded);
     const effect = await work();
-    this.#needs.set(thing.name, needsOf(thing));
+    this.#needs.set(thing.name, needs);
     return effect;
   }
 

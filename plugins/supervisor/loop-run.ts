@@ -41,6 +41,8 @@ export interface LoopWatch {
   /** Milliseconds by which the last beat was late, and the worst. */
   readonly lag: Readonly<Record<'last' | 'worst', number>>;
   tell(terms: LoopTerms): void;
+  /** One more plugin that may be in whose code the loop is. */
+  add(culprit: Culprit): void;
   /** Nobody needs it at the moment; whoever is next takes it, since a thread with its engine costs some 50 ms. */
   leave(): void;
   stop(): Promise<void>;
@@ -78,6 +80,7 @@ const startThread = (terms: LoopTerms): LoopWatch => {
   const watch: LoopWatch = {
     lag,
     tell: (now) => thread.postMessage(now),
+    add: (culprit) => thread.postMessage(culprit),
     leave: () => {
       watch.tell(idle);
       Object.assign(lag, { last: 0, worst: 0 });

@@ -53,7 +53,9 @@ const MOST_FRAMES = 30;
 
 const start = { ...(workerData as LoopThreadStart) };
 const beats = new Int32Array(start.beats);
-parentPort?.on('message', (terms: LoopTerms) => Object.assign(start, terms));
+parentPort?.on('message', (told: LoopTerms | Culprit) =>
+  Object.assign(start, 'plugin' in told ? { culprits: [...start.culprits, told] } : told),
+);
 // The port alone does not keep the thread: looking does.
 parentPort?.unref();
 

@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { filesOf } from '../../plugins/imported.ts';
 
@@ -42,6 +43,14 @@ describe('the files that a file imports', () => {
     symlinkSync('../real', join(home, 'node_modules/acme'));
     write('real/package.json', '{ "name": "acme", "exports": "./b.mjs" }');
     expect(await found(write('a.mjs', `import 'acme';`))).toEqual(['a.mjs', 'real/b.mjs', 'real/c.mjs']);
+  });
+
+  it('may be named by address; those of this very pciback are not looked into', async () => {
+    const address = (path: string): string => pathToFileURL(path).href;
+    write('b.mjs', '');
+    const own = address(join(import.meta.dirname, '../../package.json'));
+    const text = `import '${address(join(home, 'b.mjs'))}'; import '${own}'; import 'file:///a%2Fb.mjs'; import 'file:///gone.mjs';`;
+    expect(await found(write('a.mjs', text))).toEqual(['a.mjs', 'b.mjs']);
   });
 
   it('are not the doors of pciback, the engine’s own, what is not there, or addresses of another kind', async () => {
