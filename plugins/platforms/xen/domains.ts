@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import { isPcibackError } from '../../../core/errors/index.ts';
-import { type DomainControl, Errno, HostError } from '../../../core/platform/index.ts';
-import type { NativeLoader, NativePointer } from '../../kinds/native.ts';
+import type { DomainControl } from '../../../core/platform/index.ts';
+import type { NativeLoader } from '../../kinds/native.ts';
 import { libxenctrlDomains } from './libraries.ts';
-import { checked, opened } from './native-call.ts';
+import { checked, controlHandle } from './native-call.ts';
 
 /** Guests as a whole; can be given up. */
 export interface XenDomains extends DomainControl {
@@ -26,13 +26,7 @@ export const createDomains = (native: NativeLoader, controlNames: readonly strin
     if (!isPcibackError(error, 'NATIVE_SYMBOL_MISSING')) throw error;
     return { close: () => undefined };
   }
-  let handle: NativePointer | undefined;
-  let closed = false;
-  const open = (call: string): NativePointer => {
-    if (closed) throw new HostError(call, Errno.ENODEV, 'the platform is closed');
-    handle ??= opened(native, 'xc_interface_open', control.xc_interface_open(null, null, 0));
-    return handle;
-  };
+  const { open, close } = controlHandle(native, control);
   return {
     pause(domain) {
       const call = 'xc_domain_pause';
@@ -43,11 +37,7 @@ export const createDomains = (native: NativeLoader, controlNames: readonly strin
       const call = 'xc_domain_shutdown';
       checked(native, call, control.xc_domain_shutdown(open(call), domain, SHUTDOWN_CRASH), `domain ${domain}`);
     },
-    close() {
-      closed = true;
-      if (handle !== undefined) checked(native, 'xc_interface_close', control.xc_interface_close(handle));
-      handle = undefined;
-    },
+    close,
   };
 };
 

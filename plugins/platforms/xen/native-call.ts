@@ -28,6 +28,30 @@ export const opened = (native: NativeLoader, call: string, handle: NativePointer
   return unavailable(`${call}: ${errnoName(errno)}`);
 };
 
+/** The interface of libxenctrl, opened at its first use; not again once it is closed. */
+export const controlHandle = (
+  native: NativeLoader,
+  control: {
+    xc_interface_open(log: null, abortLog: null, flags: number): NativePointer | null;
+    xc_interface_close(xc: NativePointer): number;
+  },
+): { open(call: string): NativePointer; close(): void } => {
+  let handle: NativePointer | undefined;
+  let closed = false;
+  return {
+    open: (call) => {
+      if (closed) throw new HostError(call, Errno.ENODEV, 'the platform is closed');
+      handle ??= opened(native, 'xc_interface_open', control.xc_interface_open(null, null, 0));
+      return handle;
+    },
+    close: () => {
+      closed = true;
+      if (handle !== undefined) checked(native, 'xc_interface_close', control.xc_interface_close(handle));
+      handle = undefined;
+    },
+  };
+};
+
 /** There is no Xen here, or a part of it is missing. */
 export const unavailable = (missing: string): never =>
   fail('PLATFORM_UNAVAILABLE', {

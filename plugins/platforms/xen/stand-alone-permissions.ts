@@ -4,7 +4,7 @@ import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import type { NativeLoader, NativePointer } from '../../kinds/native.ts';
 import { libxenctrlToolstack } from './libraries.ts';
-import { checked, opened } from './native-call.ts';
+import { checked, controlHandle } from './native-call.ts';
 
 export type Permission = 'allow' | 'forbid';
 
@@ -45,13 +45,7 @@ export const createPermissions = (native: NativeLoader, controlNames: readonly s
   const control = native.bind(libxenctrlToolstack(controlNames));
   const pirq = new Int32Array(1);
   const pirqBytes = new Uint8Array(pirq.buffer);
-  let handle: NativePointer | undefined;
-  let closed = false;
-  const open = (call: string): NativePointer => {
-    if (closed) throw new HostError(call, Errno.ENODEV, 'the platform is closed');
-    handle ??= opened(native, 'xc_interface_open', control.xc_interface_open(null, null, 0));
-    return handle;
-  };
+  const { open, close } = controlHandle(native, control);
   /** @param gone errors that say: it went with its domain, or was never there */
   const ask = (
     call: string,
@@ -119,10 +113,6 @@ export const createPermissions = (native: NativeLoader, controlNames: readonly s
       ask('xc_test_assign_device', assignment(domain, address), (xc) =>
         control.xc_test_assign_device(xc, domain, address),
       ),
-    close() {
-      closed = true;
-      if (handle !== undefined) checked(native, 'xc_interface_close', control.xc_interface_close(handle));
-      handle = undefined;
-    },
+    close,
   };
 };
