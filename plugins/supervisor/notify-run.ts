@@ -5,6 +5,7 @@ import { canHear } from '../hearing.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { openNative } from '../open-native.ts';
 import type { HandOverProgress, SupervisorOffers } from '../supervisor-offers.ts';
+import { Messages } from './messages.ts';
 import { type Notifier, openNotifier } from './notify-socket.ts';
 
 /** What a service manager gives to a program that it starts; see sd_notify(3) and sd_watchdog_enabled(3). */
@@ -18,6 +19,8 @@ export interface SupervisorEnvironment {
 
 /** Signs of life within the time in which one has to come. */
 const SIGNS_IN_TIME = 3;
+/** Milliseconds for a supervisor that does not read, until it has to find out by itself that the process ends. */
+const LAST_WORDS_MS = 1000;
 
 /** Milliseconds between two signs of life; `undefined`: nobody waits for any. */
 export const intervalOf = ({ WATCHDOG_USEC, WATCHDOG_PID }: SupervisorEnvironment, pid: number): number | undefined => {
@@ -29,26 +32,30 @@ export const intervalOf = ({ WATCHDOG_USEC, WATCHDOG_PID }: SupervisorEnvironmen
 /** Says signs of life as long as the control loop turns and guests can be heard. */
 class Supervised {
   readonly #context: PartContext;
-  readonly #notifier: Notifier;
+  readonly #messages: Messages;
   readonly #interval: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #status = '';
-  /** It was logged that the supervisor cannot be told, or that the thread does not run. */
-  #complained = false;
+  /** It was logged that the supervisor cannot be told; that the thread does not run. Until it is otherwise again. */
+  #untold = false;
+  #unheard = false;
   #signs = 0;
   #withheld = 0;
   #stopped = false;
 
   constructor(context: PartContext, notifier: Notifier, interval: number | undefined) {
     this.#context = context;
-    this.#notifier = notifier;
+    this.#messages = new Messages(notifier, (why, said) => {
+      if (!this.#untold) context.log.warn({ why, said }, 'the supervisor cannot be told');
+      this.#untold = true;
+    });
     this.#interval = interval;
   }
 
   start(): void {
     // Said by each process that serves: after a hand-over it is another one than the supervisor started.
     const alive = this.#interval === undefined ? '' : 'WATCHDOG=1';
-    this.#tell('READY=1', `MAINPID=${process.pid}`, this.#nextStatus(), alive);
+    this.#messages.surely(...said('READY=1', `MAINPID=${process.pid}`, this.#nextStatus(), alive));
     this.#next();
   }
 
@@ -65,29 +72,19 @@ class Supervised {
     if (this.#stopped) return;
     if (heard) {
       this.#signs++;
-      this.#tell('WATCHDOG=1', this.#nextStatus());
+      this.#unheard = false;
+      if (this.#messages.now(...said('WATCHDOG=1', this.#nextStatus()))) this.#untold = false;
+      // The status is said with the next one.
+      else this.#status = '';
     } else {
       this.#withheld++;
-      this.#tell('STATUS=the thread that answers guests does not run');
+      this.#messages.now('STATUS=the thread that answers guests does not run');
       this.#status = '';
-      this.#complain(() => {
-        const { code, message, solve } = problem('GUESTS_UNHEARD', { ms: interval });
-        log.error({ code, why: message, solve }, 'no sign of life for the supervisor');
-      });
+      const { code, message, solve } = problem('GUESTS_UNHEARD', { ms: interval });
+      if (!this.#unheard) log.error({ code, why: message, solve }, 'no sign of life for the supervisor');
+      this.#unheard = true;
     }
     this.#next();
-  }
-
-  #complain(how: () => void): void {
-    if (!this.#complained) how();
-    this.#complained = true;
-  }
-
-  #tell(...assignments: readonly string[]): void {
-    const said = assignments.filter((one) => one !== '');
-    const why = this.#notifier.tell(...said);
-    if (why === undefined) return;
-    this.#complain(() => this.#context.log.warn({ why, said }, 'the supervisor cannot be told'));
   }
 
   /** What is served now, where it is something else than before. */
@@ -102,11 +99,11 @@ class Supervised {
 
   async reloading<Result>(work: () => Promise<Result>): Promise<Result> {
     // Microseconds of the clock that the supervisor counts with too.
-    this.#tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    this.#messages.surely('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
       return await work();
     } finally {
-      this.#tell('READY=1', this.#nextStatus());
+      this.#messages.surely(...said('READY=1', this.#nextStatus()));
     }
   }
 
@@ -114,16 +111,21 @@ class Supervised {
     return { 'signs of life': this.#signs, withheld: this.#withheld };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
     const { state } = (this.#context.part('hand-over') as HandOverProgress | undefined) ?? { state: { state: 'none' } };
-    // A supervisor that heard of an end would end the other process with this one.
-    if (state.state === 'leaving') this.#tell(`STATUS=process ${state.pid} goes on with the guests`);
-    else this.#tell('STOPPING=1', 'STATUS=guests are asked to let go');
-    this.#notifier.close();
+    if (state.state === 'leaving') {
+      // A supervisor that heard of an end would end the other process with this one. Guests wait meanwhile.
+      this.#messages.now(`STATUS=process ${state.pid} goes on with the guests`);
+      return this.#messages.close(0);
+    }
+    this.#messages.surely('STOPPING=1', 'STATUS=guests are asked to let go');
+    await this.#messages.close(LAST_WORDS_MS);
   }
 }
+
+const said = (...assignments: readonly string[]): readonly string[] => assignments.filter((one) => one !== '');
 
 /**
  * Tells the supervisor that guests are served, and goes on to tell that it is so.

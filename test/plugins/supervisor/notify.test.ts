@@ -2,6 +2,7 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PartContext } from '../../../plugins/kinds/part.ts';
 import { createLoader } from '../../../plugins/native/koffi/index.ts';
@@ -144,6 +145,75 @@ describe('signs of life', () => {
     await expect(offers.reloading(() => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
     expect(receiver.messages[1]).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+$/);
     expect(receiver.messages[2]).toBe('READY=1');
+    await part.stop?.();
+    receiver.close();
+  });
+});
+
+describe('a supervisor that does not read for a while', () => {
+  /** Its socket is full, as after signs of life that nobody took. */
+  const full = () => {
+    const name = join(place(), 'notify');
+    const receiver = receiveAt(native, name);
+    const other = openNotifier(native, name);
+    let taken = 0;
+    while (other.tell('STATUS=earlier') === undefined) taken++;
+    other.close();
+    return { name, receiver, taken };
+  };
+
+  it('hears who serves, once and before all else, as soon as it reads', async () => {
+    const { name, receiver, taken } = full();
+    const { context, lines } = contextWith(() => true);
+    const part = await startNotifying(context, name, { WATCHDOG_USEC: '60000' });
+    await pause(300);
+    expect(lines.map(({ message }) => message)).toEqual(['the supervisor cannot be told']);
+    await receiver.received(`MAINPID=${process.pid}`);
+    await receiver.received('WATCHDOG=1', 3);
+    const heard = receiver.messages.slice(taken);
+    expect(heard[0]).toMatch(/^READY=1\n/);
+    expect(heard.filter((one) => one.includes('MAINPID')).length).toBe(1);
+    await part.stop?.();
+    receiver.close();
+  });
+
+  it('hears of a reload and of its end in this order', async () => {
+    const { name, receiver, taken } = full();
+    const part = await startNotifying(contextWith(() => true).context, name, {});
+    await (part.offers as SupervisorOffers).reloading(() => Promise.resolve());
+    await receiver.received(`MAINPID=${process.pid}`);
+    await receiver.received('READY=1', 2);
+    const firsts = receiver.messages.slice(taken).map((one) => one.split('\n')[0]);
+    expect(firsts).toEqual(['READY=1', 'RELOADING=1', 'READY=1']);
+    await part.stop?.();
+    receiver.close();
+  });
+
+  it('is waited for at the end, a second at most', async () => {
+    const { name, receiver, taken } = full();
+    const [first, second] = [contextWith(() => true), contextWith(() => true)];
+    const patient = await startNotifying(first.context, name, {});
+    const stopping = patient.stop?.();
+    await receiver.received('STOPPING=1');
+    await stopping;
+    expect(receiver.messages.slice(taken).at(-1)).toBe('STOPPING=1\nSTATUS=guests are asked to let go');
+    receiver.close();
+    const silent = full();
+    const part = await startNotifying(second.context, silent.name, {});
+    await part.stop?.();
+    expect(silent.receiver.messages.join()).not.toContain('STOPPING=1');
+    silent.receiver.close();
+  });
+
+  it('is told of the last sixteen things and of who serves, when it has not read for long', async () => {
+    const { name, receiver, taken } = full();
+    const part = await startNotifying(contextWith(() => true).context, name, {});
+    const { reloading } = part.offers as SupervisorOffers;
+    for (let i = 0; i < 50; i++) await reloading(() => Promise.resolve());
+    await receiver.received(`MAINPID=${process.pid}`);
+    await receiver.received('READY=1', 8);
+    await pause(300);
+    expect(receiver.messages.length - taken).toBe(16);
     await part.stop?.();
     receiver.close();
   });
