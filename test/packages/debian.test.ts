@@ -143,9 +143,11 @@ describe.skipIf(missing !== '')(`packages for Debian${missing}`, () => {
       const [synopsis = '', ...description] = fieldOf(file, 'Description').split('\n');
       expect(synopsis).toMatch(/^[^A-Z].{10,78}[^.]$/);
       for (const line of description) expect(line).toMatch(/^ (\.|\S.{0,78})$/);
+      // Debian 12 has no engine that is new enough: the package brings the one that makes it, stripped; versions differ in size.
+      const engine = release === '12' ? statSync(process.execPath).size / 1024 : 0;
       const kilobytes = Number(fieldOf(file, 'Installed-Size'));
-      expect(kilobytes).toBeGreaterThan(release === '12' ? 50_000 : 3000);
-      expect(kilobytes).toBeLessThan(release === '12' ? 120_000 : 12_000);
+      expect(kilobytes).toBeGreaterThan(engine / 2 + 3000);
+      expect(kilobytes).toBeLessThan(engine + 12_000);
     });
 
     it('have sums of all files but those that an administrator changes', () => {
