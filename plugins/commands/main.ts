@@ -2,6 +2,8 @@
 
 // SPDX-License-Identifier: MIT
 
+import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
 import { takeStray } from '../../core/wall/wall.ts';
 import { crashOf, tellCrash } from '../crash.ts';
 import { fail, problem } from '../errors.ts';
@@ -14,6 +16,19 @@ const argv = process.argv.slice(2);
 
 /** Milliseconds that readers get at the end of a command that catches signals: nothing else would end it. */
 const LAST_WORDS = 1000;
+
+/** Milliseconds in which the engine's compilers end what they have begun. */
+const COMPILED = 50;
+
+/**
+ * The engine waits at its end for threads that compile, and such a thread may wait for the engine to collect garbage: the process
+ * would stay for ever (Node.js 24 and 26, nodejs/node#54918). So nothing new is compiled at the end, and what has begun may end.
+ */
+const stopCompilers = async (): Promise<void> => {
+  for (const flag of ['--no-maglev', '--no-turbofan']) setFlagsFromString(flag);
+  // A command that ends by itself has compiled little.
+  if (signals !== undefined) await pause(COMPILED);
+};
 
 /** The first signal asks the command to stop, the second ends the process. */
 const catchSignals = (): Promise<NodeJS.Signals> =>
@@ -34,6 +49,7 @@ let signals: Promise<NodeJS.Signals> | undefined;
 /** Not left to an empty event loop: a foreign library may keep a handle. */
 const end = async (status: number): Promise<never> => {
   const limit = signals === undefined ? undefined : LAST_WORDS;
+  await stopCompilers();
   await standardOutput.flush(limit);
   await standardError.flush(limit);
   return process.exit(status);
