@@ -7,6 +7,7 @@ import type { FenceReason } from '../../core/facts.ts';
 import type { Logger } from '../../core/log.ts';
 import { type DeviceError, Errno, HostError } from '../../core/platform/index.ts';
 import { ChannelState, type GuestVerdict, Verdict } from '../../core/ring/layout.ts';
+import { isSilent } from '../../core/space/capabilities.ts';
 import { type Assignment, SavedConfig, type SeizedDevice, type Stub } from '../../core/stub/index.ts';
 import { initialVerdicts } from '../initial-verdicts.ts';
 import type { AerOutcome } from './error-requests.ts';
@@ -42,9 +43,6 @@ export interface GuestErrorTerms {
   /** The guest that has the device. */
   readonly guestOf: (device: SeizedDevice, assignment: Assignment) => ErrorGuest | undefined;
 }
-
-/** A function that does not answer reads as ones. */
-const GONE = 0xffff;
 
 /** Why a guest is fenced for this outcome; `undefined`: it is not. */
 const reasonFor = (outcome: AerOutcome | 'no ring' | 'no address'): FenceReason | undefined => {
@@ -159,7 +157,7 @@ export class GuestErrors {
   #remember(device: SeizedDevice, assignment: Assignment): void {
     const { hardware } = device.operations;
     try {
-      if (hardware.readConfig(0, 2) === GONE) return;
+      if (isSilent(hardware)) return;
       this.#before.set(assignment, SavedConfig.of(hardware));
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
@@ -223,7 +221,7 @@ export class GuestErrors {
     // A device that its guest still has may raise errors for ever.
     const log = assignment?.tenant.budget.log ?? this.#terms.log;
     try {
-      if (operations.hardware.readConfig(0, 2) === GONE) throw new HostError('it does not answer', Errno.EIO);
+      if (isSilent(operations.hardware)) throw new HostError('it does not answer', Errno.EIO);
       const before = assignment === undefined ? undefined : this.#before.get(assignment);
       const offsets = (before ?? pristine).restore(operations.hardware);
       if (offsets.length > 0) log.warn({ bdf, offsets }, 'registers did not take their saved value after an error');

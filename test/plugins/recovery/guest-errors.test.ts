@@ -185,7 +185,7 @@ describe('a device that was reset', () => {
 
   it('one that did not answer when the error came gets the registers it was seized with', async () => {
     const { handle, done, hardware } = setup(recovered);
-    hardware.put(0x00, 4, 0xffffffff);
+    for (const offset of [0x00, 0x08]) hardware.put(offset, 4, 0xffffffff);
     await handle('detected', ChannelState.frozen);
     await handle('mmioEnabled', ChannelState.frozen);
     expect(done).toEqual(['kept from others', 'pristine', 'interrupts on', 'looked at again']);
@@ -240,10 +240,27 @@ describe('a device that nobody is asked about', () => {
 
   it('one that does not answer any more is not given to anybody', async () => {
     const { handle, device, hardware } = setup(recovered);
-    hardware.put(0x00, 4, 0xffffffff);
+    for (const offset of [0x00, 0x08]) hardware.put(offset, 4, 0xffffffff);
     device.assignment = undefined;
     expect(await handle('slotReset', ChannelState.frozen)).toBe(recovered);
     expect(device.quarantine).toMatch(/not restored after an error: .*does not answer/);
+  });
+
+  it('a virtual function, whose ids alone are ones, is one that answers', async () => {
+    const { handle, done, assignment, device, hardware } = setup('time-out');
+    hardware.put(0x00, 4, 0xffffffff);
+    hardware.put(0x08, 4, 0x02000001);
+    hardware.put(0x10, 4, 0xfebc0000);
+    await handle('detected', ChannelState.frozen);
+    expect(assignment.fenced).toBe('no answer');
+    hardware.put(0x10, 4, 0);
+    await handle('mmioEnabled', ChannelState.frozen);
+    // What was remembered of it, not what it was at seizing.
+    expect(hardware.get(0x10, 4)).toBe(0xfebc0000);
+    device.assignment = undefined;
+    await handle('slotReset', ChannelState.frozen);
+    expect(done.slice(-2)).toEqual(['pristine', 'off']);
+    expect(device.quarantine).toBeUndefined();
   });
 
   it('one that is fenced gets its registers back too, and stays cut off', async () => {
