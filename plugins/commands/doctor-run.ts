@@ -4,6 +4,7 @@ import { styleText } from 'node:util';
 import { describeError, isPcibackError } from '../../core/errors/index.ts';
 import { silent } from '../../core/log.ts';
 import type { PluginHost } from '../../core/plugin/loader.ts';
+import { folded, WIDTH } from '../columns.ts';
 import { problem } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { Config, LoadedConfig } from '../kinds/config.ts';
@@ -155,6 +156,13 @@ const marks: Readonly<Record<Verdict, { readonly text: string; readonly colour: 
   warning: { text: 'warning', colour: 'yellow' },
 };
 
+/** A text below which its own further lines stand. @param before what stands before it, and its columns */
+const printFolded = (context: CommandContext, before: string, indent: number, text: string): void => {
+  const [first = '', ...more] = folded(text, WIDTH - indent);
+  context.print(`${before}${first}`);
+  for (const line of more) context.print(`${' '.repeat(indent)}${line}`);
+};
+
 const print = (context: CommandContext, checks: readonly Check[]): void => {
   let section = '';
   for (const check of checks) {
@@ -163,8 +171,9 @@ const print = (context: CommandContext, checks: readonly Check[]): void => {
       section = check.section;
     }
     const { text, colour } = marks[check.verdict];
-    context.print(`  ${process.stdout.isTTY ? styleText(colour, text) : text}  ${check.what}: ${check.detail}`);
-    if (check.verdict !== 'ok' && check.next !== undefined) context.print(`           → ${check.next}`);
+    const mark = process.stdout.isTTY ? styleText(colour, text) : text;
+    printFolded(context, `  ${mark}  `, 11, `${check.what}: ${check.detail}`);
+    if (check.verdict !== 'ok' && check.next !== undefined) printFolded(context, '           → ', 13, check.next);
   }
 };
 

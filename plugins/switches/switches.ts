@@ -35,6 +35,9 @@ export interface SwitchState {
 /** Entries that the directory of a back end is believed to have. */
 const MOST_ENTRIES = 1024;
 
+/** States of an entry whose device the guest has had: closing, closed. */
+const GONE: ReadonlySet<string> = new Set(['5', '6']);
+
 const nothing: HolderSwitches = { permissive: false, allowInterruptControl: false };
 
 const isInForce = (key: SwitchKey, { operations }: SeizedDevice, { rules }: Assignment): boolean =>
@@ -185,8 +188,10 @@ export class Switches {
     const { xenstore } = this.#terms.engine.platform;
     const count = Math.min(Number(await xenstore.read(`${directory}/num_devs`)) || 0, MOST_ENTRIES);
     for (let index = 0; index < count; index++) {
-      if (isAddress(await xenstore.read(`${directory}/dev-${index}`), address))
-        return asksForPermissive(await xenstore.read(`${directory}/opts-${index}`));
+      if (!isAddress(await xenstore.read(`${directory}/dev-${index}`), address)) continue;
+      // A toolstack that waited in vain for the end of an unplug leaves the entry, and makes another one for the next plug.
+      if (GONE.has((await xenstore.read(`${directory}/state-${index}`)) ?? '')) continue;
+      return asksForPermissive(await xenstore.read(`${directory}/opts-${index}`));
     }
     return false;
   }

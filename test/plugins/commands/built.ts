@@ -151,6 +151,9 @@ export const start = (
   };
 };
 
+/** What `doctor` printed, as long lines: it folds at 80 columns, and where depends on the names of folders. */
+export const unfolded = (text: string): string => text.replace(/\n {11,}(?=[^ →])/g, ' ');
+
 /** Runs `pciback` to its end. */
 export const run = (words: readonly string[], cwd: string, folder = dist): Promise<Ended> =>
   start(words, cwd, folder).end;

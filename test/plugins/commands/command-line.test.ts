@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { build, dist, run, start } from './built.ts';
+import { build, dist, run, start, unfolded } from './built.ts';
 import { dumpOf, makePlaces, plugin, rc } from './places.ts';
 
 // Each test starts Node anew, some at the same time, on machines that have other things to do.
@@ -231,7 +231,9 @@ describe.concurrent('doctor', () => {
 
   it('says what is wrong with the rc file and goes on', async () => {
     const { status, out } = await run(['doctor'], place(rc({ slot: 'x' })));
-    expect(out).toMatch(/missing +rc file, what it says to plugins: .*slot.*\n +→ Correct the file/);
+    expect(unfolded(out)).toMatch(/missing +rc file, what it says to plugins: .*slot.*\n +→ Correct the file/);
+    // A word that is longer, the path of the rc file, say, is not cut.
+    for (const line of out.split('\n')) if (/\S \S/.test(line.slice(80))) expect.fail(`wider than 80 columns: ${line}`);
     expect(out).toMatch(/ok +included guest: a sample device was scanned/);
     expect(out).toMatch(/platform embedded is not usable/);
     expect(status).toBe(1);

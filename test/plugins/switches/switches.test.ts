@@ -188,6 +188,32 @@ describe('permissive=1 of a guest’s file', () => {
     ]);
   });
 
+  it('counts where the toolstack has left an entry of the same device behind', async () => {
+    await start({ devices: [nic, sample('e1000e')] });
+    const { toolstack, xenstore } = host.platform;
+    const more = sample('e1000e').bdf;
+    const guest = await guestOf();
+    await host.pciback.stub.seize(more);
+    const inForce = (): unknown =>
+      host.pciback.stub.devices.find((one) => one.bdf === more)?.assignment?.rules.unhandled;
+    await toolstack.attach(guest.domain, more);
+    expect(inForce()).toBe('drop');
+    // As xl that gives up before the back end is connected again: nothing of the entry is deleted.
+    const back = `/local/domain/0/backend/pci/${guest.domain}/0`;
+    await xenstore.write(`${back}/state-1`, '5');
+    await xenstore.write(`${back}/state`, '7');
+    await expect.poll(inForce).toBeUndefined();
+    await expect.poll(() => xenstore.read(`${back}/state`)).toBe('4');
+    const entry = { dev: formatBdf(more), opts: 'msitranslate=0,power_mgmt=0,permissive=1', state: '1' };
+    for (const [name, value] of Object.entries(entry)) await xenstore.write(`${back}/${name}-2`, value);
+    await xenstore.write(`${back}/num_devs`, '3');
+    await xenstore.write(`${back}/state`, '7');
+    await expect.poll(inForce).toBeDefined();
+    await expect.poll(() => xenstore.read(`${back}/state`)).toBe('4');
+    expect(await xenstore.read(`${back}/opts-1`)).toContain('permissive=0');
+    expect(inForce()).toBe('permissive');
+  });
+
   it('gives way to the rc file, which is said once', async () => {
     await start({ config: { guests: { work: { devices: { [bdf]: { permissive: false } } } } } });
     const guest = await guestOf([nic.bdf]);
