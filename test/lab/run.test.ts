@@ -215,6 +215,26 @@ describe('the helpers of scenarios', () => {
     expect(dom0('shows no false')).toContain('not ok - no\n');
   });
 
+  it('tell from what a guest reads whether its writes arrive', () => {
+    const line = (written: string, read: string): string => `POKE ${written} reads ${read}\r\n`;
+    const says = (...lines: readonly string[]): string => {
+      writeFileSync(join(folder, 'guest-u1.log'), ['PCI 00:00.0 x y\n', ...lines].join(''));
+      return dom0(
+        'for n in 0 2; do arrives_since u1 $n >$OUT/said && echo $n arrives; refused_since u1 $n >$OUT/said && echo $n refused; done',
+      );
+    };
+    const kept = [line('5', '0005'), line('0', '0000')];
+    const lost = [line('5', '0000'), line('0', '0000')];
+    const stuck = [line('5', '0005'), line('0', '0005')];
+    expect(says(...lost, ...kept)).toContain('0 arrives');
+    expect(says(...kept, ...lost)).toContain('0 refused');
+    expect(says(...kept, ...stuck)).toContain('0 refused');
+    expect(says(...kept, ...lost, ...kept)).toMatch(/^0 refused\n2 arrives\n/);
+    // What is there so far says nothing of what comes.
+    expect(says(...kept, line('5', '0005'))).not.toMatch(/arrives|refused/);
+    expect(says(...kept, line('5', ''), line('0', ''))).not.toMatch(/arrives|refused/);
+  });
+
   it('find lines of the daemon by message and fields', () => {
     const line = { level: 30, end: 'back', to: 6, guest: 12, bdf: '0000:00:03.0', msg: 'guest state' };
     writeFileSync(join(folder, 'daemon.log'), `${JSON.stringify(line)}\n`);

@@ -88,6 +88,9 @@ start_xen() { # xenstored, dom0's own nodes, guest console logs
 load_pciback_module() { # module parameters: the stock module, PCI stub and kernel back end in one
   insmod "$MODULES/kernel/drivers/xen/xen-pciback/xen-pciback.ko" "$@" || give_up "xen-pciback.ko loads"
 }
+modprobe_finds_modules() { # this machine's own root has not the lab's kernel
+  [ -e "/lib/modules/$KERNEL" ] || { mkdir -p /lib/modules && ln -s "$MODULES" "/lib/modules/$KERNEL"; }
+}
 make_assignable() { # BDF…
   local bdf
   for bdf; do xl pci-assignable-add "$bdf" || give_up "xl pci-assignable-add $bdf"; done
@@ -167,6 +170,17 @@ guest_ids() { guest_log "$1" | sed -nE 's/^PCI [0-9a-f:.]+ (.*)/\1/p'; }
 guest_bar_sizes() { guest_log "$1" | sed -nE "s/^RES $2 //p" | bar_sizes; }
 msix_vectors() { guest_log "$1" | grep -cE '^ *[0-9]+:.*pcifront-msi-x'; }
 guest_interrupts() { guest_log "$1" | grep -E "^ *[0-9]+:.*xen-pirq.* $2"; } # name, regular expression of the handler
+guest_sum() { guest_log "$1" | sed -nE "s/^DISK $2 //p"; } # name, what of test disk
+disk_sum() { dd if="$1" bs=1M skip="$2" count=1 status=none | md5sum | cut -d' ' -f1; } # file, which MiB of it
+# Test poke: a line for each write, with what the guest then reads. The value and 0 are written in turn.
+poked() { guest_log "$1" | grep -E '^POKE [0-9a-f]+ reads [0-9a-f]+$'; } # name
+poked_since() { poked "$1" | tail -n +$(($2 + 3)) | head -n 2; } # name, number of lines before; what was being done then is left out
+arrives_since() { # name, number of lines before: what the guest writes is what it reads
+  same "$(poked_since "$1" "$2" | awk '{ print $2 + 0 == $4 + 0 ? "kept" : "lost" }' | xargs)" "kept kept"
+}
+refused_since() { # name, number of lines before: the guest reads the same, whatever it writes
+  same "$(poked_since "$1" "$2" | cut -d' ' -f4 | uniq -c | awk '{ print $1 }')" 2
+}
 held_devices() { guest_log "$1" | grep '^DEVICES ' | tail -n 1; } # what a held guest has now
 
 # What every scenario with a served guest shows. guest name, then pairs: host BDF, BDF expected in the guest.
@@ -190,7 +204,13 @@ check_guest_view() {
 check_guest_network() { # guest name
   check "$1: e1000e is bound" guest_says "$1" '^DRIVER [0-9a-f:.]+ e1000e$'
   check "$1: e1000e has 3 MSI-X vectors" same "$(msix_vectors "$1")" 3
-  check "$1: 3 of 3 pings come back" guest_says "$1" '3 packets transmitted, 3 packets received'
+  check "$1: 3 of 3 pings come back" guest_says "$1" '^3 packets transmitted, 3 packets received'
+}
+check_guest_disk() { # guest name, file behind its disk
+  check "$1: its disk has the size of the file" same "$(guest_sum "$1" size)" $(($(stat -c %s "$2") / 512))
+  check "$1: it reads what dom0 wrote" same "$(guest_sum "$1" first)" "$(disk_sum "$2" 0)"
+  check "$1: it reads back what it wrote" same "$(guest_sum "$1" second)" "$(guest_sum "$1" pattern)"
+  check "$1: dom0 sees what it wrote" same "$(disk_sum "$2" 1)" "$(guest_sum "$1" pattern)"
 }
 
 # --- the daemon ---------------------------------------------------------------------------------------------------
