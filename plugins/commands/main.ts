@@ -36,7 +36,7 @@ const catchSignals = (): Promise<NodeJS.Signals> =>
     let caught = 0;
     const caughtOne = (signal: NodeJS.Signals): void => {
       caught += 1;
-      if (caught > 1) process.exit(1);
+      if (caught > 1) void stopCompilers().then(() => process.exit(1));
       resolve(signal);
     };
     process.on('SIGTERM', caughtOne);

@@ -227,6 +227,8 @@ describe('the helpers of scenarios', () => {
     const lost = [line('5', '0000'), line('0', '0000')];
     const stuck = [line('5', '0005'), line('0', '0005')];
     expect(says(...lost, ...kept)).toContain('0 arrives');
+    expect(says(...lost, line('a5', '00a5'), line('0', '0000'))).toContain('0 arrives');
+    expect(says(...lost, line('a5', '00b7'), line('0', '0000'))).not.toContain('0 arrives');
     expect(says(...kept, ...lost)).toContain('0 refused');
     expect(says(...kept, ...stuck)).toContain('0 refused');
     expect(says(...kept, ...lost, ...kept)).toMatch(/^0 refused\n2 arrives\n/);

@@ -176,7 +176,7 @@ disk_sum() { dd if="$1" bs=1M skip="$2" count=1 status=none | md5sum | cut -d' '
 poked() { guest_log "$1" | grep -E '^POKE [0-9a-f]+ reads [0-9a-f]+$'; } # name
 poked_since() { poked "$1" | tail -n +$(($2 + 3)) | head -n 2; } # name, number of lines before; what was being done then is left out
 arrives_since() { # name, number of lines before: what the guest writes is what it reads
-  same "$(poked_since "$1" "$2" | awk '{ print $2 + 0 == $4 + 0 ? "kept" : "lost" }' | xargs)" "kept kept"
+  same "$(poked_since "$1" "$2" | awk '{ sub(/^0+/, "", $2); sub(/^0+/, "", $4); print $2 == $4 ? "kept" : "lost" }' | xargs)" "kept kept"
 }
 refused_since() { # name, number of lines before: the guest reads the same, whatever it writes
   same "$(poked_since "$1" "$2" | cut -d' ' -f4 | uniq -c | awk '{ print $1 }')" 2
