@@ -38,6 +38,8 @@ const asyncNanoseconds = (walk, calls) => async () => {
   return ((cpuMicroseconds() - started) * 1000) / calls;
 };
 
+const TABLE = 'read answered from the table';
+
 /** One tap for each plugin of fields; how many these are changes. */
 const WALK = 'hook walk, a tap for each field plugin';
 const WALK_WITH_PROMISES = 'hook walk with promises, a tap for each';
@@ -50,7 +52,7 @@ export default {
     const { dispatcher, giveBack } = await dispatcherOn(host);
     const plugins = host.plugins.loaded.filter(({ name }) => name.startsWith('fields/')).length;
     const ours = {
-      'read answered from the table': READ,
+      [TABLE]: READ,
       'read that goes to the embedded device': { cmd: Command.confRead, offsets: Place.free },
       'write that is dropped': { cmd: Command.confWrite, offsets: Place.free, value: 0x12345678 },
       'write that passes': { cmd: Command.confWrite, offsets: Place.writable, value: 0x12345678 },
@@ -73,11 +75,15 @@ export default {
       [asyncName]: asyncNanoseconds(walk, calls / 20),
     });
     const beside = Object.fromEntries([...Object.keys(references), asyncName].map((name) => [name, times.get(name)]));
-    const figures = Object.keys(ours).map((name) => figure(name, 'ns', times.get(name), beside));
+    // The rest beside a read too: what an empty call takes differs by three times from one processor to the next.
+    const read = { [TABLE]: times.get(TABLE) };
+    const figures = Object.keys(ours).map((name) =>
+      figure(name, 'ns', times.get(name), name === TABLE ? beside : { ...beside, ...read }),
+    );
 
     const rates = (name) => times.get(name).map((ns) => 1e3 / ns);
     figures.push(
-      figure('requests on one core', 'M/s', rates('read answered from the table'), {
+      figure('requests on one core', 'M/s', rates(TABLE), {
         [WALK]: rates(WALK),
       }),
     );
