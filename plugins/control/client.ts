@@ -7,7 +7,7 @@ import type { ControlClient } from '../kinds/command.ts';
 import { type Answer, type ErrorAnswer, LONGEST_ANSWER } from './protocol.ts';
 import { LONGEST_PATH, tooLong } from './section.ts';
 
-/** Milliseconds that a running pciback may take. */
+/** Milliseconds without a word from a running pciback; while it works on the answer there is one each second. */
 const PATIENCE = 10_000;
 
 /** What is no error of a catalogue, the program's or that of a plugin there. */

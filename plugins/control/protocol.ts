@@ -10,6 +10,9 @@ export const LONGEST_REQUEST = 16_384;
 /** Longest answer a client reads: a full record of refused writes has some 100 KiB. */
 export const LONGEST_ANSWER = 4_194_304;
 
+/** Milliseconds from one space to the next, which go before an answer while it is worked on: a reset may take a minute. */
+export const STILL_AT_WORK = 1000;
+
 /** An error as it goes over the socket. */
 export interface ErrorAnswer {
   readonly code: string;

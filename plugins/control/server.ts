@@ -6,7 +6,7 @@ import type { Logger } from '../../core/log.ts';
 import { HostError } from '../../core/platform/index.ts';
 import { problem } from '../errors.ts';
 import type { RunningOperation } from '../kinds/part.ts';
-import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest } from './protocol.ts';
+import { type Answer, type ErrorAnswer, LONGEST_REQUEST, parseRequest, STILL_AT_WORK } from './protocol.ts';
 import { listenAt } from './socket-file.ts';
 
 /** The operations that there are now. */
@@ -14,7 +14,7 @@ export type FindOperations = () => ReadonlyMap<string, RunningOperation>;
 
 /** Clients at the same time; one more is told so. */
 const MOST_CLIENTS = 8;
-/** Milliseconds after which a client that says nothing is let go. */
+/** Milliseconds after which a client that says nothing, and waits for nothing, is let go. */
 const PATIENCE = 30_000;
 /** Milliseconds that one gets to hear that there are too many. */
 const LAST_WORD = 1000;
@@ -86,10 +86,13 @@ class Client {
     if (line.length > LONGEST_REQUEST) return { id: 0, ok: false, error: wrong('the request is too long') };
     const request = parseRequest(line, this.#operations());
     if ('wrong' in request) return { id: request.id, ok: false, error: wrong(request.wrong) };
+    const atWork = setInterval(() => this.#socket.write(' '), STILL_AT_WORK);
     try {
       return { id: request.id, ok: true, result: await request.operation.answer(request.args) };
     } catch (error) {
       return { id: request.id, ok: false, error: errorOf(error) };
+    } finally {
+      clearInterval(atWork);
     }
   }
 

@@ -206,6 +206,7 @@ const operationsPage = ({ registries }: PluginHost): string => {
       'What can be asked of a running pciback, at the socket that the key `control` of the rc file names. A request is one',
       'line of JSON, `{"id": 1, "op": "status", "args": {}}`; the answer is one line with the same `id`,',
       '`{"id": 1, "ok": true, "result": …}` or `{"id": 1, "ok": false, "error": { "code", "message", "solve", "facts" }}`.',
+      'While it is worked on, a space goes before it each second.',
       '',
       ...sections,
     ].join('\n'),

@@ -19,6 +19,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { formatBdf } from '../../../core/bdf.ts';
 import { silent } from '../../../core/log.ts';
 import { Command } from '../../../core/ring/layout.ts';
@@ -73,6 +74,27 @@ const quirkFile = (name: string, offset: string, writable: string): string => {
 const operations = () => host.parts.operations();
 
 describe('the socket', () => {
+  it('says each second that an answer is worked on, so that a slow reset is waited for', async () => {
+    const slow = join(home, 'run/slow.sock');
+    const answer = (): Promise<string> => new Promise((resolve) => setTimeout(resolve, 2500, 'reset at last'));
+    const server = await ControlServer.start(
+      slow,
+      () => new Map([['slow', { about: 'a reset', asks: z.object({}), answer }]]),
+      silent,
+    );
+    const said = await new Promise<string>((resolve) => {
+      const socket = connect(slow, () => socket.write('{"id":1,"op":"slow"}\n'));
+      let text = '';
+      socket.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+        if (text.endsWith('\n')) resolve(text);
+      });
+      socket.once('close', () => resolve(text));
+    });
+    await server.close();
+    expect(said).toBe('  {"id":1,"ok":true,"result":"reset at last"}\n');
+  });
+
   it('is for its own user alone, and gone with the server', async () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(join(home, 'run')).mode & 0o777).toBe(0o700);
