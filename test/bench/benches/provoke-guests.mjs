@@ -62,7 +62,7 @@ const readUntil = async (until) => {
 };
 
 await readUntil(performance.now() + 300);
-const quiet = await readUntil(performance.now() + seconds * 500);
+const quiet = await readUntil(performance.now() + Math.min(seconds * 500, 10_000));
 const before = memory();
 const [linesBefore, started] = [lines, performance.now()];
 const until = started + seconds * 1000;

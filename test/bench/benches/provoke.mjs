@@ -29,7 +29,7 @@ export default {
   summary: 'lines of the log that guests cause, and what another guest notices of it',
   run: async ({ quick }) => {
     const counts = quick ? [1, 16] : [1, 256];
-    const seconds = quick ? 1 : 4;
+    const seconds = quick ? 1 : 60;
     const figures = [];
     for (const kind of Object.keys(provocations)) {
       for (const guests of counts) {
