@@ -24,11 +24,11 @@ export const folded = (text: string, width: number): string[] => {
 };
 
 /**
- * Columns as wide as their widest cell; the last one is not padded.
+ * Columns as wide as their widest cell; the last one is not padded, and folded where rows would be longer than the width.
  *
- * @param width missing: rows may be as long as they are; else the last column is folded where they would be longer
+ * @param width less than that of a terminal where something is put before each row
  */
-export const columns = (rows: readonly (readonly string[])[], width = Number.POSITIVE_INFINITY): string[] => {
+export const columns = (rows: readonly (readonly string[])[], width = WIDTH): string[] => {
   const clean = rows.map((row) => row.map(printable));
   const widths = (clean[0] ?? []).map((_cell, index) => Math.max(...clean.map((row) => row[index]?.length ?? 0)));
   const indent = widths.slice(0, -1).reduce((all, one) => all + one + 2, 0);

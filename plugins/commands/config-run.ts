@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { columns, WIDTH } from '../columns.ts';
+import { columns } from '../columns.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { type EffectiveConfig, type EffectiveValue, effectiveOf, rcSchema } from '../program/effective.ts';
 import { declaredSections } from '../program/sections.ts';
@@ -40,7 +40,6 @@ export const runConfig = async (context: CommandContext): Promise<number> => {
   print(`${isRunning ? 'the running pciback' : 'pciback serve would have'}, rc file: ${file ?? 'none'}`);
   if (shown.length === 0) print('every key has its default; --effective shows them');
   const rows = shown.map((one) => [one.key, one.from, valueText(one)]);
-  for (const line of rows.length === 0 ? [] : columns([['key', 'from', 'value'], ...rows], WIDTH))
-    print(line.trimEnd());
+  for (const line of rows.length === 0 ? [] : columns([['key', 'from', 'value'], ...rows])) print(line.trimEnd());
   return 0;
 };

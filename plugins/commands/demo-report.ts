@@ -3,7 +3,7 @@
 import { styleText } from 'node:util';
 import { formatBdf, hex } from '../../core/bdf.ts';
 import type { Denial } from '../../core/space/denials.ts';
-import { columns } from '../columns.ts';
+import { columns, WIDTH } from '../columns.ts';
 import { capabilityName, className, extendedName, sizeName } from '../pci-names.ts';
 import type { GuestBar, GuestDevice } from '../program/index.ts';
 import { fitText, missText, type QuirkMiss } from '../quirk-fits.ts';
@@ -118,8 +118,8 @@ const counted = (counts: Readonly<Record<string, number>>): string[] =>
 
 const denialRow = (denial: Denial): string[] => [
   formatBdf(denial.bdf),
-  `0x${hex(denial.offset, 3)}`,
-  `${denial.size} ${denial.size === 1 ? 'byte' : 'bytes'}`,
+  // As `pciback explain` takes it.
+  `0x${hex(denial.offset, 3)}:${denial.size}`,
   `0x${hex(denial.value, denial.size * 2)}`,
   `bits 0x${hex(denial.mask, denial.size * 2)}`,
   `${denial.count}x`,
@@ -154,7 +154,7 @@ export const printDemo = (groups: readonly DemoGroup[], print: (line: string) =>
       print('  answers');
       for (const line of counted(group.answers)) print(`      ${line}`);
       print(`  writes denied: ${group.denials.length}`);
-      for (const line of columns(group.denials.map(denialRow))) print(`      ${line}`);
+      for (const line of columns(group.denials.map(denialRow), WIDTH - 6)) print(`      ${line}`);
     }
     print('');
   }

@@ -7,20 +7,17 @@ import type { ControlOperations, GuestStatus, StatusReport } from './operations.
 import { deviceRows, durationText, guestRows, listed, timeText } from './tables.ts';
 
 const partRows = (parts: StatusReport['parts']): string[] =>
-  columns(
-    [
-      ['part', 'state', 'how it does'],
-      ...parts.map(({ name, state, health, counters = {} }) => [
-        name,
-        state,
-        [
-          ...(health === undefined ? [] : [health]),
-          ...Object.entries(counters).map(([what, count]) => `${count} ${what}`),
-        ].join(', '),
-      ]),
-    ],
-    WIDTH,
-  );
+  columns([
+    ['part', 'state', 'how it does'],
+    ...parts.map(({ name, state, health, counters = {} }) => [
+      name,
+      state,
+      [
+        ...(health === undefined ? [] : [health]),
+        ...Object.entries(counters).map(([what, count]) => `${count} ${what}`),
+      ].join(', '),
+    ]),
+  ]);
 
 const laneText = ({
   guests,
@@ -83,16 +80,13 @@ const deniedText = ({ total, unrecorded }: GuestStatus['denied']): string =>
     : `${total} writes${unrecorded === 0 ? '' : `, ${unrecorded} of them without a place in the record`}`;
 
 const guestLines = ({ domain, name, state, devices, requests, results, denied }: GuestStatus, all: StatusReport) => [
-  ...columns([[`guest ${domain}`, `${name}, ${state}`]], WIDTH),
-  ...columns(
-    [
-      ['  devices', devices.map((bdf) => placeText(bdf, all)).join(', ') || 'none'],
-      ['  requests', listed(requests)],
-      ['  results', listed(results)],
-      ['  refused', deniedText(denied)],
-    ],
-    WIDTH,
-  ),
+  ...columns([[`guest ${domain}`, `${name}, ${state}`]]),
+  ...columns([
+    ['  devices', devices.map((bdf) => placeText(bdf, all)).join(', ') || 'none'],
+    ['  requests', listed(requests)],
+    ['  results', listed(results)],
+    ['  refused', deniedText(denied)],
+  ]),
 ];
 
 const placeText = (bdf: string, { devices }: StatusReport): string => {

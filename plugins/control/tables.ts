@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { columns, cut, WIDTH } from '../columns.ts';
+import { columns, cut } from '../columns.ts';
 import { boundOf, boundText, countOf, type Durations } from '../histogram.ts';
 import type { DeviceStatus, GuestStatus } from './operations.ts';
 
@@ -51,35 +51,29 @@ const remarksOf = (device: DeviceStatus): string[] => [
 export const deviceRows = (devices: readonly DeviceStatus[]): string[] =>
   devices.length === 0
     ? ['no device is seized']
-    : columns(
-        [
-          ['device', 'id', 'guest', 'there at', 'what'],
-          ...devices.map((device) => [
-            device.bdf,
-            `${device.vendor}:${device.device}`,
-            device.guest === undefined ? '-' : String(device.guest),
-            device.vdev ?? '-',
-            [device.what, ...remarksOf(device)].join('; '),
-          ]),
-        ],
-        WIDTH,
-      );
+    : columns([
+        ['device', 'id', 'guest', 'there at', 'what'],
+        ...devices.map((device) => [
+          device.bdf,
+          `${device.vendor}:${device.device}`,
+          device.guest === undefined ? '-' : String(device.guest),
+          device.vdev ?? '-',
+          [device.what, ...remarksOf(device)].join('; '),
+        ]),
+      ]);
 
 /** A row for each guest. */
 export const guestRows = (guests: readonly GuestStatus[]): string[] =>
   guests.length === 0
     ? ['no guest']
-    : columns(
-        [
-          ['guest', 'name', 'state', 'requests', 'refused', 'devices'],
-          ...guests.map(({ domain, name, state, requests, denied, devices }) => [
-            String(domain),
-            nameOf(name),
-            state,
-            String(sum(requests)),
-            String(denied.total),
-            devices.join(' ') || 'none',
-          ]),
-        ],
-        WIDTH,
-      );
+    : columns([
+        ['guest', 'name', 'state', 'requests', 'refused', 'devices'],
+        ...guests.map(({ domain, name, state, requests, denied, devices }) => [
+          String(domain),
+          nameOf(name),
+          state,
+          String(sum(requests)),
+          String(denied.total),
+          devices.join(' ') || 'none',
+        ]),
+      ]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { hex } from '../../core/bdf.ts';
-import { columns, WIDTH } from '../columns.ts';
+import { columns } from '../columns.ts';
 import { boundOf, boundText, countOf, NO_DURATIONS, since, together } from '../histogram.ts';
 import type { GuestStatus, RefusedStatus, WatchReport } from './operations.ts';
 import { durationText, nameOf, sum, timeText } from './tables.ts';
@@ -107,7 +107,7 @@ const refusedRows = (report: WatchReport, changes: Changes | undefined): string[
     String(one.count),
     `${one.owner}: ${one.why}`,
   ]);
-  return [`${title}:`, ...columns([['guest', 'device', 'register', 'writes', 'owner, and why'], ...rows], WIDTH)];
+  return [`${title}:`, ...columns([['guest', 'device', 'register', 'writes', 'owner, and why'], ...rows])];
 };
 
 /** The whole picture. @param changes missing: there was one look only */

@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 import { hex } from '../../core/bdf.ts';
-import { columns } from '../columns.ts';
+import { columns, folded, WIDTH } from '../columns.ts';
 import { fitText, missText } from '../quirk-fits.ts';
 import type { DenialReport, DenialsReport, ExplainReport } from './explain-operations.ts';
 import type { ExplainedMap, ExplainedPart } from './explain-table.ts';
@@ -54,9 +54,17 @@ const titleOf = ({
   `${bdf}  ${vendor}:${device}  guest ${guest.domain} (${guest.name}), ${size} bytes, ` +
   `writes without a field: ${unhandled}${interruptsOf(interrupts, allowInterruptControl)}`;
 
-const printQuirks = ({ quirks }: ExplainReport, print: Print): void => {
-  for (const one of quirks.matched) print(`quirk ${fitText(one)}`);
-  for (const one of quirks.unmatched) print(`quirk ${missText(one)}`);
+const printHead = (report: ExplainReport, print: Print): void => {
+  const { matched, unmatched } = report.quirks;
+  const quirks = [...matched.map(fitText), ...unmatched.map(missText)];
+  for (const text of [titleOf(report), ...quirks.map((one) => `quirk ${one}`)]) {
+    for (const line of folded(text, WIDTH)) print(line);
+  }
+};
+
+/** A table below a line. */
+const printTable = (rows: readonly (readonly string[])[], print: Print): void => {
+  for (const line of columns(rows, WIDTH - 2)) print(`  ${line}`);
 };
 
 const bitsText = (high: number, low: number): string => (high === low ? `bit ${high}` : `bits ${high}:${low}`);
@@ -66,13 +74,11 @@ const printPart = ({ offset, size, bits, counts }: ExplainedPart, print: Print):
   const { reads, writes, denied } = counts;
   const seen = [`read ${times(reads)}`, `written ${times(writes)}`, `denied ${times(denied)}`].join(', ');
   print(`\n0x${hex(offset, 2)}, ${sizeText(size)}: ${seen}`);
-  const rows = bits.map(({ high, low, owner, read, write }) => [
-    bitsText(high, low),
-    owner,
-    `read: ${read}`,
-    `write: ${write}`,
+  const rows = bits.flatMap(({ high, low, owner, read, write }) => [
+    [bitsText(high, low), owner],
+    ['', `read: ${read}; write: ${write}`],
   ]);
-  for (const line of columns(rows)) print(`  ${line}`);
+  printTable(rows, print);
   for (const { high, low, instead } of bits) {
     for (const one of instead ?? []) print(`  ${bitsText(high, low)} instead of ${one}`);
   }
@@ -85,15 +91,13 @@ const denialRow = (denial: DenialReport): string[] => [
   `0x${hex(denial.offset, 2)}`,
   sizeText(denial.size),
   `0x${hex(denial.value, denial.size * 2)}`,
-  `bits 0x${hex(denial.mask, denial.size * 2)}`,
+  `0x${hex(denial.mask, denial.size * 2)}`,
   `${denial.count}x`,
-  denial.owner,
-  denial.why,
+  `${denial.owner}: ${denial.why}`,
 ];
 
 const printRows = (denials: readonly DenialReport[], print: Print): void => {
-  const head = ['offset', 'size', 'last value', 'refused', 'count', 'owner', 'why'];
-  for (const line of columns([head, ...denials.map(denialRow)])) print(`  ${line}`);
+  printTable([['offset', 'size', 'last value', 'refused', 'count', 'owner: why'], ...denials.map(denialRow)], print);
 };
 
 const byteRange = (first: number, last: number): string =>
@@ -101,19 +105,14 @@ const byteRange = (first: number, last: number): string =>
 
 /** Bit by bit where an offset was given, else register by register. */
 export const printExplained = (report: ExplainReport, print: Print): void => {
-  print(titleOf(report));
-  printQuirks(report, print);
+  printHead(report, print);
   for (const part of report.parts ?? []) printPart(part, print);
   if (report.registers !== undefined) {
-    const rows = report.registers.map(({ first, last, owner, kind, bits }) => [
-      byteRange(first, last),
-      kind,
-      owner,
-      Object.entries(bits)
-        .map(([policy, count]) => `${policy} ${count}`)
-        .join(', '),
-    ]);
-    for (const line of columns([['bytes', 'kind', 'owner', 'bits by policy'], ...rows])) print(`  ${line}`);
+    const rows = report.registers.map(({ first, last, owner, kind, bits }) => {
+      const counts = Object.entries(bits).map(([policy, count]) => `${policy} ${count}`);
+      return [byteRange(first, last), kind, `${owner}: ${counts.join(', ')}`];
+    });
+    printTable([['bytes', 'kind', 'owner: bits by policy'], ...rows], print);
   }
   if (report.denials.length > 0) {
     print(`\nrefused writes${report.parts === undefined ? '' : ' to these bytes'}`);
@@ -133,6 +132,8 @@ export const printDenied = (report: DenialsReport, print: Print): void => {
 const FIRST_PART = 0x100;
 const ROW = 16;
 const WIDE_ROW = 64;
+/** Kinds that are explained on one line. */
+const LEGEND = 4;
 
 const standardRows = ({ kinds, marks }: ExplainedMap, paint: Paint): string[] => {
   const columnsLine = Array.from({ length: ROW }, (_, index) => hex(index, 1).padEnd(2)).join(' ');
@@ -177,8 +178,7 @@ const extendedRows = ({ kinds, marks }: ExplainedMap, paint: Paint): string[] =>
 export const printMap = (report: ExplainReport, paint: Paint, print: Print): void => {
   const { map } = report;
   if (map === undefined) return;
-  print(titleOf(report));
-  printQuirks(report, print);
+  printHead(report, print);
   print('');
   for (const line of standardRows(map, paint)) print(line);
   if (map.kinds.length > FIRST_PART) {
@@ -186,7 +186,9 @@ export const printMap = (report: ExplainReport, paint: Paint, print: Print): voi
     for (const line of extendedRows(map, paint)) print(line);
   }
   const present = Object.entries(kindNames).filter(([letter]) => map.kinds.includes(letter));
-  print(`\n${present.map(([letter, name]) => `${paint(letter, letter, '.')} ${name}`).join('   ')}`);
+  const legend = present.map(([letter, name]) => `${paint(letter, letter, '.')} ${name}`);
+  print(`\n${legend.slice(0, LEGEND).join('   ')}`);
+  if (legend.length > LEGEND) print(legend.slice(LEGEND).join('   '));
   print(`${paint('d', '.', 'd')} denied, else w written, else r read`);
   const count = (mark: string): number => [...map.marks].filter((one) => one === mark).length;
   print(`bytes: ${count('r')} only read, ${count('w')} written, ${count('d')} denied, ${count('.')} untouched`);

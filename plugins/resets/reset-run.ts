@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { formatBdf, parseBdf } from '../../core/bdf.ts';
-import { columns } from '../columns.ts';
+import { columns, WIDTH } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import type { PlannedMethod } from './plan.ts';
@@ -9,22 +9,24 @@ import type { ResetOperations, ResetPlanReport } from './reset-operations.ts';
 
 const verdicts: Readonly<Record<PlannedMethod['verdict'], string>> = {
   first: 'tried first',
-  next: 'tried if those before it cannot be',
+  next: 'tried next',
   refused: 'refused',
-  'not offered': 'not offered by the host',
+  'not offered': 'not offered',
 };
 
 const rowOf = ({ name, about, verdict, why, shares }: PlannedMethod): string[] => [
   name,
   about,
-  `${verdicts[verdict]}${why === undefined ? '' : `: ${why}`}`,
-  shares.length === 0 ? '' : `shared with ${shares.join(', ')}`,
+  [
+    `${verdicts[verdict]}${why === undefined ? '' : `: ${why}`}`,
+    ...(shares.length === 0 ? [] : [`shared with ${shares.join(', ')}`]),
+  ].join('; '),
 ];
 
 /** For people. */
 export const linesOf = ({ bdf, tellsMethods, methods, delay }: ResetPlanReport): readonly string[] => [
   `${bdf}: what a reset would try${tellsMethods ? '' : '; the host does not tell its methods'}`,
-  ...columns([['method', 'what it is', 'verdict', ''], ...methods.map(rowOf)]).map((line) => `  ${line.trimEnd()}`),
+  ...columns([['method', 'what it is', 'verdict'], ...methods.map(rowOf)], WIDTH - 2).map((line) => `  ${line}`),
   ...(delay > 0 ? [`  afterwards the device is left alone for ${delay} ms`] : []),
 ];
 

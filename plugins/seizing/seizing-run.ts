@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { nearest } from '../../core/errors/nearest.ts';
-import { columns, WIDTH } from '../columns.ts';
+import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext } from '../kinds/command.ts';
 import { type Allowance, allowances } from './consent.ts';
@@ -15,7 +15,7 @@ const rowOf = ({ bdf, before, now, state, why, next, notes = [] }: Seizing): str
 
 /** For people, on 80 columns. */
 export const linesOf = (devices: readonly Seizing[]): readonly string[] =>
-  columns([['device', 'before', 'now', ''], ...devices.map(rowOf)], WIDTH).map((line) => line.trimEnd());
+  columns([['device', 'before', 'now', ''], ...devices.map(rowOf)]).map((line) => line.trimEnd());
 
 /** @returns 1 when something was refused */
 const tell = ({ options, print }: CommandContext, devices: readonly Seizing[]): number => {

@@ -2,7 +2,7 @@
 
 import { isPcibackError } from '../../core/errors/index.ts';
 import { Errno, errnoName } from '../../core/platform/index.ts';
-import { columns, WIDTH } from '../columns.ts';
+import { columns } from '../columns.ts';
 import { fail } from '../errors.ts';
 import type { CommandContext, ControlClient } from '../kinds/command.ts';
 import type { AttributeRow } from './attributes.ts';
@@ -20,7 +20,7 @@ const printTable = ({ print }: CommandContext, rows: readonly AttributeRow[]): v
     return;
   }
   const cells = rows.map((row) => Object.values(row).map(String));
-  for (const line of columns([Object.keys(first), ...cells], WIDTH)) print(line);
+  for (const line of columns([Object.keys(first), ...cells])) print(line);
 };
 
 const list = async (context: CommandContext, client: Client): Promise<void> => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { formatBdf, hex } from '../../../core/bdf.ts';
 import { painter } from '../../../plugins/observe/explain-report.ts';
 import { sample } from '../../../plugins/platforms/embedded/sources.ts';
-import { build, type Ended, type Running, run, start } from '../commands/built.ts';
+import { build, type Ended, type Running, run, start, unfolded } from '../commands/built.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -72,15 +72,15 @@ const pciback = (...words: string[]): Promise<Ended> => run(words, home);
 const fine = async (...words: string[]): Promise<string> => {
   const { status, out, err } = await pciback(...words);
   expect({ status, err }).toEqual({ status: 0, err: '' });
-  return out;
+  return unfolded(out);
 };
 
 describe('explain, of a running pciback', () => {
   it('shows every register with its owner, and the refused writes', async () => {
     const out = await fine('explain', nic);
     expect(out).toMatch(/^0000:01:00\.0 {2}8086:10d3 {2}guest 1 \(included\), 4096 bytes/);
-    expect(out).toMatch(/0x04\.\.0x05 +header +fields\/header: header \/ command +function 16/);
-    expect(out).toMatch(/0x108 +4 bytes +0x00100000 +bits 0x00100000 +1x +policy: drop +no field claims these bits/);
+    expect(out).toMatch(/0x04\.\.0x05 +header +fields\/header: header \/ command: function 16/);
+    expect(out).toMatch(/0x108 +4 bytes +0x00100000 +0x00100000 +1x +policy: drop: no field claims these bits/);
   });
 
   it('shows bits: owner, read and write', async () => {
@@ -94,7 +94,7 @@ describe('explain, of a running pciback', () => {
   it('prints the record of refused writes, with what is not in it', async () => {
     const out = await fine('explain', nic, '--denied');
     expect(out).toMatch(/guest 1 \(included\): \d+ distinct refused writes/);
-    expect(out).toMatch(/latency timer +read-only/);
+    expect(out).toMatch(/latency timer: read-only/);
     expect(out).toMatch(/\d+ refused writes of this guest to all of its devices; every one is in the record/);
   });
 

@@ -14,6 +14,7 @@ import { planOf } from '../../../plugins/resets/plan.ts';
 import { runReset } from '../../../plugins/resets/reset-run.ts';
 import { commandContext } from '../../kit/command-context.ts';
 import { type EmbeddedHost, startEmbeddedHost } from '../../kit/embedded-host.ts';
+import { unfolded } from '../commands/built.ts';
 
 const identity = (parts: Partial<PciIdentity>): PciIdentity => ({
   bdf: bdf(0, 1, 0),
@@ -107,7 +108,8 @@ describe('pciback reset --plan, and the resets that follow it', () => {
   const plan = async (address: Bdf): Promise<string[]> => {
     const { context, printed } = commandContext({ control: path, plan: formatBdf(address) });
     expect(await runReset(context)).toBe(0);
-    return printed.map((line) => line.trim().split(/ {2,}/).join(' | '));
+    const rows = unfolded(printed.join('\n')).split('\n');
+    return rows.map((line) => line.trim().split(/ {2,}/).join(' | '));
   };
   const resets = (): readonly string[] => host.platform.hypervisor.trace.filter((line) => line.startsWith('reset '));
 
@@ -126,7 +128,7 @@ describe('pciback reset --plan, and the resets that follow it', () => {
     expect(resets()).toEqual(['reset 0000:07:00.0 pm']);
     expect(await plan(at)).toEqual(
       expect.arrayContaining([
-        'flr | function-level reset of PCI Express | refused: its function-level reset does not work',
+        'flr | function-level reset, PCI Express | refused: its function-level reset does not work',
         'pm | power state D3hot and back | tried first',
       ]),
     );
@@ -139,8 +141,8 @@ describe('pciback reset --plan, and the resets that follow it', () => {
     expect(resets()).toEqual(['reset 0000:07:00.0 flr']);
     expect(await plan(at)).toEqual(
       expect.arrayContaining([
-        'flr | function-level reset of PCI Express | tried first',
-        'pm | power state D3hot and back | tried if those before it cannot be',
+        'flr | function-level reset, PCI Express | tried first',
+        'pm | power state D3hot and back | tried next',
       ]),
     );
   });
@@ -150,7 +152,7 @@ describe('pciback reset --plan, and the resets that follow it', () => {
     await start(sample('root-port'), sample('e1000e'), other);
     await host.pciback.stub.seize(sample('e1000e').bdf);
     expect((await plan(sample('e1000e').bdf)).find((line) => line.startsWith('bus'))).toBe(
-      'bus | reset of the slot or the bus | not offered by the host: other functions share it | shared with 0000:01:00.1 (snd)',
+      'bus | reset of the slot or the bus | not offered: other functions share it; shared with 0000:01:00.1 (snd)',
     );
   });
 
