@@ -14,9 +14,7 @@ export class SerialQueue {
   }
 
   /** Resolves when everything asked for so far has run. */
-  async idle(): Promise<void> {
-    await this.#tail;
-  }
+  readonly idle = async (): Promise<void> => void (await this.#tail);
 }
 
 /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { Clock, EventChannel } from '../platform/index.ts';
+import { type Clock, type EventChannel, whileRunning } from '../platform/index.ts';
 import { Status } from '../ring/layout.ts';
 import type { Request } from '../ring/request.ts';
 import type { Ring } from '../ring/ring.ts';
@@ -109,7 +109,6 @@ export class RingServer {
       const delay = Math.min(LONGEST_DELAY, 2 ** Math.min(excess - 1, 10));
       this.#cancelUnmask?.();
       this.#cancelUnmask = this.clock.after(delay, () => {
-        this.#cancelUnmask = undefined;
         // The guest may have put a request or an answer into the page while its channel was masked.
         this.#lookForAnswer();
         if (this.ring.pending) this.#run();
@@ -173,7 +172,7 @@ export class RingServer {
   #limitWait(): void {
     const patience = this.#patience;
     if (patience === undefined) return;
-    this.#cancelWait = this.clock.after(patience.milliseconds, () => {
+    this.#cancelWait = whileRunning(this.clock, patience.milliseconds, () => {
       if (patience.overdue(this.ring.request) === 'busy') this.#limitWait();
       else this.settled(Status.opFailed);
     });
@@ -182,7 +181,6 @@ export class RingServer {
   #goOn(): void {
     this.#waiting = undefined;
     this.#cancelWait?.();
-    this.#cancelWait = undefined;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 

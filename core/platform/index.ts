@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Interfaces, written for those who implement them, and the few values without which one says too little: the error that
-// every platform throws and its numbers (HostError, Errno), and bits of a member (ResourceFlag).
+// every platform throws and its numbers (HostError, Errno), bits of a member (ResourceFlag), a clock's whileRunning.
 
 import type { Answerer } from './answerer.ts';
 import type { DomainControl, HostErrors } from './errors.ts';
@@ -15,7 +15,7 @@ export type * from './answerer.ts';
 export type * from './errors.ts';
 export type * from './interrupts.ts';
 export type * from './lines.ts';
-export type * from './memory.ts';
+export * from './memory.ts';
 export * from './pci.ts';
 export type * from './xenstore.ts';
 

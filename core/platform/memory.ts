@@ -67,3 +67,12 @@ export interface Clock {
   /** Calls `callback` once after `milliseconds`; the returned function cancels it. */
   after(milliseconds: number, callback: () => void): () => void;
 }
+
+/** As `clock.after`, in four parts: of a time in which this process stood still (stopped, suspended) one counts at most. */
+export const whileRunning = (clock: Clock, milliseconds: number, callback: () => void, parts = 4): (() => void) => {
+  let cancel = clock.after(milliseconds / 4, () => {
+    if (parts === 1) callback();
+    else cancel = whileRunning(clock, milliseconds, callback, parts - 1);
+  });
+  return () => cancel();
+};

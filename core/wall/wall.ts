@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Bdf, formatBdf, hex } from '../bdf.ts';
 import { describeError, PcibackError, problem } from '../errors/index.ts';
 import { type Logger, RateLimit } from '../log.ts';
-import { type Clock, HostError } from '../platform/index.ts';
+import { type Clock, HostError, whileRunning } from '../platform/index.ts';
 
 /** Whose code is called, and for what. */
 export interface Place {
@@ -62,9 +62,8 @@ const running = new AsyncLocalStorage<{ readonly wall: Wall; readonly place: Pla
  */
 export const takeStray = (error: unknown): boolean => {
   const begun = running.getStore();
-  if (begun === undefined) return false;
-  begun.wall.stray(begun.place, error);
-  return true;
+  begun?.wall.stray(begun.place, error);
+  return begun !== undefined;
 };
 
 /** The process's own. */
@@ -259,8 +258,7 @@ export const within = async <Answer>(clock: Clock, deadline: number, work: Promi
   if (!Number.isFinite(deadline)) return work;
   let cancel = (): void => {};
   const late = new Promise<never>((_resolve, reject) => {
-    const why = new Error(`no answer within ${deadline / 1000} s`);
-    cancel = clock.after(deadline, () => reject(why));
+    cancel = whileRunning(clock, deadline, () => reject(new Error(`no answer within ${deadline / 1000} s`)));
   });
   try {
     return await Promise.race([work, late]);

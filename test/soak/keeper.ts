@@ -25,10 +25,13 @@ export type Way = 'cold start' | 'standby' | 'upgrade';
 class LogReader {
   readonly lines: string[] = [];
   readonly #child: ChildProcess;
+  readonly #all: string[];
   #rest = '';
 
-  constructor(child: ChildProcess) {
+  /** @param all of every process */
+  constructor(child: ChildProcess, all: string[]) {
     this.#child = child;
+    this.#all = all;
     for (const stream of this.#streams) stream.setEncoding('utf8').on('data', (text: string) => this.#heard(text));
   }
 
@@ -39,8 +42,10 @@ class LogReader {
   #heard(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';
-    this.lines.push(...lines);
-    this.lines.splice(0, Math.max(0, this.lines.length - MOST_LINES));
+    for (const kept of [this.lines, this.#all]) {
+      kept.push(...lines);
+      kept.splice(0, Math.max(0, kept.length - MOST_LINES));
+    }
   }
 
   stall(): void {
@@ -62,6 +67,8 @@ export class Keeper {
   readonly #children = new Map<number, ChildProcess>();
   /** Of the process that was started last and of those it started itself: they write where it does. */
   log: LogReader;
+  /** What all of them said. */
+  readonly lines: string[] = [];
   pid: number;
   /** Goes up when another process begins to serve. */
   generation = 0;
@@ -157,7 +164,7 @@ export class Keeper {
 
   #spawn(...more: readonly string[]): { readonly child: ChildProcess; readonly log: LogReader } {
     const child = spawn(process.execPath, [...this.#terms.words, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const log = new LogReader(child);
+    const log = new LogReader(child, this.lines);
     const { pid = 0 } = child;
     this.#children.set(pid, child);
     child.once('exit', (status, signal) => {

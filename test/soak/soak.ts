@@ -84,7 +84,7 @@ class Run {
       await this.#end(soak);
     } catch (error) {
       this.#checks.that(false, 'the run goes on', error instanceof Error ? error.stack : String(error));
-      for (const line of keeper.log.lines.slice(-30)) say(`  ${line}`);
+      for (const line of keeper.lines.slice(-200)) say(`  ${line}`);
       keeper.abandon();
     }
     for (const { guest } of asking) guest.crash();
@@ -191,7 +191,7 @@ class Run {
     if (this.#hasTold || asking.every(({ count }) => count.wrong.length + count.twice.length === 0)) return;
     this.#hasTold = true;
     const { trace } = world.host.platform.hypervisor;
-    for (const line of [...keeper.log.lines.slice(-60), ...trace.slice(-60)]) this.#terms.say(`  ${line}`);
+    for (const line of [...keeper.lines.slice(-100), ...trace.slice(-60)]) this.#terms.say(`  ${line}`);
     for (const { count } of asking)
       for (const line of [...count.wrong, ...count.twice]) this.#terms.say(`wrong: ${line}`);
   }

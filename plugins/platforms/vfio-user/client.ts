@@ -2,7 +2,7 @@
 
 import { formatBdf } from '../../../core/bdf.ts';
 import type { GuestLog } from '../../../core/budget.ts';
-import type { Clock } from '../../../core/platform/index.ts';
+import { type Clock, whileRunning } from '../../../core/platform/index.ts';
 import { Status } from '../../../core/ring/layout.ts';
 import type { Assignment, SeizedDevice } from '../../../core/stub/index.ts';
 import { BarMemory } from './bar-memory.ts';
@@ -180,7 +180,7 @@ export class Client {
 
   #limitWait(): void {
     const { clock, patience } = this.#terms;
-    this.#cancelWait = clock.after(patience, () => {
+    this.#cancelWait = whileRunning(clock, patience, () => {
       if (this.assignment.isSettling) this.#limitWait();
       else this.settled(Status.opFailed);
     });

@@ -5,7 +5,7 @@ import { parseBdf } from '../../../core/bdf.ts';
 import type { Logger } from '../../../core/log.ts';
 import { silent } from '../../../core/log.ts';
 import { HostError } from '../../../core/platform/index.ts';
-import { type Place, takeStray, Wall } from '../../../core/wall/wall.ts';
+import { type Place, systemClock, takeStray, Wall, within } from '../../../core/wall/wall.ts';
 import { fail } from '../../../plugins/errors.ts';
 import { createManualClock } from '../../kit/manual-clock.ts';
 
@@ -162,5 +162,30 @@ describe('the wall', () => {
     look();
     expect(found).toEqual([true, false]);
     expect(lines[0]?.why).toMatch(/acme\/all failed in a timer or promise begun in hook x .*: late/);
+  });
+});
+
+describe('a deadline', () => {
+  // Stopped by a signal, suspended with its host, or held up by a plugin: afterwards all timers are due, and the answer comes later.
+  it('does not count a time in which this process stood still', async () => {
+    const answered = (async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return 'reset';
+    })();
+    const begun = within(systemClock, 1000, answered);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1100);
+    expect(await begun).toBe('reset');
+  });
+
+  it('is over at its time for work that goes on', async () => {
+    const clock = createManualClock();
+    const begun = within(clock, 1000, new Promise(() => undefined));
+    const failed = expect(begun).rejects.toThrow('no answer within 1 s');
+    clock.advance(999);
+    expect(clock.pending()).toBe(1);
+    clock.advance(1);
+    await failed;
+    expect(clock.pending()).toBe(0);
   });
 });
