@@ -126,7 +126,7 @@ export const printDenied = (report: DenialsReport, print: Print): void => {
   print(`${bdf}  guest ${guest.domain} (${guest.name}): ${denials.length} distinct refused writes`);
   if (denials.length > 0) printRows(denials, print);
   const lost = unrecorded === 0 ? 'every one is in the record' : `${unrecorded} found no place in the record any more`;
-  print(`${total} refused writes of this guest to all of its devices; ${lost}`);
+  for (const line of folded(`${total} refused writes of this guest, to any device; ${lost}`, WIDTH)) print(line);
 };
 
 const FIRST_PART = 0x100;

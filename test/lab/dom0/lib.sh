@@ -47,6 +47,7 @@ same() { # got, expected
 note() { echo "# $(cut -d' ' -f1 /proc/uptime)s $*"; }
 finish() { # ends the scenario with its counts
   local passed failed
+  [ ! -e "$OUT/volatile" ] || sort -u "$OUT/volatile"
   passed=$(grep -c '^ok ' "$OUT/checks")
   failed=$(grep -c '^not ok ' "$OUT/checks")
   echo "$passed passed, $failed failed"
@@ -249,6 +250,11 @@ stop_daemon() { # SIGTERM; DAEMON_STATUS is its exit status, or "still running"
   within "${1:-30}" daemon_ended && { wait "$DAEMON"; DAEMON_STATUS=$?; }
 }
 daemon_ended() { ! daemon_runs; }
+end_daemon() { # as stop_daemon; it has to end in order, with nothing held
+  stop_daemon "$@"
+  check "the daemon ends with status 0" same "$DAEMON_STATUS" 0
+  check "its ledger says that nothing is mapped or bound" logged stopped mapped=0 bound=0 pirqs=0
+}
 
 nodes_gone() { # domain id: no node of its PCI back end is left; else they are shown
   ! xenstore-exists "/local/domain/0/backend/pci/$1" || ! xenstore-ls -f "/local/domain/0/backend/pci/$1"

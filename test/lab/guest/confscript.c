@@ -72,7 +72,29 @@ static void header(void) {
 	try(0, 4, 0xffffffff);
 	try(8, 4, 0xffffffff);
 }
+/* In D1 to D3: sizes BARs, writes commands, and switches decode on, which wakes the function. */
+static void asleep(int at, int state) {
+	uint32_t command = get(4, 2);
+	put(4, 2, command & ~7);
+	put(at + 4, 2, (get(at + 4, 2) & ~3) | state);
+	look(at + 4, 2);
+	for (int bar = 0x10; bar < 0x28; bar += 4) try(bar, 4, 0xffffffff);
+	try(0x30, 4, 0xfffff800);
+	try(4, 2, 0x0404);
+	try(4, 2, 0x0140);
+	look(at + 4, 2);
+	put(4, 2, command | 3);
+	look(at + 4, 2);
+	put(at + 4, 2, (get(at + 4, 2) & ~3) | state);
+	put(4, 2, command | 0x13);
+	look(at + 4, 2);
+	look(0x0c, 1);
+	put(at + 4, 2, get(at + 4, 2) & ~3);
+	put(4, 2, command);
+	usleep(20000);
+}
 static void power(int at) {
+	for (int to = 1; to < 4; to++) asleep(at, to);
 	for (int to = 0; to < 4; to++) {
 		put(at + 4, 2, (get(at + 4, 2) & ~3) | to);
 		look(4, 2);
