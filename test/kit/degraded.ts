@@ -59,6 +59,12 @@ export const degraded: readonly DegradedRow[] = [
     tests: [['test/core/degraded-host.test.ts', 'no deadline or limit is counted on the clock of the wall']],
   },
   {
+    fault: 'The process stands still: stopped by a signal, suspended with its host',
+    behaviour:
+      'Guests wait, and are answered when it goes on. Whoever had a deadline meanwhile keeps at least three quarters of it: nothing counts as hanging because this process did.',
+    tests: [['test/core/wall/wall.test.ts', 'does not count a time in which this process stood still']],
+  },
+  {
     fault: 'The queue of event channels overflows: events are lost',
     behaviour: 'Every page is looked at once, by the lane and by the control thread.',
     tests: [
