@@ -67,7 +67,7 @@ export interface World {
   breakRc(): void;
   /** What the plugin does when hooks are called for the device. */
   mood(does: Mood, device: Bdf): void;
-  boot(answered: () => void): Promise<readonly AskingGuest[]>;
+  boot(answered: () => void, generation: () => number): Promise<readonly AskingGuest[]>;
 }
 
 export const createWorld = async (terms: WorldTerms): Promise<World> => {
@@ -130,14 +130,15 @@ export const createWorld = async (terms: WorldTerms): Promise<World> => {
       moods.set(formatBdf(device), does);
       write('mood', JSON.stringify(Object.fromEntries(moods)));
     },
-    boot: async (answered) => {
+    boot: async (answered, generation) => {
       const { platform } = host;
       for (const [index, { bdf }] of askingDevices.entries()) {
         const domain = await platform.toolstack.create({ name: `guest-${index + 1}`, devices: [bdf] });
         const guest = await platform.startGuest({ domain });
         await guest.reached(4);
         const random = new SeededRandom(seed * 16 + index);
-        asking.push(new AskingGuest({ name: `guest-${index + 1}`, platform, guest, bdf, random, answered }));
+        const name = `guest-${index + 1}`;
+        asking.push(new AskingGuest({ name, platform, guest, bdf, random, answered, generation }));
       }
       return asking;
     },

@@ -61,6 +61,8 @@ export interface AskingTerms {
   readonly random: SeededRandom;
   /** Told of each answer. */
   readonly answered: (guest: AskingGuest) => void;
+  /** Goes up when another process serves. Missing: no reset of the device counts as interrupted. */
+  readonly generation?: () => number;
 }
 
 /** A guest that asks without pause and knows what each answer has to be, whoever gives it. */
@@ -69,8 +71,8 @@ export class AskingGuest {
   readonly guest: IncludedGuest;
   readonly count: GuestCount = { asked: 0, lost: 0, late: 0, longest: 0, wrong: [], twice: [] };
   readonly model: PciModel;
-  /** Resets that it asked for. */
-  resets = 0;
+  /** Resets that it asked for, and those of them in which the process died: nobody knows how far one was, so it is made again. */
+  readonly resets = { asked: 0, interrupted: 0 };
   /** Whether the quirk of the test is in force; undefined: it may be. */
   quirk: boolean | undefined = false;
   /** Correctable errors are raised again at the first write that clears them. */
@@ -95,6 +97,12 @@ export class AskingGuest {
     if (device === undefined) throw new Error(`${terms.name} found no device`);
     this.#device = device;
     this.model = terms.platform.pci.model(terms.bdf);
+  }
+
+  /** Resets of its device that nobody asked for; one came with the seizing. */
+  get extraResets(): number {
+    const { asked, interrupted } = this.resets;
+    return Math.max(0, this.model.counters.resets - 1 - asked - interrupted);
   }
 
   /** Whether the request in its page waits for an answer. */
@@ -310,8 +318,11 @@ export class AskingGuest {
     const command = await this.#known('command', COMMAND, 2);
     const control = await this.#known('device control', at + DEVICE_CONTROL, 2);
     begun();
-    this.resets += 1;
+    this.resets.asked += 1;
+    const { generation = () => 0 } = this.#terms;
+    const serving = generation();
     await this.#write(at + DEVICE_CONTROL, 2, control | FUNCTION_RESET);
+    if (generation() !== serving) this.resets.interrupted += 1;
     this.#shown.set('command', command & ~MASTER);
     await this.#change('command', [COMMAND, 2], command);
     await this.#known('device control', at + DEVICE_CONTROL, 2);

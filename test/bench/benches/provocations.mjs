@@ -16,6 +16,9 @@ const write = (guest, devfn, offset, size, value) =>
   guest.request({ cmd: Command.confWrite, domain: 0, bus: 0, devfn, offset, size, value });
 
 export const provocations = {
+  // Not one of them: what it is beside another one that works.
+  'only reads': (_host, guest, devfn) => (count) =>
+    guest.request({ cmd: Command.confRead, domain: 0, bus: 0, devfn, offset: (4 * count) % 0x40, size: 4 }),
   'toggles its state 4 and 8': states('8', '4'),
   'closes and comes back': states('6', '1', '3'),
   'asks for resets': (_host, guest, devfn) => () => write(guest, devfn, 0x88, 2, 0x8000),

@@ -48,7 +48,7 @@ export default {
       figures,
       notes: [
         'Guests and daemon share a thread: what the guests themselves cost is in the times too, which are processor time.',
-        'Four things are done in each turn of the event loop, by the guests in turn. Lines of level debug are off.',
+        'One thing is done in each turn of the event loop, by the guests in turn. Lines of level debug are off.',
       ],
     };
   },
