@@ -74,7 +74,9 @@ class Run {
     const memory = new Memory(keeper);
     let asking: readonly AskingGuest[] = [];
     try {
-      const answered = (): void => void (this.#answers += 1);
+      const answered = (): void => {
+        this.#answers += 1;
+      };
       asking = await world.boot(answered, () => keeper.generation);
       const soak: Soak = { world, keeper, checks: this.#checks, asking, stretch, answers: () => this.#answers };
       for (const guest of asking) guest.start();
