@@ -97,6 +97,11 @@ make_assignable() { # BDF…
   for bdf; do xl pci-assignable-add "$bdf" || give_up "xl pci-assignable-add $bdf"; done
 }
 config_space() { od -An -v -tx1 -w1 "$PCI/$1/config" | tr -d ' '; } # BDF: one byte a line
+host_state() { # what sysfs says of a function
+  local file
+  for file in driver_override enable power/control; do echo "$file $(cat "$PCI/$1/$file")"; done
+  readlink "$PCI/$1/driver" || echo 'no driver'
+}
 bar_sizes() { # stdin: lines "start end flags" of a sysfs resource file; BARs and ROM as "index size"
   local i=0 start end _
   while read -r start end _ && [ $i -lt 7 ]; do
@@ -281,4 +286,13 @@ held_of_guest() { # domain id
   grants=$(hypervisor_report g '] done' | sed -n "/remote d$1 /,/remote d/p" | grep -cE '\[0x[0-9a-f]+\]')
   irqs=$(hypervisor_report i 'IO-APIC interrupt information' | grep -cE " d$1: *[0-9]+\(")
   echo "channels=$channels grants=$grants irqs=$irqs"
+}
+# What the hypervisor lets a domain use: interrupts, ports and frames, and which functions it has.
+permitted() { # domain id
+  hypervisor_report q 'Notifying guest 0:0' | sed 's/^(XEN) *//' |
+    sed -n "/information for domain $1:/,/information for domain/p" |
+    grep -E '^(\[[^]]*\] *)?(Interrupts|I\/O Memory|I\/O Ports) *\{' | sed -E 's/^\[[^]]*\] *//; s/ +/ /g'
+}
+owner_of() { # BDF: the domain that the hypervisor says has it
+  hypervisor_report Q 'PCI devices' | sed -nE "s/.*$1 - ([a-z_A-Z0-9]+|d[0-9]+|NULL) .*/\\1/p" | head -n 1
 }

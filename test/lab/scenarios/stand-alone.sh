@@ -16,20 +16,6 @@ sent() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2 } END { print sent + 0 }'; 
 lost() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2; back += $4 } END { print sent - back }'; }
 sent_more() { [ "$(sent)" -ge "$1" ]; }
 both_ends() { same "$(xenstore-read "/local/domain/$id/device/pci/0/state" "/local/domain/0/backend/pci/$id/0/state" | xargs)" "$1"; }
-# What the hypervisor lets a domain use: interrupts, ports and frames, and which functions it has.
-permitted() { # domain id
-  hypervisor_report q 'Notifying guest 0:0' | sed 's/^(XEN) *//' |
-    sed -n "/information for domain $1:/,/information for domain/p" |
-    grep -E '^(\[[^]]*\] *)?(Interrupts|I\/O Memory|I\/O Ports) *\{' | sed -E 's/^\[[^]]*\] *//; s/ +/ /g'
-}
-owner_of() { # BDF: the domain that the hypervisor says has it
-  hypervisor_report Q 'PCI devices' | sed -nE "s/.*$1 - ([a-z_A-Z0-9]+|d[0-9]+|NULL) .*/\\1/p" | head -n 1
-}
-host_state() { # what sysfs says of a function
-  local file
-  for file in driver_override enable power/control; do echo "$file $(cat "$PCI/$1/$file")"; done
-  readlink "$PCI/$1/driver" || echo 'no driver'
-}
 start_xen
 rmmod pci-stub
 check "no module of the kernel for pass-through is loaded" same "$(lsmod | grep -cE '^(xen_pciback|pci_stub|vfio|uio)')" 0
