@@ -155,10 +155,14 @@ describe('a supervisor that does not read for a while', () => {
   const full = () => {
     const name = join(place(), 'notify');
     const receiver = receiveAt(native, name);
-    const other = openNotifier(native, name);
     let taken = 0;
-    while (other.tell('STATUS=earlier') === undefined) taken++;
-    other.close();
+    // Where net.unix.max_dgram_qlen is large, each sender's own limit comes first.
+    for (let before = -1; before !== taken; ) {
+      before = taken;
+      const other = openNotifier(native, name);
+      while (other.tell('STATUS=earlier') === undefined) taken++;
+      other.close();
+    }
     return { name, receiver, taken };
   };
 

@@ -45,7 +45,7 @@ export const wall = [
   {
     name: 'a stray error is nobody’s',
     file: 'core/wall/wall.ts',
-    find: 'begun.wall.stray(begun.place, error);\n  return true;',
+    find: 'begun?.wall.stray(begun.place, error);\n  return begun !== undefined;',
     replace: 'return false;',
     tests: ['test/core/wall/wall.test.ts'],
     why: 'a timer of a plugin would end the daemon',
