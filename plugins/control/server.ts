@@ -86,7 +86,7 @@ class Client {
     if (line.length > LONGEST_REQUEST) return { id: 0, ok: false, error: wrong('the request is too long') };
     const request = parseRequest(line, this.#operations());
     if ('wrong' in request) return { id: request.id, ok: false, error: wrong(request.wrong) };
-    const atWork = setInterval(() => this.#socket.write(' '), STILL_AT_WORK);
+    const atWork = setInterval(() => this.#socket.write(' '), STILL_AT_WORK).unref();
     try {
       return { id: request.id, ok: true, result: await request.operation.answer(request.args) };
     } catch (error) {

@@ -36,18 +36,6 @@ check_host_has_it() { # when
   check "$1: its config space is what it was before" config_changes "$VF" /run/before
   check "$1: what sysfs says of it is what it said before" same "$(host_state "$VF")" "$(cat /run/host)"
 }
-# A guest that boots with the device, reads and writes.
-run_guest() { # name
-  dd if=/dev/urandom of="$DISK" bs=1M count=1 conv=notrunc,fsync status=none
-  PCI_LINE=$'e820_host=1\npassthrough="enabled"'
-  guest_config "$1" "hold tests=disk modules=nvme"
-  check "xl create -p $1" xl create -p "/run/$1.cfg"
-  id=$(xl domid "$1")
-  permitted "$id" > /run/permitted-none
-  pciback attach "$1" "$VF" || give_up "$1: attach of the virtual function"
-  check "xl unpause $1" xl unpause "$1"
-  check "$1: the guest goes through its tests" wait_guest "$1" 300 HOLD
-}
 start_xen
 modprobe_finds_modules
 modprobe nvme || give_up "nvme is loaded"
@@ -66,7 +54,16 @@ echo '{ "xen": { "mode": "stand-alone" } }' > /run/pciback.config.json
 start_daemon --config /run/pciback.config.json
 check "the function is seized" pciback seize "$VF"
 
-run_guest u1
+# A guest that boots with the device, reads and writes.
+dd if=/dev/urandom of="$DISK" bs=1M count=1 conv=notrunc,fsync status=none
+PCI_LINE=$'e820_host=1\npassthrough="enabled"'
+guest_config u1 "hold tests=disk modules=nvme"
+check "xl create -p u1" xl create -p /run/u1.cfg
+id=$(xl domid u1)
+permitted "$id" > /run/permitted-none
+pciback attach u1 "$VF" || give_up "u1: attach of the virtual function"
+check "xl unpause u1" xl unpause u1
+check "u1: the guest goes through its tests" wait_guest u1 300 HOLD
 case $SLOTS in
   vpci) VDEV=0000:00:00.1 ;; # the function's number stays
   passthrough) VDEV=$VF ;;
