@@ -187,9 +187,10 @@ class Run {
     }
   }
 
-  /** The first wrong answer is told at once, with what was said and done before it. */
-  #tellWrong({ asking, keeper, world }: Soak): void {
-    if (this.#hasTold || asking.every(({ count }) => count.wrong.length + count.twice.length === 0)) return;
+  /** The first failed check and the first wrong answer are told at once, with what was said and done before. */
+  #tellWrong({ asking, checks, keeper, world }: Soak): void {
+    if (this.#hasTold) return;
+    if (checks.failed === 0 && asking.every(({ count }) => count.wrong.length + count.twice.length === 0)) return;
     this.#hasTold = true;
     const { trace } = world.host.platform.hypervisor;
     for (const line of [...keeper.lines.slice(-100), ...trace.slice(-60)]) this.#terms.say(`  ${line}`);

@@ -53,7 +53,14 @@ const stateOf = async ({ keeper }: Soak): Promise<State | undefined> =>
 
 /** The host takes the function away from pciback, so that nothing of the last guest keeps it from the next one. */
 const heal = async (soak: Soak, bdf: Bdf): Promise<void> => {
-  const device = (await stateOf(soak))?.devices.find((one) => one.bdf === formatBdf(bdf));
+  let state: State | undefined;
+  // Between two processes nobody knows; the next one takes a quarantine over.
+  const isKnown = await becomes(async () => {
+    state = await stateOf(soak);
+    return state !== undefined;
+  }, PATIENCE_MS * soak.stretch);
+  soak.checks.that(isKnown, 'somebody says what keeps a device before a guest comes');
+  const device = state?.devices.find((one) => one.bdf === formatBdf(bdf));
   if (device?.quarantine !== undefined) soak.world.host.rebind(bdf);
 };
 
