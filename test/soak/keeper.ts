@@ -40,8 +40,10 @@ class LogReader {
   }
 
   #heard(text: string): void {
-    const lines = (this.#rest + text).split('\n');
-    this.#rest = lines.pop() ?? '';
+    const all = (this.#rest + text).split('\n');
+    this.#rest = all.pop() ?? '';
+    // A reload may have each request logged: those would leave no room for anything else.
+    const lines = all.filter((line) => !line.includes(' debug '));
     for (const kept of [this.lines, this.#all]) {
       kept.push(...lines);
       kept.splice(0, Math.max(0, kept.length - MOST_LINES));

@@ -57,7 +57,8 @@ class Run {
   readonly #counts = new Map<string, number>();
   #answers = 0;
   #over = false;
-  #hasTold = false;
+  /** Seconds until the first thing that was not as it must be is told with the log: its reader may stand still. */
+  #untilTold = 10;
 
   constructor(terms: SoakTerms) {
     this.#terms = terms;
@@ -187,11 +188,13 @@ class Run {
     }
   }
 
-  /** The first failed check and the first wrong answer are told at once, with what was said and done before. */
+  /** The first failed check and the first wrong answer are told with what was said and done before. */
   #tellWrong({ asking, checks, keeper, world }: Soak): void {
-    if (this.#hasTold) return;
+    if (this.#untilTold < 0) return;
     if (checks.failed === 0 && asking.every(({ count }) => count.wrong.length + count.twice.length === 0)) return;
-    this.#hasTold = true;
+    this.#untilTold -= 1;
+    if (this.#untilTold > 0) return;
+    this.#untilTold = -1;
     const { trace } = world.host.platform.hypervisor;
     for (const line of [...keeper.lines.slice(-100), ...trace.slice(-60)]) this.#terms.say(`  ${line}`);
     for (const { count } of asking)

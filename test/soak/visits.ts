@@ -51,8 +51,12 @@ interface State {
 const stateOf = async ({ keeper }: Soak): Promise<State | undefined> =>
   (await keeper.ask('status').catch(() => undefined)) as State | undefined;
 
-/** The host takes the function away from pciback, so that nothing of the last guest keeps it from the next one. */
-const heal = async (soak: Soak, bdf: Bdf): Promise<void> => {
+/**
+ * The host takes the function away from pciback, so that nothing of the last guest keeps it from the next one.
+ *
+ * @returns whether it had to. Of that only the process knows that serves: one that follows it finds the quarantine in the journal
+ */
+const heal = async (soak: Soak, bdf: Bdf): Promise<boolean> => {
   let state: State | undefined;
   // Between two processes nobody knows; the next one takes a quarantine over.
   const isKnown = await becomes(async () => {
@@ -61,8 +65,13 @@ const heal = async (soak: Soak, bdf: Bdf): Promise<void> => {
   }, PATIENCE_MS * soak.stretch);
   soak.checks.that(isKnown, 'somebody says what keeps a device before a guest comes');
   const device = state?.devices.find((one) => one.bdf === formatBdf(bdf));
-  if (device?.quarantine !== undefined) soak.world.host.rebind(bdf);
+  if (device?.quarantine === undefined) return false;
+  soak.world.host.rebind(bdf);
+  return true;
 };
+
+/** For whoever reads of a guest that was not served. */
+const seenOf = async (soak: Soak, state: number) => ({ state, devices: (await stateOf(soak))?.devices });
 
 const within = async <T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> => {
   const never = new AbortController();
@@ -100,19 +109,23 @@ const lookForRest = async (soak: Soak, domain: number, bdf: Bdf, name: string): 
 export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: VisitKind): Promise<void> => {
   const { world, checks, stretch, keeper } = soak;
   const { platform } = world.host;
-  await heal(soak, bdf);
+  const before = keeper.generation;
+  const isHealed = await heal(soak, bdf);
   kind.before?.(soak, bdf);
   const domain = await platform.toolstack.create({ devices: [bdf] });
   const guest = await platform.startGuest({ domain, driver: random.oneIn(2) ? 'exercise' : 'none' });
   try {
     const { generation } = keeper;
     // Without a device that it can have it is closed.
-    const settled = kind.mayLack === true ? Promise.race([guest.reached(4), guest.reached(6)]) : guest.reached(4);
+    const settled = Promise.race([guest.reached(4), guest.reached(6)]);
     const report = await within(settled, PATIENCE_MS * stretch);
-    checks.that(report !== undefined, `${kind.name}: the guest is connected`, guest.report().state);
+    const mayBeShut = kind.mayLack === true || (isHealed && before !== keeper.generation);
+    const isSettled = report?.state === 4 || (report !== undefined && mayBeShut);
+    const seen = isSettled ? '' : await seenOf(soak, guest.report().state);
+    checks.that(isSettled, `${kind.name}: the guest is connected`, seen);
     const [device] = guest.report().devices;
     const isCalm = generation === keeper.generation;
-    if (isCalm && kind.mayLack !== true) {
+    if (isCalm && !mayBeShut) {
       checks.that(device !== undefined, `${kind.name}: the guest has its device`, await stateOf(soak));
     }
     const ask = async (request: GuestRequest): Promise<GuestAnswer> => {
@@ -123,7 +136,7 @@ export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: Vi
     };
     const read = (offset: number): Promise<GuestAnswer> => ask({ cmd: Command.confRead, offset, size: 4 });
     const model = platform.pci.model(bdf);
-    if (report !== undefined) await kind.act({ soak, random, bdf, model, guest, device, ask, read });
+    if (report?.state === 4 || kind.mayLack === true) await kind.act({ soak, random, bdf, model, guest, device, ask, read });
     if (random.oneIn(2)) await within(guest.stop(), PATIENCE_MS);
   } finally {
     kind.after?.(soak, bdf);
