@@ -136,7 +136,8 @@ export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: Vi
     };
     const read = (offset: number): Promise<GuestAnswer> => ask({ cmd: Command.confRead, offset, size: 4 });
     const model = platform.pci.model(bdf);
-    if (report?.state === 4 || kind.mayLack === true) await kind.act({ soak, random, bdf, model, guest, device, ask, read });
+    if (report?.state === 4 || kind.mayLack === true)
+      await kind.act({ soak, random, bdf, model, guest, device, ask, read });
     if (random.oneIn(2)) await within(guest.stop(), PATIENCE_MS);
   } finally {
     kind.after?.(soak, bdf);
