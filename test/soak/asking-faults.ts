@@ -43,9 +43,19 @@ const quirk: Fault = {
   },
 };
 
+/** What the back end made of the second device of a guest, and says of itself. */
+const plugged = async ({ world, keeper }: Soak, domain: number) => {
+  const back = world.host.platform.store.connect(0);
+  const directory = `/local/domain/0/backend/pci/${domain}/0`;
+  const [vdev, state] = await Promise.all(['vdev-1', 'state-1'].map((node) => back.read(`${directory}/${node}`)));
+  back.close();
+  return vdev === undefined ? { vdev, state, says: await keeper.ask('status').catch(String) } : { vdev, state };
+};
+
 const plug: Fault = {
   name: 'attach and detach',
-  run: async ({ world, asking, checks }: Soak, random: SeededRandom) => {
+  run: async (soak: Soak, random: SeededRandom) => {
+    const { world, asking, checks } = soak;
     const last = asking.at(-1);
     if (last === undefined) return;
     const { toolstack } = world.host.platform;
@@ -54,6 +64,9 @@ const plug: Fault = {
     await pause(random.below(1000));
     const there = await toolstack.devices(domain);
     checks.that(there.includes(world.spare), 'a device that was attached is the guest’s', there);
+    // A front end that is to give up a device it never got ends with an error, and asks no more.
+    const nodes = await plugged(soak, domain);
+    checks.that(nodes.vdev !== undefined, 'a device that was attached is there for the guest', nodes);
     await toolstack.detach(domain, world.spare);
   },
 };
