@@ -9,19 +9,21 @@ export type LineVerdict = 'handled' | 'not mine';
 export interface LineClaim {
   /** Takes the handler off the line. A second call does nothing. */
   release(): void;
+  /** `off`: the function is kept from its line by us, and stays so. Missing: no handler here stops a function. */
+  readonly hear?: (state: 'on' | 'off') => void;
 }
 
 /**
  * The host's half of line interrupts: lines that a guest's device shares with devices of the host itself.
  *
- * The hypervisor delivers a line interrupt to every domain that bound its PIRQ. If a driver of the host did, the host
- * hears the guest's device too, and shuts a line down on which it hears much that nobody claims.
- *
- * All calls are synchronous and throw `HostError`. The line of a function is `PciFunction.line`.
+ * The hypervisor delivers a line interrupt to every domain that bound its PIRQ. If a driver of the host did, the host hears
+ * the guest's device too, and shuts a line down on which it hears much that nobody claims. All calls are synchronous.
  */
 export interface LineInterrupts {
   /** Whether {@link claim} can work here at all. */
   readonly canClaim: boolean;
+  /** Whether it can work for this function. Missing: {@link canClaim} says it of all. */
+  canClaimFor?(device: PciFunction): boolean;
   /**
    * Installs a handler on the function's line, beside those of the host's drivers. It is called for every interrupt of
    * the line, whichever device raised it, and may be called as soon as this call runs.
@@ -37,10 +39,6 @@ export interface LineInterrupts {
    * @throws HostError ENOENT for a line that this host does not have, else the errno of the hypervisor's refusal
    */
   isShared(line: number): boolean;
-  /**
-   * Names of the host's own drivers that have a handler on the line, without handlers of pass-through.
-   *
-   * @throws HostError when it cannot be told
-   */
+  /** Names of the host's own drivers that have a handler on the line, not pass-through's. @throws HostError when it cannot be told */
   hostUsers(line: number): readonly string[];
 }

@@ -49,6 +49,8 @@ const hardening: Directives = [
   ...['evtchn', 'gntdev', 'privcmd', 'hypercall', 'xenbus'].map(
     (name) => ['DeviceAllow', `/dev/xen/${name} rw`] as const,
   ),
+  // Handlers on shared lines, in stand-alone mode.
+  ['DeviceAllow', 'char-uio r'],
   ['ProtectSystem', 'strict'],
   ['ProtectHome', 'yes'],
   ['PrivateTmp', 'yes'],

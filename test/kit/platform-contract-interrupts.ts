@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { Errno, HostError, type PciFunction } from '../../core/platform/index.ts';
+import { Errno, HostError, type LineInterrupts, type PciFunction } from '../../core/platform/index.ts';
 import { expectEqual, expectFailure, expectThat } from './contract.ts';
 import type { PlatformCase, PlatformFixture } from './platform-fixture.ts';
 
@@ -65,7 +65,7 @@ export const interruptContract: readonly PlatformCase[] = [
     run: (fixture) =>
       withLine(fixture, (held) => {
         const { lines } = fixture.platform;
-        if (lines.canClaim) {
+        if (canClaim(lines, held)) {
           for (let round = 0; round < 2; round++) {
             const claim = lines.claim(held, 'pciback-contract', handled);
             claim.release();
@@ -83,7 +83,7 @@ export const interruptContract: readonly PlatformCase[] = [
     run: (fixture) =>
       withLine(fixture, (held) => {
         const { lines } = fixture.platform;
-        if (!lines.canClaim) return;
+        if (!canClaim(lines, held)) return;
         const first = lines.claim(held, 'pciback-contract 1', handled);
         const second = lines.claim(held, 'pciback-contract 2', handled);
         first.release();
@@ -104,7 +104,7 @@ export const interruptContract: readonly PlatformCase[] = [
     run: (fixture) =>
       withLine(fixture, (held) => {
         const { lines } = fixture.platform;
-        const claim = lines.canClaim ? lines.claim(held, 'pciback-contract', handled) : undefined;
+        const claim = canClaim(lines, held) ? lines.claim(held, 'pciback-contract', handled) : undefined;
         let answer: boolean | unknown;
         try {
           answer = lines.isShared(held.line);
@@ -135,7 +135,7 @@ export const interruptContract: readonly PlatformCase[] = [
       withLine(fixture, (held) => {
         const { lines } = fixture.platform;
         const before = lines.hostUsers(held.line);
-        const claim = lines.canClaim ? lines.claim(held, 'xen-pciback[contract]', handled) : undefined;
+        const claim = canClaim(lines, held) ? lines.claim(held, 'xen-pciback[contract]', handled) : undefined;
         const during = lines.hostUsers(held.line);
         claim?.release();
         expectEqual(during.join(), before.join(), 'users');
@@ -143,6 +143,9 @@ export const interruptContract: readonly PlatformCase[] = [
       }),
   },
 ];
+
+/** Whether a handler can be had for the function. */
+const canClaim = (lines: LineInterrupts, held: PciFunction): boolean => lines.canClaimFor?.(held) ?? lines.canClaim;
 
 const thrownBy = (work: () => unknown): unknown => {
   try {

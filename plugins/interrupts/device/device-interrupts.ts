@@ -109,6 +109,7 @@ class OneDevice implements DeviceInterrupts {
   }
 
   teardown(): number {
+    this.#handler.quiet();
     return this.#vectors.teardown();
   }
 
@@ -125,7 +126,9 @@ class OneDevice implements DeviceInterrupts {
   }
 
   decidesIntx(old: IntxState, next: IntxState): IntxAnswer {
-    return this.#control.decidesIntx(this.#currentType, old, next);
+    const answer = this.#control.decidesIntx(this.#currentType, old, next);
+    if (answer === 'hardware') this.#handler.guestSwitched(next);
+    return answer;
   }
 
   differsFrom(policy: NamedPolicy): boolean {

@@ -6,6 +6,7 @@ import {
   formatBdf,
   HostError,
   type HostOperations,
+  type IntxState,
   type LineClaim,
   type LineInterrupts,
   type LineState,
@@ -36,6 +37,7 @@ export interface LineTerms {
  * asks for service. Nobody there knows that device, so after enough of them the host would shut the line down, and with
  * it its own devices. The dummy handler claims them in the place of the guest's driver.
  *
+ * Some handlers of a host stop the device with each interrupt and let it go on when they are told to (`LineClaim.hear`).
  * Where no handler can be had and a driver of the host, or another guest, uses the line (XSA-461), the device is kept from its line instead.
  */
 export class LineHandler {
@@ -71,8 +73,8 @@ export class LineHandler {
    * @throws PcibackError `LINE_SHARED` when it has to be kept from its line and cannot be
    */
   prepare(): void {
-    const { operations, lines } = this.#terms;
-    if (!this.#hasLine || lines.canClaim) return;
+    const { operations } = this.#terms;
+    if (!this.#hasLine || this.#canClaim) return;
     const why = this.#keepFromLine();
     if (why !== undefined) fail('LINE_SHARED', { bdf: formatBdf(operations.hardware.identity.bdf), why });
   }
@@ -87,14 +89,29 @@ export class LineHandler {
 
   /** MSI or MSI-X came on: the device does not raise its line any more. A handler that is there stays (D-I1). */
   messagesOn(): void {
-    this.#acknowledging = false;
+    this.#hear('off');
   }
 
   /** MSI or MSI-X went off: the device is back on its line. */
   messagesOff(): void {
     // D-I3: only a handler that is there acknowledges. D-I4: one that MSI was in the way of is installed now.
-    if (this.#claim !== undefined) this.#acknowledging = true;
+    if (this.#claim !== undefined) this.#hear('on');
     else this.#adjust();
+  }
+
+  /** The guest's own INTX_DISABLE is in hardware now: nothing but the guest clears it again. */
+  guestSwitched(state: IntxState): void {
+    this.#claim?.hear?.(state === 'enabled' && this.#acknowledging ? 'on' : 'off');
+  }
+
+  /** The device is cut off from its guest, or on its way back: it is claimed still, and not let raise its line again. */
+  quiet(): void {
+    this.#claim?.hear?.('off');
+  }
+
+  #hear(state: 'on' | 'off'): void {
+    this.#acknowledging = state === 'on';
+    this.#claim?.hear?.(state);
   }
 
   /** The device is switched off, or leaves its guest. */
@@ -132,6 +149,11 @@ export class LineHandler {
     return hardware.identity.headerType === 0 && hardware.line !== 0;
   }
 
+  get #canClaim(): boolean {
+    const { lines, operations } = this.#terms;
+    return lines.canClaimFor?.(operations.hardware) ?? lines.canClaim;
+  }
+
   get #usesMessages(): boolean {
     const type = this.#terms.operations.interruptType;
     return type !== 'intx' && type !== 'none';
@@ -146,7 +168,7 @@ export class LineHandler {
       }
       // XSA-157: never on the vector of a message.
       if (this.#claim !== undefined || this.#usesMessages) return;
-      if (this.#terms.lines.canClaim) {
+      if (this.#canClaim) {
         this.#install();
         return;
       }
@@ -187,7 +209,7 @@ export class LineHandler {
         { irq: line, handled: this.#handled },
         'line not shared with a guest: not acknowledged any more',
       );
-      this.#acknowledging = false;
+      this.#hear('off');
     }
     return 'handled';
   };

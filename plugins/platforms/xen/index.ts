@@ -199,10 +199,12 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
     const grants = keep(createGrants(native));
     const write = createWriter();
     const alone = mode === 'drop-in' ? undefined : (await import('./stand-alone-open.ts')).openStandAlone;
-    const { standAlone, holder } = alone?.(native, names, { sysfs: sysfsRoot, write, notes: options.notes }) ?? {
-      holder: kernelStubHolder(sysfsRoot),
-    };
-    if (standAlone !== undefined) keep(standAlone.permissions);
+    const opened = alone?.(native, names, { sysfs: sysfsRoot, write, log, notes: options.notes });
+    const { standAlone, holder = kernelStubHolder(sysfsRoot) } = opened ?? {};
+    if (opened !== undefined) {
+      keep(opened.standAlone.permissions);
+      keep(opened.handlers);
+    }
     const pageOptions = { sysfsRoot, log, ...(options.iomem === undefined ? {} : { iomem: options.iomem }) };
     const pages = options.configPages === true ? keep(createConfigPages(native, pageOptions)) : undefined;
     // Before the events, so that it is closed after them: the answering thread reads files and pages until it has ended.
@@ -236,7 +238,7 @@ export const createXenPlatform = async (options: XenPlatformOptions): Promise<Pl
       events: holdings.events(events),
       pci,
       interrupts: holdings.interrupts(interrupts),
-      lines: createLines(sysfsRoot, (pirq) => interrupts.isShared(pirq)),
+      lines: createLines(sysfsRoot, (pirq) => interrupts.isShared(pirq), opened?.handlers),
       clock,
       errors,
       domains,

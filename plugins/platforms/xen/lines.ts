@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Bdf } from '../../../core/bdf.ts';
 import { Errno, HostError, type LineInterrupts } from '../../../core/platform/index.ts';
 import { usableLine } from '../../host-facts.ts';
+import type { LineHandlers } from './line-handlers.ts';
 import { functionFolder, hostError, isMissing, readNumber } from './sysfs-files.ts';
 
 /** Names under which pass-through itself takes a line, in the kernel's back end: those acknowledge what a guest causes. */
@@ -59,10 +60,17 @@ export const sharedLine = async (
  * have a handler on it.
  *
  * @param isShared asks the hypervisor about a PIRQ; a line of dom0 has its own number as PIRQ
+ * @param handlers such drivers; missing: none can be had
  */
-export const createLines = (sysfs: string, isShared: (pirq: number) => boolean): LineInterrupts => ({
+export const createLines = (
+  sysfs: string,
+  isShared: (pirq: number) => boolean,
+  handlers?: Pick<LineHandlers, 'canClaim' | 'claim' | 'withoutOwn'>,
+): LineInterrupts => ({
   canClaim: false,
-  claim(_device, name) {
+  canClaimFor: (device) => handlers?.canClaim(device) === true,
+  claim(device, name, handler) {
+    if (handlers !== undefined) return handlers.claim(device, name, handler);
     throw new HostError(
       `claim of a line as ${name}`,
       Errno.EOPNOTSUPP,
@@ -70,5 +78,8 @@ export const createLines = (sysfs: string, isShared: (pirq: number) => boolean):
     );
   },
   isShared,
-  hostUsers: (line) => lineUsers(sysfs, line),
+  hostUsers: (line) => {
+    const users = lineUsers(sysfs, line);
+    return handlers?.withoutOwn(line, users) ?? users;
+  },
 });

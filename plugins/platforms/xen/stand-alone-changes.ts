@@ -34,6 +34,8 @@ const changeSchema = z.discriminatedUnion('what', [
   z.strictObject({ what: z.literal('line permission'), domain, pirq: whole }),
   /** It is the domain's, by the IOMMU. */
   z.strictObject({ what: z.literal('assigned'), domain }),
+  /** It is bound to the driver that has a handler on its line. `master`: it was bus master when it was last looked at. */
+  z.strictObject({ what: z.literal('handler'), domain, line: whole, master: z.boolean().optional() }),
   /** The store announces it to the domain. */
   z.strictObject({ what: z.literal('entry'), domain }),
 ]);
@@ -107,6 +109,14 @@ export class HostChanges {
       this.#forget(address, change);
       throw error;
     }
+  }
+
+  /** What is noted is told otherwise; nothing when it is not noted any more. */
+  replace(address: Bdf, before: Change, now: Change): void {
+    this.#keep(
+      address,
+      this.of(address).map((one) => (same(one, before) ? now : one)),
+    );
   }
 
   #forget(address: Bdf, change: Change): void {

@@ -15,12 +15,16 @@ import type { Config } from '../../kinds/config.ts';
 import { announce, type Ends, endsOf, indexOf, withdraw } from '../toolstack-nodes.ts';
 import { type Change, type GuestChange, type HostChanges, isGuests } from './stand-alone-changes.ts';
 import type { Grants } from './stand-alone-grants.ts';
+import type { StandAlonePlatform } from './stand-alone-platform.ts';
 
 /** What devices are given to guests with. */
 export interface DoorTerms {
   readonly engine: Engine;
   readonly changes: HostChanges;
   readonly grants: Grants;
+  readonly handlers: StandAlonePlatform['standAlone']['handlers'];
+  /** Who claims interrupts on lines that the host uses too. */
+  readonly lineHandler: 'uio' | 'none';
   /** What becomes of the line interrupt of a device whose line others use. */
   readonly sharedLines: () => Config['sharedLines'];
   readonly log: Logger;
@@ -189,7 +193,7 @@ export class StandAloneDoor implements GuestDoor {
   }
 
   async #attach(guest: Guest, { bdf, permissive, slot }: AttachAsked): Promise<Attached> {
-    const { changes, grants } = this.#terms;
+    const { changes, grants, handlers } = this.#terms;
     const text = formatBdf(bdf);
     const device = await this.#seize(bdf);
     await this.#tidy(bdf);
@@ -200,7 +204,13 @@ export class StandAloneDoor implements GuestDoor {
     // Before it may map anything: what it has mapped once it keeps.
     await this.#terms.engine.stub.consent(bdf, guest);
     const { resources } = device.operations.hardware;
-    await grants.give(bdf, guest.domain, { resources, line: this.#lineFor(device, guest) });
+    const line = await this.#lineFor(device, guest);
+    try {
+      await grants.give(bdf, guest.domain, { resources, line });
+    } catch (error) {
+      await handlers.unbind(bdf);
+      throw error;
+    }
     const end = this.#end();
     try {
       await this.#announce(guest, { bdf, permissive, slot }, end);
@@ -218,28 +228,44 @@ export class StandAloneDoor implements GuestDoor {
     }
   }
 
-  /** The line that the guest may have: none that drivers of the host or another guest have too, unless that is allowed (XSA-461). */
-  #lineFor({ bdf, operations }: SeizedDevice, guest: Guest): number {
+  /**
+   * The line that the guest may have: none that another guest has too, nor one of the host's drivers where nobody would claim its
+   * interrupts, unless that is allowed (XSA-461).
+   */
+  async #lineFor({ bdf, operations }: SeizedDevice, guest: Guest): Promise<number> {
     const { changes, engine, log, sharedLines } = this.#terms;
     const { line } = operations.hardware;
-    if (line === 0 || sharedLines() === 'allow') return line;
-    const users: string[] = [];
+    if (line === 0) return 0;
+    const users = changes.addresses
+      .flatMap((other) => changes.of(other))
+      .filter((change) => change.what === 'line' && change.pirq === line && change.domain !== guest.domain)
+      .map((change) => `domain ${(change as GuestChange).domain}`);
+    let why = users.length === 0 ? undefined : 'another guest has a device on it';
+    const isAllowed = sharedLines() === 'allow';
+    let isHosts = false;
     try {
-      users.push(...engine.platform.lines.hostUsers(line));
+      const drivers = engine.platform.lines.hostUsers(line);
+      users.push(...drivers);
+      isHosts = drivers.length > 0;
+      if (isHosts && (why === undefined || isAllowed)) why = await this.#claimFor(bdf, guest, line);
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
-      users.push(`perhaps others (${error.message})`);
+      why = error.message;
     }
-    for (const other of changes.addresses)
-      for (const change of changes.of(other))
-        if (change.what === 'line' && change.pirq === line && change.domain !== guest.domain)
-          users.push(`domain ${change.domain}`);
-    if (users.length === 0) return line;
-    log.warn(
-      { bdf: formatBdf(bdf), guest: guest.domain, line, users },
-      'the guest gets no line interrupt: others use the line',
-    );
-    return 0;
+    if (why === undefined) return line;
+    const facts = { bdf: formatBdf(bdf), guest: guest.domain, line, users, why };
+    if (!isAllowed) log.warn(facts, 'the guest gets no line interrupt: others use the line');
+    else if (isHosts) log.warn(facts, 'the guest gets a line of the host on which nobody claims its interrupts');
+    return isAllowed ? line : 0;
+  }
+
+  /** @returns why there is no handler on the line; `undefined`: there is one */
+  async #claimFor(bdf: Bdf, guest: Guest, line: number): Promise<string | undefined> {
+    const { handlers, lineHandler } = this.#terms;
+    if (lineHandler === 'none') return 'the rc file says so: stand-alone.lineHandler is "none"';
+    if (handlers.lacks !== undefined) return handlers.lacks;
+    await handlers.bind(bdf, guest.domain, line);
+    return undefined;
   }
 
   async #announce(guest: Guest, device: Pick<AttachAsked, 'bdf' | 'permissive' | 'slot'>, end: number): Promise<void> {
@@ -332,11 +358,13 @@ export class StandAloneDoor implements GuestDoor {
 
   /** Undoes what was done to give it to a guest. */
   async #clear(address: Bdf): Promise<void> {
-    const { changes, grants } = this.#terms;
+    const { changes, grants, handlers } = this.#terms;
     await grants.takeBack(address);
     const undo = ({ domain }: GuestChange): Promise<void> =>
       this.#store.transaction((view) => withdraw(view, this.#endsOf(domain), address));
     await changes.undo(address, isEntry, undo, 'go on');
+    // After the reset that made it clean: until then it may ask for service.
+    await handlers.unbind(address);
   }
 
   /** Takes back what is left of guests that have ended, or that did not get what was begun for them. */

@@ -12,7 +12,7 @@ const FRAME_BITS = 12n;
 export const needsOf = (
   domain: number,
   { resources, line }: Pick<PciFunction, 'resources' | 'line'>,
-): readonly Exclude<GuestChange, { readonly what: 'assigned' | 'entry' }>[] => [
+): readonly Exclude<GuestChange, { readonly what: 'assigned' | 'entry' | 'handler' }>[] => [
   ...resources.flatMap(({ start, size, flags }): GuestChangeOfMemory[] => {
     if (size === 0n || start === 0n || (flags & ResourceFlag.unassigned) !== 0) return [];
     if ((flags & ResourceFlag.io) !== 0) return [{ what: 'ports', domain, first: Number(start), count: Number(size) }];
@@ -28,7 +28,8 @@ export const needsOf = (
         { what: 'line permission', domain, pirq: line },
       ] as const)),
 ];
-const isGrant = (change: Change): change is GuestChange => isGuests(change) && change.what !== 'entry';
+const isGrant = (change: Change): change is GuestChange =>
+  isGuests(change) && change.what !== 'entry' && change.what !== 'handler';
 type GuestChangeOfMemory = Extract<GuestChange, { readonly what: 'ports' | 'frames' }>;
 
 /** What functions are given with. */

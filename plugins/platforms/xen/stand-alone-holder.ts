@@ -7,6 +7,7 @@ import { fail } from '../../../core/errors/index.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 import { isBridgeClass } from '../../bridges.ts';
 import { type Holder, STUB_MODULE } from './holders.ts';
+import type { LineHandlers } from './line-handlers.ts';
 import { type HostChange, type HostChanges, isHosts } from './stand-alone-changes.ts';
 import { DOMID_IO, type Permissions } from './stand-alone-permissions.ts';
 import { functionFolder, hostError, linkName, readNumber, readText, type WriteAttribute } from './sysfs-files.ts';
@@ -23,6 +24,7 @@ export interface HolderTerms {
   readonly write: WriteAttribute;
   readonly changes: HostChanges;
   readonly permissions: Pick<Permissions, 'deassign'>;
+  readonly handlers: Pick<LineHandlers, 'unbind'>;
 }
 
 /** The command register, through the file; each access is one of 16 bits. */
@@ -65,7 +67,7 @@ export const describe: Holder['describe'] = (driver, code) => ({
  * loaded. What a driver would do for it is done here: it is enabled, so that the kernel settles its line and its resources, and
  * kept awake.
  */
-export const noDriverHolder = ({ sysfs, write, changes, permissions }: HolderTerms): Holder => {
+export const noDriverHolder = ({ sysfs, write, changes, permissions, handlers }: HolderTerms): Holder => {
   const takeBack = async (address: Bdf, change: HostChange): Promise<void> => {
     const folder = functionFolder(sysfs, address);
     if (change.what === 'quarantine') {
@@ -94,6 +96,8 @@ export const noDriverHolder = ({ sysfs, write, changes, permissions }: HolderTer
   const keep = async (address: Bdf, driver: string | undefined): Promise<void> => {
     const folder = functionFolder(sysfs, address);
     const noted = new Set(changes.of(address).map(({ what }) => what));
+    // A process before this one has given it to a guest, with a handler on its line; both go on.
+    if (noted.has('handler')) return;
     const step = async (change: HostChange, act: () => unknown): Promise<void> => {
       // What a process before this one has noted is how it was; the change itself may be missing.
       if (noted.has(change.what)) await act();
@@ -124,7 +128,10 @@ export const noDriverHolder = ({ sysfs, write, changes, permissions }: HolderTer
           holder: 'the kernel module xen-pciback',
           next: `Take it back first: xl pci-assignable-remove ${bdf}; or use mode drop-in.`,
         });
-      const undo = (): Promise<void> => changes.undo(address, isHosts, (change) => takeBack(address, change), 'stop');
+      const undo = async (): Promise<void> => {
+        await handlers.unbind(address);
+        await changes.undo(address, isHosts, (change) => takeBack(address, change), 'stop');
+      };
       try {
         await keep(address, driver);
       } catch (error) {

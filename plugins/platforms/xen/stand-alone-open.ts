@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 
+import type { Logger } from '../../../core/log.ts';
 import type { NativeLoader } from '../../kinds/native.ts';
 import type { Holder } from './holders.ts';
+import { LineHandlers } from './line-handlers.ts';
+import { createLineHearing } from './line-hearing.ts';
 import { HostChanges } from './stand-alone-changes.ts';
 import { noDriverHolder } from './stand-alone-holder.ts';
 import { NOTES } from './stand-alone-notes.ts';
@@ -12,6 +15,7 @@ import type { WriteAttribute } from './sysfs-files.ts';
 /** What the mode adds to a platform. */
 export interface StandAloneTools {
   readonly standAlone: StandAlonePlatform['standAlone'];
+  readonly handlers: LineHandlers;
   readonly holder: Holder;
 }
 
@@ -26,9 +30,17 @@ export const openStandAlone = (
   {
     sysfs,
     write,
+    log,
     notes = NOTES,
-  }: { readonly sysfs: string; readonly write: WriteAttribute; readonly notes?: string | undefined },
+  }: {
+    readonly sysfs: string;
+    readonly write: WriteAttribute;
+    readonly log: Logger;
+    readonly notes?: string | undefined;
+  },
 ): StandAloneTools => {
-  const standAlone = { changes: new HostChanges(notes), permissions: createPermissions(native, names), sysfs };
-  return { standAlone, holder: noDriverHolder({ ...standAlone, write }) };
+  const changes = new HostChanges(notes);
+  const handlers = new LineHandlers({ sysfs, write, changes, hearing: createLineHearing(native, log) });
+  const standAlone = { changes, permissions: createPermissions(native, names), handlers, sysfs };
+  return { standAlone, handlers, holder: noDriverHolder({ ...standAlone, write }) };
 };

@@ -94,15 +94,40 @@ export class StandAlone {
     if (assignment === undefined || assignment.ended) await this.#grants.takeBack(address);
   }
 
+  /**
+   * A guest of a process before this one goes on. The kernel took MASTER from devices with a handler when that one died, and their
+   * handlers wait for somebody who lets them raise their line again.
+   */
+  resumed(addresses: readonly Bdf[]): void {
+    const { handlers } = this.#platform.standAlone;
+    for (const { bdf, assignment, operations } of this.#terms.engine.stub.devices) {
+      if (!addresses.includes(bdf) || assignment === undefined || assignment.fenced !== undefined) continue;
+      if (handlers.wasMaster(bdf)) {
+        operations.setBusMaster('on');
+        assignment.space.refresh();
+        assignment.tenant.viewChanged();
+      }
+      assignment.interrupts.follow();
+    }
+  }
+
   /** Something came back, and its guest may be gone. */
   returned(): void {
     this.#door?.look();
   }
 
   #makeDoor(): StandAloneDoor {
-    const { engine, log, config } = this.#terms;
-    const { changes } = this.#platform.standAlone;
-    return new StandAloneDoor({ engine, log, changes, grants: this.#grants, sharedLines: () => config.sharedLines });
+    const { engine, log, config, options } = this.#terms;
+    const { changes, handlers } = this.#platform.standAlone;
+    return new StandAloneDoor({
+      engine,
+      log,
+      changes,
+      grants: this.#grants,
+      handlers,
+      lineHandler: options.lineHandler,
+      sharedLines: () => config.sharedLines,
+    });
   }
 
   /** Gives devices to guests until it is stopped. */

@@ -5,6 +5,12 @@ import { z } from 'zod';
 /** The section `stand-alone` of the rc file. */
 export const standAloneSection = z
   .strictObject({
+    lineHandler: z
+      .enum(['uio', 'none'])
+      .default('uio')
+      .describe(
+        'Who claims the interrupts of a guest’s device on a line that the host uses too: `uio`, the kernel’s driver `uio_pci_generic`, which is to be loaded; `none`: nobody, so that the device is kept from its line unless `sharedLines` is `allow`.',
+      ),
     withoutIommu: z
       .enum(['refuse', 'allow'])
       .default('refuse')

@@ -55,6 +55,7 @@ export default definePlugin({
       await running?.beforeReset(bdf);
       return undefined;
     });
+    host.hooks.guestResumed.tap((_guest, devices) => running?.resumed(devices.map(({ bdf }) => bdf)));
     host.hooks.deviceReturned.tap(async () => running?.returned());
   },
 });

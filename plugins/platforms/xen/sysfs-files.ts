@@ -6,6 +6,9 @@ import { basename } from 'node:path';
 import { type Bdf, formatBdf, parseBdf } from '../../../core/bdf.ts';
 import { Errno, HostError } from '../../../core/platform/index.ts';
 
+/** The kernel's driver that claims what its function raises on a shared line. */
+export const HANDLER_DRIVER = 'uio_pci_generic';
+
 /** The folder of one function below a sysfs root, which is `/sys` outside of tests. */
 export const functionFolder = (sysfs: string, address: Bdf): string => `${sysfs}/bus/pci/devices/${formatBdf(address)}`;
 

@@ -19,6 +19,7 @@ import { type ConfigPage, type ConfigPages, configLoads, NOT_ANSWERED } from './
 import {
   addressOf,
   functionFolder,
+  HANDLER_DRIVER,
   hostError,
   linkName,
   readNumber,
@@ -202,10 +203,10 @@ const readPlaces = async (folder: string): Promise<Pick<PciFunction, 'resources'
   line: usableLine(await readNumber(`${folder}/irq`)),
 });
 
-/** Tells one binding of a driver from the next: each makes a link of its own. */
+/** Tells one binding of a driver from the next: each makes a link of its own. One that only claims interrupts holds nothing. */
 const holderOf = async (folder: string): Promise<string | undefined> => {
   const driver = await linkName(`${folder}/driver`);
-  if (driver === undefined) return undefined;
+  if (driver === undefined || driver === HANDLER_DRIVER) return undefined;
   try {
     return `${driver} ${(await lstat(`${folder}/driver`)).ino}`;
   } catch (error) {

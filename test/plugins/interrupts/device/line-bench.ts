@@ -56,6 +56,7 @@ export class LineBench {
         if (this.claimError !== undefined) throw this.claimError;
         this.interrupt = handler;
         return {
+          hear: (state) => void this.calls.push(`hear ${state}`),
           release: () => {
             this.calls.push('release');
             this.interrupt = undefined;

@@ -100,7 +100,22 @@ describe('MSI and a handler that is installed', () => {
     expect(bench.interrupt?.()).toBe('not mine');
     bench.msiOff();
     expect(bench.handler.state).toMatchObject({ on: true, acknowledging: true });
-    expect(bench.calls).toEqual([`claim ${name}`]);
+    expect(bench.calls).toEqual([`claim ${name}`, 'hear off', 'hear on']);
+  });
+
+  it('the host is told when the guest has switched its line off by itself, and when it is cut off', () => {
+    bench.on();
+    bench.handler.guestSwitched('disabled');
+    bench.handler.guestSwitched('enabled');
+    bench.handler.quiet();
+    expect(bench.calls.slice(1)).toEqual(['hear off', 'hear on', 'hear off']);
+    expect(bench.handler.state).toMatchObject({ on: true, acknowledging: true });
+    bench.msiOn();
+    bench.handler.guestSwitched('enabled');
+    expect(bench.calls.slice(4)).toEqual(['hear off', 'hear off']);
+    bench.off();
+    bench.handler.quiet();
+    expect(bench.calls.at(-1)).toBe('release');
   });
 
   it('a request that fails changes nothing, for MSI-X as for MSI (D-I1)', () => {
@@ -165,6 +180,7 @@ describe('the handler', () => {
     expect(take(5)).toEqual(new Set(['not mine']));
     expect(bench.handler.state).toMatchObject({ on: true, acknowledging: false, handled: 1000 });
     expect(bench.log).toEqual(['line not shared with a guest: not acknowledged any more']);
+    expect(bench.calls.at(-1)).toBe('hear off');
   });
 
   it('goes on where the line is shared, and asks each 1000th time', () => {

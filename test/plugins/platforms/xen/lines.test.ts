@@ -62,6 +62,7 @@ describe('the host’s half of a line', () => {
   it('cannot be had in user space: EOPNOTSUPP', () => {
     const lines = createLines(sysfs.root, () => true);
     expect(lines.canClaim).toBe(false);
+    expect(lines.canClaimFor?.({} as PciFunction)).toBe(false);
     expect(() => lines.claim({} as PciFunction, 'xen-pciback[0000:00:04.0]', () => 'handled')).toThrow(
       expect.objectContaining({ name: 'HostError', errno: 95 }),
     );

@@ -221,6 +221,68 @@ describe('pciback attach and detach in stand-alone mode', () => {
     );
   });
 
+  describe('on a line that a driver of the host uses', () => {
+    const users = (...names: string[]): void => {
+      Object.assign(host.running.engine.platform.lines, { hostUsers: () => names });
+    };
+    const hasLine = (domain: number): boolean => host.permissions.permitted.has(`${domain} line ${nic.line}`);
+
+    it('give it a handler there, before the guest may use the line, until the guest has let go of it', async () => {
+      users('eth0');
+      const { domain } = await host.domain('acme');
+      await host.door.attach({ name: 'acme', bdf: nic.bdf });
+      expect([...host.bound]).toEqual([first]);
+      expect(hasLine(domain)).toBe(true);
+      expect(noted().indexOf('handler')).toBeLessThan(noted().indexOf('line'));
+      await host.door.detach('acme', nic.bdf);
+      expect([...host.bound]).toEqual([]);
+      expect(noted()).toEqual(['quarantine']);
+    });
+
+    it('take the handler away when the guest ends without a word, and when the device cannot be given', async () => {
+      users('eth0');
+      const { domain } = await host.domain('acme');
+      await host.door.attach({ name: 'acme', bdf: nic.bdf });
+      await host.destroy(domain);
+      await expect.poll(() => [...host.bound]).toEqual([]);
+      await host.domain('next');
+      host.permissions.refuse.set('ports', Errno.EPERM).set('frames', Errno.EPERM);
+      await expect(host.door.attach({ name: 'next', bdf: nic.bdf })).rejects.toThrow('EPERM');
+      expect([...host.bound]).toEqual([]);
+    });
+
+    it.each(['refuse', 'allow'] as const)(
+      'where there is to be no handler: sharedLines %s decides',
+      async (sharedLines) => {
+        await host.running.stop();
+        await host.start({ sharedLines, 'stand-alone': { lineHandler: 'none' } });
+        users('eth0');
+        const { domain } = await host.domain('acme');
+        await host.door.attach({ name: 'acme', bdf: nic.bdf });
+        expect([...host.bound]).toEqual([]);
+        expect(hasLine(domain)).toBe(sharedLines === 'allow');
+        expect(host.lines.filter(({ message }) => message.startsWith('the guest gets'))).toEqual([
+          expect.objectContaining({ facts: expect.objectContaining({ users: ['eth0'], line: nic.line }) }),
+        ]);
+      },
+    );
+
+    it('give the handler back what the kernel took from the device when the process before died', async () => {
+      users('eth0');
+      await host.domain('acme');
+      await host.door.attach({ name: 'acme', bdf: nic.bdf });
+      const before = host.changes.of(nic.bdf).find(({ what }) => what === 'handler');
+      if (before?.what !== 'handler') throw new Error('it has no handler');
+      host.changes.replace(nic.bdf, before, { ...before, master: true });
+      host.kill();
+      const model = host.xen.pci.model(nic.bdf);
+      const MASTER = 4;
+      model.writeConfig(4, 2, model.readConfig(4, 2) & ~MASTER);
+      await host.start();
+      await expect.poll(() => model.readConfig(4, 2) & MASTER).toBe(MASTER);
+    });
+  });
+
   it.each([
     [
       'a guest that there is not',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseBdf } from '../../../../core/bdf.ts';
 import { HostError } from '../../../../core/platform/index.ts';
+import { LineHandlers } from '../../../../plugins/platforms/xen/line-handlers.ts';
 import { HostChanges } from '../../../../plugins/platforms/xen/stand-alone-changes.ts';
 import { NO_DRIVER, noDriverHolder } from '../../../../plugins/platforms/xen/stand-alone-holder.ts';
 import type { WriteAttribute } from '../../../../plugins/platforms/xen/sysfs-files.ts';
@@ -57,7 +58,11 @@ const kernel = async (driver: string | undefined, refuse: Record<string, number>
   const deassigned: string[] = [];
   const permissions = { deassign: (domain: number, one: number) => void deassigned.push(`${domain} ${one}`) };
   /** As the next process has it: what is noted is all it knows. */
-  const next = () => noDriverHolder({ sysfs: made.root, write, changes: new HostChanges(notes), permissions });
+  const next = () => {
+    const changes = new HostChanges(notes);
+    const handlers = new LineHandlers({ sysfs: made.root, write, changes, hearing: undefined });
+    return noDriverHolder({ sysfs: made.root, write, changes, permissions, handlers });
+  };
   return { holder: next(), next, writes, deassigned, folder, config, made };
 };
 
@@ -120,6 +125,7 @@ describe('a function without a driver', () => {
       write: dying,
       changes,
       permissions: { deassign: () => undefined },
+      handlers: { unbind: async () => undefined },
     });
     void first.take(address);
     await expect.poll(() => dead).toBe(true);

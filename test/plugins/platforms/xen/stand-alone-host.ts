@@ -10,7 +10,7 @@ import type { IncludedGuest } from '../../../../plugins/platforms/embedded/guest
 import type { DeviceImage } from '../../../../plugins/platforms/embedded/image.ts';
 import { createEmbeddedPlatform, type EmbeddedPlatform } from '../../../../plugins/platforms/embedded/index.ts';
 import standAlone from '../../../../plugins/platforms/xen/stand-alone.ts';
-import { HostChanges, isHosts } from '../../../../plugins/platforms/xen/stand-alone-changes.ts';
+import { type Change, HostChanges, isHosts } from '../../../../plugins/platforms/xen/stand-alone-changes.ts';
 import { DOMID_IO, type Permissions } from '../../../../plugins/platforms/xen/stand-alone-permissions.ts';
 import type { StandAlonePlatform } from '../../../../plugins/platforms/xen/stand-alone-platform.ts';
 import type { RcFile } from '../../../../plugins/program/config.ts';
@@ -81,11 +81,25 @@ const fakePermissions = ({ hypervisor }: EmbeddedPlatform): FakePermissions => {
   };
 };
 
+/** Handlers of the host's kernel; `bound`: which functions have one. */
+const fakeHandlers = (changes: HostChanges, bound: Set<string>): StandAlonePlatform['standAlone']['handlers'] => {
+  const isHandler = (change: Change): change is Extract<Change, { what: 'handler' }> => change.what === 'handler';
+  return {
+    lacks: undefined,
+    bind: (address, domain, line) =>
+      changes.make(address, { what: 'handler', domain, line }, () => void bound.add(formatBdf(address))),
+    unbind: (address) => changes.undo(address, isHandler, () => void bound.delete(formatBdf(address)), 'stop'),
+    wasMaster: (address) => changes.of(address).find(isHandler)?.master === true,
+  };
+};
+
 /** A host in stand-alone mode on an embedded Xen; one process after the other. */
 export interface AloneHost {
   readonly xen: EmbeddedPlatform;
   readonly permissions: FakePermissions;
   readonly changes: HostChanges;
+  /** Functions with a handler of the host's kernel on their line. */
+  readonly bound: ReadonlySet<string>;
   readonly lines: LogLine[];
   readonly running: RunningPciback;
   readonly door: GuestDoor;
@@ -104,6 +118,7 @@ export const aloneHost = (devices: readonly DeviceImage[]): AloneHost => {
   const { log, lines } = recordingLog();
   const xen = createEmbeddedPlatform({ devices, duties: 'enforced' });
   const permissions = fakePermissions(xen);
+  const bound = new Set<string>();
   const changes = new HostChanges(join(folder, 'notes'));
   /** The end of what the holder does on a real host. */
   const release = async (pci: PciBus, device: PciFunction): Promise<void> => {
@@ -117,6 +132,7 @@ export const aloneHost = (devices: readonly DeviceImage[]): AloneHost => {
     xen,
     permissions,
     changes,
+    bound,
     lines,
     get running() {
       if (running === undefined) throw new Error('no pciback runs');
@@ -133,7 +149,9 @@ export const aloneHost = (devices: readonly DeviceImage[]): AloneHost => {
         pci: { value: Object.create(pci, { release: { value: (device: PciFunction) => release(pci, device) } }) },
         name: { value: 'xen' },
         close: { value: async () => undefined },
-        standAlone: { value: { changes, permissions, sysfs: join(folder, 'sys') } },
+        standAlone: {
+          value: { changes, permissions, handlers: fakeHandlers(changes, bound), sysfs: join(folder, 'sys') },
+        },
       });
       running = await startPciback({
         config: { control: false, journal: join(folder, 'journal'), shutdownSeconds: 1, ...config },
