@@ -52,7 +52,8 @@ const opened = (path: string, flags: 'r' | 'r+'): number => {
 
 /** A thread that waits inside of a system call for all of them: the process's pool has four, which others need. */
 class Thread {
-  readonly ended: Promise<void>;
+  readonly #ended: Promise<void>;
+  readonly #thread: Worker;
   readonly #bell: number;
   readonly #outbox: MessagePort;
 
@@ -69,7 +70,8 @@ class Thread {
     });
     thread.on('message', told);
     thread.on('error', failed);
-    this.ended = new Promise((resolve) => {
+    this.#thread = thread;
+    this.#ended = new Promise((resolve) => {
       thread.on('exit', () => resolve());
     });
     // It is told to end; a process that ends otherwise does not wait for it.
@@ -82,8 +84,9 @@ class Thread {
   }
 
   async close(): Promise<void> {
+    this.#thread.ref();
     this.send({ what: 'end' });
-    await this.ended;
+    await this.#ended;
     this.#outbox.close();
     closeSync(this.#bell);
   }

@@ -147,15 +147,19 @@ export class LineLoop {
     return true;
   }
 
-  /** The kernel takes MASTER away when the file is closed; a guest that goes on needs it. */
+  /**
+   * The kernel takes MASTER away when the file is closed; a guest that goes on needs it. A function that leaves its guest may ask for
+   * service still, where no reset made it clean: nobody would claim that, so it is kept from its line.
+   */
   #drop(slot: number, keepMaster: boolean): void {
     const one = this.#heard.get(slot);
     if (one === undefined) return;
     this.#heard.delete(slot);
     const before = this.#host.command(one.config);
+    const answers = before !== undefined && before !== 0xffff;
+    if (answers && !keepMaster) this.#host.write(one.config, HIGH, (before >> 8) | INTX_DISABLE);
     this.#host.close(one.uio);
-    if (keepMaster && before !== undefined && before !== 0xffff && (before & MASTER) !== 0)
-      this.#host.write(one.config, LOW, before & 0xff);
+    if (answers && keepMaster && (before & MASTER) !== 0) this.#host.write(one.config, LOW, before & 0xff);
     this.#host.close(one.config);
   }
 }

@@ -130,10 +130,19 @@ describe('a function that is not heard any more', () => {
     expect(command).toBe(DECODE | MASTER | SERR | INTX_DISABLE);
   });
 
-  it('loses MASTER where its guest does not', () => {
+  it('loses MASTER where its guest does not, and is kept from its line: perhaps nothing has reset it', () => {
     hear();
+    interrupt();
     tell({ what: 'drop', slot: 0, keepMaster: false });
     expect(command).toBe(DECODE | SERR | INTX_DISABLE);
+  });
+
+  it('is not written to when it does not answer', () => {
+    hear();
+    command = 0xffff;
+    tell({ what: 'drop', slot: 0, keepMaster: false });
+    expect(writes).toEqual([]);
+    expect(closed).toEqual([UIO, CONFIG]);
   });
 
   it('is one of all of them at the end', () => {
