@@ -67,6 +67,8 @@ class Thread {
       workerData: start,
       transferList: [port2 as unknown as MessagePort],
       name: 'lines',
+      // It closes files that were opened for it.
+      trackUnmanagedFds: false,
     });
     thread.on('message', told);
     thread.on('error', failed);
