@@ -29,18 +29,31 @@ export interface LoopHost {
   wait(files: readonly number[], ms: number): readonly number[];
   /** Reads what `wait` announced: 4 bytes of a count, or 8 of the bell. @returns `undefined`: the device is gone */
   read(file: number, bytes: 4 | 8): number | undefined;
-  /** The command register; `undefined` when it cannot be read. */
+  /** The command register, and the status register above it; `undefined` when they cannot be read. */
   command(config: number): number | undefined;
+  /** Milliseconds. */
+  now(): number;
   /** Writes one byte of it. */
   write(config: number, offset: number, value: number): void;
   close(file: number): void;
 }
 
-/** The command register's bytes, and bits of them. */
+/** The command register's bytes, bits of them, and what the status register says: it asks for service. */
 const LOW = 4;
 const HIGH = 5;
 const MASTER = 0x04;
 const INTX_DISABLE = 0x04;
+const ASKS = 0x0008_0000;
+/** What a function says that does not answer. */
+const SILENT = 0xffff_ffff;
+
+/**
+ * Milliseconds that a guest gets to serve an interrupt before its function may raise the line again. It has heard the one that is there;
+ * one that it heard of before it was ready comes again then, and not more often: a line that is raised without a pause takes the host.
+ */
+const SERVICE_MS = 10;
+/** Milliseconds between two looks while the function asks for service. */
+const WAIT_MS = 1;
 
 /** Milliseconds after which a function is looked at once more: another thread may have written back what it had read before. */
 const SOON_MS = 20;
@@ -51,6 +64,8 @@ const SOON_MS = 20;
 const STEADY_MS = 1000;
 
 interface Heard extends HeardFunction {
+  /** When it was interrupted last. */
+  at: number;
   count: number | undefined;
   master: boolean | undefined;
   gone: boolean;
@@ -67,6 +82,7 @@ export class LineLoop {
   readonly #tell: (message: FromLoop) => void;
   readonly #heard = new Map<number, Heard>();
   #soon = false;
+  #waits = false;
 
   constructor(host: LoopHost, bell: number, next: () => ToLoop | undefined, tell: (message: FromLoop) => void) {
     this.#host = host;
@@ -83,14 +99,15 @@ export class LineLoop {
   /** Waits once. @returns whether it goes on */
   turn(): boolean {
     const heard = [...this.#heard.values()].filter(({ gone }) => !gone);
-    const ms = this.#soon ? SOON_MS : STEADY_MS;
+    const ms = this.#waits ? WAIT_MS : this.#soon ? SOON_MS : STEADY_MS;
     const ready = this.#host.wait([this.#bell, ...heard.map(({ uio }) => uio)], ms);
     for (const index of ready) {
       const one = heard[index - 1];
       if (one !== undefined) this.#interrupted(one);
     }
     if (ready.length === 0) {
-      this.#soon = false;
+      this.#soon = this.#waits;
+      this.#waits = false;
       for (const one of heard) this.#look(one);
     }
     return !ready.includes(0) || this.#told();
@@ -105,6 +122,7 @@ export class LineLoop {
     // Read before it is let go on: what it raises then makes the file readable again.
     const more = one.count === undefined ? 1 : (count - one.count) | 0;
     one.count = count;
+    one.at = this.#host.now();
     this.#look(one);
     this.#soon = true;
     this.#tell({ what: 'interrupts', slot: one.slot, count: more });
@@ -113,9 +131,11 @@ export class LineLoop {
   /** Lets it raise its line again, if it may. */
   #look(one: Heard): void {
     const command = this.#host.command(one.config);
-    if (command === undefined || command === 0xffff) return;
-    if (Atomics.load(one.open, 0) === 1 && ((command >> 8) & INTX_DISABLE) !== 0)
-      this.#host.write(one.config, HIGH, (command >> 8) & ~INTX_DISABLE);
+    if (command === undefined || command === SILENT) return;
+    if (Atomics.load(one.open, 0) === 1 && ((command >> 8) & INTX_DISABLE) !== 0) {
+      if ((command & ASKS) !== 0 && this.#host.now() - one.at < SERVICE_MS) this.#waits = true;
+      else this.#host.write(one.config, HIGH, (command >> 8) & 0xff & ~INTX_DISABLE);
+    }
     const master = (command & MASTER) !== 0;
     if (master === one.master) return;
     one.master = master;
@@ -128,7 +148,7 @@ export class LineLoop {
     for (let message = this.#next(); message !== undefined; message = this.#next()) {
       switch (message.what) {
         case 'hear':
-          this.#heard.set(message.slot, { ...message, count: undefined, master: undefined, gone: false });
+          this.#heard.set(message.slot, { ...message, at: 0, count: undefined, master: undefined, gone: false });
           break;
         case 'look': {
           const one = this.#heard.get(message.slot);
@@ -156,8 +176,8 @@ export class LineLoop {
     if (one === undefined) return;
     this.#heard.delete(slot);
     const before = this.#host.command(one.config);
-    const answers = before !== undefined && before !== 0xffff;
-    if (answers && !keepMaster) this.#host.write(one.config, HIGH, (before >> 8) | INTX_DISABLE);
+    const answers = before !== undefined && before !== SILENT;
+    if (answers && !keepMaster) this.#host.write(one.config, HIGH, ((before >> 8) & 0xff) | INTX_DISABLE);
     this.#host.close(one.uio);
     if (answers && keepMaster && (before & MASTER) !== 0) this.#host.write(one.config, LOW, before & 0xff);
     this.#host.close(one.config);

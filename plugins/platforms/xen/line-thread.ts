@@ -52,12 +52,13 @@ const hostOver = (native: NativeLoader): LoopHost => {
       return moved(() => readSync(file, buffer, 0, bytes, null)) === bytes ? buffer.readInt32LE(0) : undefined;
     },
     command(config) {
-      return moved(() => readSync(config, buffer, 0, 2, COMMAND)) === 2 ? buffer.readUInt16LE(0) : undefined;
+      return moved(() => readSync(config, buffer, 0, 4, COMMAND)) === 4 ? buffer.readUInt32LE(0) : undefined;
     },
     write(config, offset, value) {
       buffer[0] = value;
       moved(() => writeSync(config, buffer, 0, 1, offset));
     },
+    now: () => performance.now(),
     close: (file) => closeSync(file),
   };
 };

@@ -11,6 +11,9 @@ const INTX_DISABLE = 0x0400;
 const DECODE = 0x0003;
 /** SERR, which shares a byte with INTX_DISABLE. */
 const SERR = 0x0100;
+/** In the status register: it asks for service. */
+const ASKS = 0x0008_0000;
+const SILENT = 0xffff_ffff;
 
 let command: number | undefined;
 let count: number | undefined;
@@ -21,11 +24,13 @@ let closed: number[];
 let told: FromLoop[];
 let inbox: ToLoop[];
 let open: Int32Array;
+let now: number;
 let loop: LineLoop;
 
 beforeEach(() => {
   command = DECODE | MASTER | SERR | INTX_DISABLE;
   count = 7;
+  now = 1000;
   [ready, waits, writes, closed, told, inbox] = [[], [], [], [], [], []];
   open = new Int32Array([1]);
   loop = new LineLoop(
@@ -36,6 +41,7 @@ beforeEach(() => {
       },
       read: (file) => (file === UIO ? count : 1),
       command: () => command,
+      now: () => now,
       write(_config, offset, value) {
         writes.push(`${offset}=0x${value.toString(16)}`);
         const shift = (offset - 4) * 8;
@@ -102,6 +108,34 @@ describe('an interrupt of a shared line', () => {
     expect(waits.slice(1).map(([, ms]) => ms)).toEqual([1000, 20, 1000]);
   });
 
+  it('that is not served yet leaves INTX_DISABLE set, until it is served', () => {
+    hear();
+    command = DECODE | MASTER | INTX_DISABLE | ASKS;
+    interrupt();
+    loop.turn();
+    now += 9;
+    loop.turn();
+    expect(writes).toEqual([]);
+    command = DECODE | MASTER | INTX_DISABLE;
+    loop.turn();
+    expect(command).toBe(DECODE | MASTER);
+    loop.turn();
+    expect(waits.slice(1).map(([, ms]) => ms)).toEqual([1000, 1, 1, 1, 20]);
+  });
+
+  it('that nobody serves comes again after 10 ms, and not more often', () => {
+    hear();
+    command = DECODE | MASTER | INTX_DISABLE | ASKS;
+    interrupt();
+    now += 10;
+    loop.turn();
+    expect(command).toBe(DECODE | MASTER | ASKS);
+    command |= INTX_DISABLE;
+    interrupt();
+    loop.turn();
+    expect(writes).toHaveLength(1);
+  });
+
   it('that set INTX_DISABLE before anybody heard is let go on when that is asked for', () => {
     hear();
     tell({ what: 'look', slot: 0 }, { what: 'look', slot: 9 });
@@ -110,7 +144,7 @@ describe('an interrupt of a shared line', () => {
 
   it('of a device that is gone, or does not answer, is waited for no more, and nothing is written', () => {
     hear();
-    command = 0xffff;
+    command = SILENT;
     interrupt();
     expect(writes).toEqual([]);
     command = undefined;
@@ -139,7 +173,7 @@ describe('a function that is not heard any more', () => {
 
   it('is not written to when it does not answer', () => {
     hear();
-    command = 0xffff;
+    command = SILENT;
     tell({ what: 'drop', slot: 0, keepMaster: false });
     expect(writes).toEqual([]);
     expect(closed).toEqual([UIO, CONFIG]);
