@@ -114,15 +114,7 @@ function installedXen() {
 /** Images are made again when anything that goes into them changed. */
 function makeImages(folder, modules, say) {
   const tests = readdirSync(join(HERE, 'guest/tests')).map((file) => `guest/tests/${file}`);
-  const parts = [
-    'dom0/initramfs.sh',
-    'guest/init',
-    'guest/confbench.c',
-    'guest/confscript.c',
-    'guest/raise.c',
-    'setup.mjs',
-    ...tests,
-  ];
+  const parts = ['dom0/initramfs.sh', 'guest/init', 'guest/confbench.c', 'guest/confscript.c', 'setup.mjs', ...tests];
   const sources = parts.map((file) => join(HERE, file));
   const hash = createHash('sha256').update(modules);
   for (const source of sources) hash.update(readFileSync(source));
@@ -139,7 +131,7 @@ function makeImages(folder, modules, say) {
   const guest = freshTree(folder, 'guest', ['bin', 'dev', 'proc', 'sys', 'usr/share/misc']);
   addModules(guest, modules, GUEST_MODULES.split(' '), GUEST_MODULES_ON_DEMAND.split(' '));
   for (const tool of ['lspci', 'setpci']) addProgram(guest, tool);
-  for (const program of ['confbench', 'confscript', 'raise']) {
+  for (const program of ['confbench', 'confscript']) {
     execFileSync('gcc', ['-O2', '-static', '-o', join(guest, 'bin', program), join(HERE, `guest/${program}.c`)]);
   }
   addInit(guest, join(HERE, 'guest/init'));
