@@ -19,12 +19,7 @@ export interface InterruptMapper {
   releaseMsix(device: PciFunction): void;
   /** Maps the function's one MSI vector for `domain`; returns the PIRQ. */
   mapMsi(domain: number, device: PciFunction): number;
-  /**
-   * Maps one MSI-X vector for `domain`; returns the PIRQ.
-   *
-   * @param entry index in the MSI-X table
-   * @param tableBase start of the BAR that holds the table
-   */
+  /** Maps an entry of the MSI-X table, whose BAR starts at `tableBase`, for `domain`; returns the PIRQ. */
   mapMsix(domain: number, device: PciFunction, entry: number, tableBase: bigint): number;
   /** Takes note of a PIRQ that an earlier process mapped for `domain`; it is unmapped as any. Missing: nobody counts. */
   adopt?(domain: number, device: PciFunction, pirq: number): void;
@@ -33,6 +28,11 @@ export interface InterruptMapper {
    * `undefined`: there is none. Missing: the hypervisor does not tell.
    */
   mappedFor?(domain: number, device: Bdf, entry: number | undefined): number | undefined;
+  /**
+   * Writes the messages of what is mapped into a function that a reset took them from. Its MSI-X table must answer: BARs as
+   * assigned, memory decode on. Missing: they outlive a reset.
+   */
+  restoreMessages?(device: PciFunction): void;
   /** Unmaps. A domain that is gone already is not an error. */
   unmap(domain: number, pirq: number): void;
   /** PIRQ of the function's legacy line, 0 if it has none. */

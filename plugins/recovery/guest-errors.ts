@@ -153,12 +153,14 @@ export class GuestErrors {
     );
   }
 
-  /** Keeps the registers of a device that still answers. */
+  /** Keeps the registers of a device that still answers, and still has them. */
   #remember(device: SeizedDevice, assignment: Assignment): void {
     const { hardware } = device.operations;
     try {
       if (isSilent(hardware)) return;
-      this.#before.set(assignment, SavedConfig.of(hardware));
+      // Heard of after the reset: what an earlier error found is too old, so it gets what its guest began with.
+      if (hasLostBars(device)) this.#before.delete(assignment);
+      else this.#before.set(assignment, SavedConfig.of(hardware));
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       const facts = { bdf: formatBdf(device.bdf), error: error.message };
@@ -189,6 +191,7 @@ export class GuestErrors {
         log.error({ bdf, why: `${reset.reason}: ${reset.detail}` }, 'device not reset after an error');
         return false;
       }
+      if (isSilent(device.operations.hardware)) throw new HostError('it does not answer', Errno.EIO);
       (this.#before.get(assignment) ?? device.pristine).restore(device.operations.hardware);
       device.operations.keepIntxHeld();
       assignment.interrupts.restore();
@@ -236,6 +239,16 @@ export class GuestErrors {
     }
   }
 }
+
+/** BARs of a function: no guest moves them, a reset takes their addresses. */
+const FIRST_BAR = 0x10;
+const AFTER_BARS = 0x28;
+
+const hasLostBars = ({ pristine, operations }: SeizedDevice): boolean =>
+  pristine.registers.some(({ offset, size, mask, value }) => {
+    if (offset < FIRST_BAR || offset >= AFTER_BARS) return false;
+    return (operations.hardware.readConfig(offset, size) & mask) >>> 0 !== value;
+  });
 
 /** Whether the function may have been reset since the error was detected; when a host gives up, nobody says so again. */
 const mayHaveLostRegisters = ({ stage, channel }: DeviceError): boolean =>

@@ -18,6 +18,10 @@ import { Msi, Msix } from './registers.ts';
 /** Most PIRQs fit an answer: `msix_entries[].vector` has 16 bits (D-I6). */
 const HIGHEST_PIRQ = 0xffff;
 
+/** The command register, and its bit that lets the function answer accesses to its memory. */
+const COMMAND = 0x04;
+const MEMORY_DECODE = 0x2;
+
 /** What the vectors of one device need to know. */
 export interface VectorTerms {
   readonly domain: number;
@@ -234,8 +238,22 @@ export class Vectors
     const { msi, msix } = this.#terms.operations;
     if (this.#on === undefined) return;
     this.#terms.operations.silenceIntx();
+    this.#restoreMessages();
     if (this.#on === 'msi' && msi !== undefined) this.#change(msi + Msi.control, 0, Msi.enable);
     if (this.#on === 'msix' && msix !== undefined) this.#change(msix + Msix.control, Msix.maskAll, Msix.enable);
+  }
+
+  /** Only who mapped them knows the messages, and writes them into a table that answers; the guest may not have it on yet. */
+  #restoreMessages(): void {
+    const { mapper, operations } = this.#terms;
+    const { hardware, decodesMemory } = operations;
+    const wake = this.#on === 'msix' && !decodesMemory;
+    if (wake) this.#change(COMMAND, 0, MEMORY_DECODE);
+    try {
+      mapper.restoreMessages?.(hardware);
+    } finally {
+      if (wake) this.#change(COMMAND, MEMORY_DECODE, 0);
+    }
   }
 
   teardown(): number {

@@ -71,6 +71,7 @@ export class Hypervisor {
     mapMsi: (domain, device) => this.#pirqs.mapMsi(domain, device.identity.bdf),
     mapMsix: (domain, device, entry, tableBase) => this.#pirqs.mapMsix(domain, device.identity.bdf, entry, tableBase),
     mappedFor: (domain, device, entry) => this.#pirqs.mappedFor(domain, device, entry),
+    restoreMessages: (device) => this.#pirqs.restoreMessages(device.identity.bdf),
     unmap: (domain, pirq) => {
       try {
         this.#pirqs.unmap(domain, pirq);

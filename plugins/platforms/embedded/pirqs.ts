@@ -129,6 +129,16 @@ export class Pirqs {
     return this.#mappingsOf(address, kind).find((one) => one.domain === domain && one.entry === entry)?.pirq;
   }
 
+  /** Writes the messages of a function again; the table is in its memory. */
+  restoreMessages(address: Bdf): void {
+    const call = `restore_msi ${formatBdf(address)}`;
+    const fn = this.#functions.get(address);
+    if (fn === undefined) this.#refuse(call, Errno.ENODEV);
+    if (this.#mappingsOf(address, 'msix').length > 0 && fn?.memoryDecode() !== true)
+      this.#refuse(call, Errno.ENXIO, 'memory decode is off');
+    this.#journal.add(call);
+  }
+
   /** Whether a domain has a line under this PIRQ. */
   hasLine(domain: number, pirq: number): boolean {
     return this.#mapped.get(domain)?.get(pirq)?.kind === 'line';

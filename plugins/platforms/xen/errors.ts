@@ -3,9 +3,9 @@
 import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { type Logger, RateLimit } from '../../../core/log.ts';
 import type { Clock, ErrorListener, HostErrors } from '../../../core/platform/index.ts';
-import { ChannelState } from '../../../core/ring/layout.ts';
+import { Verdict } from '../../../core/ring/layout.ts';
 import { recover } from '../recovery-sequence.ts';
-import { functionFolder, hostError, readText } from './sysfs-files.ts';
+import { functionFolder, hostError, readHeader, readText } from './sysfs-files.ts';
 
 /** Errors as the kernel's counters show them. */
 export interface XenErrors extends HostErrors {
@@ -21,13 +21,26 @@ export interface ErrorOptions {
   readonly bridgesAbove: (address: Bdf) => Promise<Bdf[]>;
   /** Milliseconds between two looks at the counters, while a guest has a device. Default: one second. */
   readonly interval?: number;
+  /** How long the host's reset of a link is waited for. Default: {@link linkTimes}. */
+  readonly times?: typeof linkTimes;
   /** Reads a file's text, `undefined` for one that is not there. Default: from the disk. */
   readonly read?: typeof readText;
+  /** Reads the header of a function. Default: from the function. */
+  readonly header?: typeof readHeader;
 }
 
+/**
+ * Milliseconds after a fatal error was counted. `settled`: a function that answers and has all its addresses was reset by then, or
+ * will not be. `lost`: one that does not answer by then is not waited for; the kernel gives it as long.
+ */
+const linkTimes = { settled: 3000, lost: 60_000 };
+
 interface Counts {
+  /** Of the function and the ports above it. */
   readonly nonfatal: number;
   readonly fatal: number;
+  /** Messages of fatal errors that its root port got, from whatever is below it: for those no function counts. */
+  readonly below: number;
 }
 
 /** One device that a guest has. */
@@ -37,6 +50,8 @@ interface Watched {
   readonly folders: Promise<readonly string[]>;
   /** What was seen last; `undefined` before the first look. */
   seen: Counts | undefined;
+  /** Its addresses on the bus when its guest got it: a reset takes them. `undefined`: they could not be read. */
+  bars: Promise<string | undefined>;
   /** A look, or what it led to, is under way. */
   busy: boolean;
   /** The last look failed. It is said once. */
@@ -53,27 +68,75 @@ const readCounts = async (folders: readonly string[], read: typeof readText): Pr
     const texts = await Promise.all(folders.map((folder) => read(`${folder}/${file}`)));
     return texts.reduce((all, text) => all + totalOf(text), 0);
   };
-  return { nonfatal: await sum('aer_dev_nonfatal'), fatal: await sum('aer_dev_fatal') };
+  const ports = await Promise.all(folders.map((folder) => read(`${folder}/aer_rootport_total_err_fatal`)));
+  return {
+    nonfatal: await sum('aer_dev_nonfatal'),
+    fatal: await sum('aer_dev_fatal'),
+    below: ports.reduce((all, text) => all + Number(text ?? 0), 0),
+  };
 };
+
+/** Vendors that are none: nobody answers, or not yet (PCI Express 5.0, §2.3.2). */
+const NO_VENDORS = [0xffff, 0x0001];
+
+/** The addresses in a header; `undefined` when nobody answers. */
+const barsIn = (header: Buffer): string | undefined =>
+  NO_VENDORS.includes(header.readUInt16LE(0)) ? undefined : header.toString('hex', 0x10, 0x28);
 
 /**
  * PCI Express errors on a real host, as far as user space hears of them: by the counters in sysfs. The kernel recovers
  * by itself, with the vote of whatever driver holds the function; what a guest says does not reach it. So the guest is
- * told afterwards: a non-fatal error stage by stage, as if its function were the only one; after a fatal one its link was
- * reset under it, and the channel counts as lost.
+ * told afterwards, stage by stage, as if its function were the only one. After a fatal error its link was reset under it: when
+ * the function answers again, the recovery goes on with that; otherwise its channel is lost.
  */
 export const createErrors = (options: ErrorOptions): XenErrors => {
-  const { sysfsRoot, clock, log, bridgesAbove, interval = 1000, read = readText } = options;
+  const {
+    sysfsRoot,
+    clock,
+    log,
+    bridgesAbove,
+    interval = 1000,
+    times = linkTimes,
+    read = readText,
+    header = readHeader,
+  } = options;
+  let closed = false;
   const listeners = new Set<ErrorListener>();
   const watched = new Set<Watched>();
   let cancel: (() => void) | undefined;
 
-  const tell = async (bdf: Bdf, ask: ErrorListener, fatal: boolean): Promise<void> => {
-    if (fatal) {
-      await ask({ bdf, stage: 'detected', channel: ChannelState.permanentFailure });
-      return;
+  /** Looks at the addresses of a function until `seen` says so, or for so many milliseconds. */
+  const within = async (
+    { bdf, bars }: Watched,
+    patience: number,
+    seen: (state: 'silent' | 'kept' | 'lost', passed: number) => boolean,
+  ): Promise<boolean> => {
+    const [since, before] = [clock.now(), await bars];
+    for (;;) {
+      const now = await header(functionFolder(sysfsRoot, bdf)).then(barsIn, () => undefined);
+      const passed = clock.now() - since;
+      const state = now === undefined ? 'silent' : before === undefined || now === before ? 'kept' : 'lost';
+      if (seen(state, passed)) return true;
+      if (passed >= patience || closed) return false;
+      await new Promise<void>((resolve) => clock.after(interval, resolve));
     }
-    await recover({ functions: [bdf], severity: 'nonfatal', ask, resetLink: async () => false });
+  };
+
+  const tell = async (one: Watched, listener: ErrorListener, severity: 'nonfatal' | 'fatal'): Promise<void> => {
+    const { bdf } = one;
+    // What is not over when this process ends is the business of the next one.
+    const ask: ErrorListener = async (error) => (closed ? Verdict.none : listener(error));
+    const resetLink = async (): Promise<boolean> => {
+      const answers = await within(
+        one,
+        times.lost,
+        (state, passed) => state === 'lost' || (state === 'kept' && passed >= times.settled),
+      );
+      if (!closed && one.limit.allows())
+        log.warn({ bdf: formatBdf(bdf), answers, ...one.limit.takeMore() }, 'the host reset a link');
+      return answers;
+    };
+    await recover({ functions: [bdf], severity, ask, resetLink });
   };
 
   const look = async (one: Watched): Promise<void> => {
@@ -83,11 +146,16 @@ export const createErrors = (options: ErrorOptions): XenErrors => {
     one.unreadable = false;
     const [ask] = listeners;
     if (before === undefined || ask === undefined || !watched.has(one)) return;
-    const fatal = now.fatal > before.fatal;
-    if (!fatal && now.nonfatal <= before.nonfatal) return;
-    const facts = { bdf: formatBdf(one.bdf), severity: fatal ? 'fatal' : 'nonfatal' };
+    const counted = now.nonfatal > before.nonfatal ? 'nonfatal' : undefined;
+    // A message from below the root port: whether it concerns this function is seen from what the host then resets.
+    const isFatal = async () =>
+      now.fatal > before.fatal ||
+      (now.below > before.below && (await within(one, times.settled, (state) => state !== 'kept')));
+    const severity = (await isFatal()) ? 'fatal' : counted;
+    if (severity === undefined || closed) return;
+    const facts = { bdf: formatBdf(one.bdf), severity };
     if (one.limit.allows()) log.warn({ ...facts, ...one.limit.takeMore() }, 'the host counted an error');
-    await tell(one.bdf, ask, fatal);
+    await tell(one, ask, severity);
   };
 
   const start = (one: Watched): void => {
@@ -128,7 +196,16 @@ export const createErrors = (options: ErrorOptions): XenErrors => {
     },
     watch(bdf) {
       const limit = new RateLimit(() => clock.now(), 10, 60_000);
-      const one: Watched = { bdf, folders: foldersOf(bdf), seen: undefined, busy: false, unreadable: false, limit };
+      const bars = header(functionFolder(sysfsRoot, bdf)).then(barsIn, () => undefined);
+      const one: Watched = {
+        bdf,
+        folders: foldersOf(bdf),
+        bars,
+        seen: undefined,
+        busy: false,
+        unreadable: false,
+        limit,
+      };
       watched.add(one);
       // At once: what is counted from now on concerns the guest.
       start(one);
@@ -139,6 +216,7 @@ export const createErrors = (options: ErrorOptions): XenErrors => {
       };
     },
     close() {
+      closed = true;
       watched.clear();
       disarm();
     },

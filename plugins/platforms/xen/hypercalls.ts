@@ -39,6 +39,7 @@ export interface InterruptOptions {
 /** `physdev_op`, and its commands that no library function makes. Source: Xen public header physdev.h. */
 const PHYSDEV_OP = 33;
 const IRQ_STATUS_QUERY = 5n;
+const RESTORE_MESSAGES = 27n;
 const PREPARE_MSIX = 30n;
 const RELEASE_MSIX = 31n;
 
@@ -74,6 +75,9 @@ const SHARED = 2;
 /** Looks in config space itself, because a mistake here costs the whole host. */
 export const hasMsix = (device: PciFunction): boolean =>
   capabilities(device).some(({ id }) => id === CapabilityId.msix);
+
+const hasMessages = (device: PciFunction): boolean =>
+  capabilities(device).some(({ id }) => id === CapabilityId.msix || id === CapabilityId.msi);
 
 /**
  * Interrupts over libxenctrl and libxencall.
@@ -131,16 +135,24 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
     return pirq[0];
   };
 
-  const tellOfTable = (name: string, command: bigint, device: PciFunction): void => {
-    if (options.msixPreparedBy === 'kernel') return;
-    const { bdf } = device.identity;
-    checkOpen(name);
-    // Without the capability this call is a null pointer access in Xen 4.17 and takes the host down (seen).
-    if (!hasMsix(device)) throw new HostError(name, Errno.EINVAL, `${formatBdf(bdf)} has no MSI-X capability`);
+  const writeAddress = (bdf: Bdf): void => {
     memory.setUint16(0, segmentOf(bdf), true);
     memory.setUint8(2, busOf(bdf));
     memory.setUint8(3, devfnOf(bdf));
+  };
+
+  const tellOf = (name: string, command: bigint, bdf: Bdf): void => {
+    checkOpen(name);
+    writeAddress(bdf);
     checked(native, name, calls.xencall2(handle, PHYSDEV_OP, command, argument), formatBdf(bdf));
+  };
+
+  const tellOfTable = (name: string, command: bigint, device: PciFunction): void => {
+    if (options.msixPreparedBy === 'kernel') return;
+    const { bdf } = device.identity;
+    // Without the capability this call is a null pointer access in Xen 4.17 and takes the host down (seen).
+    if (!hasMsix(device)) throw new HostError(name, Errno.EINVAL, `${formatBdf(bdf)} has no MSI-X capability`);
+    tellOf(name, command, bdf);
   };
 
   return {
@@ -151,6 +163,13 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
       // A base of 0 would be taken for MSI.
       if (tableBase === 0n) throw new HostError('map of an MSI-X vector', Errno.EINVAL, 'no table address');
       return map(domain, device, entry, tableBase);
+    },
+    restoreMessages(device) {
+      const name = 'PHYSDEVOP_restore_msi_ext';
+      const { bdf } = device.identity;
+      // It reads and writes these registers; what it makes of a function without them is not worth a host.
+      if (!hasMessages(device)) throw new HostError(name, Errno.EINVAL, `${formatBdf(bdf)} has no message interrupts`);
+      tellOf(name, RESTORE_MESSAGES, bdf);
     },
     unmap(domain, mapped) {
       const call = 'xc_physdev_unmap_pirq';
@@ -175,9 +194,7 @@ export const createInterrupts = (native: NativeLoader, options: InterruptOptions
     tellReset(address, kind) {
       const call = 'PHYSDEVOP_pci_device_reset';
       checkOpen(call);
-      memory.setUint16(0, segmentOf(address), true);
-      memory.setUint8(2, busOf(address));
-      memory.setUint8(3, devfnOf(address));
+      writeAddress(address);
       memory.setUint32(4, resetKinds[kind], true);
       checked(native, call, calls.xencall2(handle, PHYSDEV_OP, PCI_DEVICE_RESET, argument), formatBdf(address));
     },

@@ -50,6 +50,23 @@ export const readNumber = async (path: string): Promise<number> => {
   return value;
 };
 
+/** The first 64 bytes of a function's config space, asked of the function. @throws HostError */
+export const readHeader = async (folder: string): Promise<Buffer> => {
+  const path = `${folder}/config`;
+  try {
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
+      if (bytesRead < 64) throw new HostError(`read of ${path}`, Errno.EIO, `${bytesRead} of 64 bytes`);
+      return buffer;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw hostError(`read of ${path}`, error);
+  }
+};
+
 /** Last part of what a link points to; `undefined` when there is no such link. */
 export const linkName = async (path: string): Promise<string | undefined> => {
   const target = await unlessMissing(readlink(path));

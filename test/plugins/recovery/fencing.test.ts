@@ -231,6 +231,36 @@ describe('guests that answer', () => {
     expect((await one.request({ cmd: Command.confRead, offset: 0, size: 4 })).err).toBe(Status.success);
   });
 
+  it('fatal, heard of after the reset, as on a real host: what the guest began with is put back, and its messages', async () => {
+    await start();
+    const guest = await host.guest([nic], {
+      aer: ({ cmd }) => (cmd === 6 ? Verdict.needReset : Verdict.recovered),
+    });
+    await guest.reached(4);
+    await host.pciback.stub.seize(secondNic);
+    const model = host.platform.pci.model(nic);
+    const [msix, express] = [model.capability(0x11) ?? 0, model.capability(0x10) ?? 0];
+    const bars = () => [0x10, 0x14, 0x18, 0x1c, 0x30].map((offset) => hardware(nic, offset, 4));
+    // Not the cache line size: the guest set it since, as its driver does again.
+    const controls = () => [express + 0x08, express + 0x10, 0x3c].map((offset) => hardware(nic, offset, 2));
+    const before = { bars: bars(), controls: controls(), pirqs: host.platform.hypervisor.ledger().pirqs };
+    model.hotReset();
+    expect(bars()).not.toEqual(before.bars);
+    expect(hardware(nic, msix + 2, 2) & 0x8000).toBe(0);
+    const calls = host.platform.hypervisor.trace.length;
+    expect((await host.platform.errors.inject(nic, 'fatal')).outcome).toBe('recovered');
+    expect(guest.report().aer.map(({ cmd, state }) => [cmd, state])).toEqual([
+      [6, 2],
+      [9, 1],
+      [7, 1],
+    ]);
+    expect({ bars: bars(), controls: controls(), pirqs: host.platform.hypervisor.ledger().pirqs }).toEqual(before);
+    // MSI-X is on and no vector masked; nothing was mapped anew, the hypervisor wrote the messages it has.
+    expect(hardware(nic, msix + 2, 2) & 0xc000).toBe(0x8000);
+    const asked = host.platform.hypervisor.trace.slice(calls);
+    expect(asked.filter((line) => /msi|pirq/.test(line))).toEqual(['restore_msi 0000:01:00.0']);
+  });
+
   it('a link that stays down: all are told that it is over, and fenced', async () => {
     await start();
     const guest = await host.guest([disk], { aer: () => Verdict.needReset });

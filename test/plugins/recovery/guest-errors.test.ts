@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../core/bdf.ts';
 import type { FenceReason } from '../../../core/facts.ts';
+import type { SavedRegister } from '../../../core/journal.ts';
 import { silent } from '../../../core/log.ts';
 import type { DeviceError, RecoveryStage } from '../../../core/platform/index.ts';
 import { ChannelState, type GuestVerdict, Verdict } from '../../../core/ring/layout.ts';
@@ -47,6 +48,7 @@ const setup = (answer: Answer | (() => Promise<Answer>)) => {
     assignment: assignment as unknown as Assignment | undefined,
     operations: { hardware, keepIntxHeld: () => undefined, turnOff: () => done.push('off') },
     pristine: {
+      registers: [] as SavedRegister[],
       restore: () => {
         done.push('pristine');
         return [];
@@ -187,8 +189,30 @@ describe('a device that was reset', () => {
     const { handle, done, hardware } = setup(recovered);
     for (const offset of [0x00, 0x08]) hardware.put(offset, 4, 0xffffffff);
     await handle('detected', ChannelState.frozen);
+    for (const offset of [0x00, 0x08]) hardware.put(offset, 4, 0x10d38086);
     await handle('mmioEnabled', ChannelState.frozen);
     expect(done).toEqual(['kept from others', 'pristine', 'interrupts on', 'looked at again']);
+  });
+
+  it('one that was reset before anybody heard of the error gets the registers that its guest began with', async () => {
+    const { handle, done, device, hardware } = setup(recovered);
+    hardware.put(0x00, 4, 0x10d38086);
+    hardware.put(0x10, 4, 0xfebc0000);
+    device.pristine.registers.push({ offset: 0x10, size: 4, mask: 0xffffffff, kept: 0, value: 0xfebc0000 });
+    // What an earlier error found is no better: the guest has gone on since.
+    await handle('detected');
+    hardware.put(0x10, 4, 0);
+    await handle('detected', ChannelState.frozen);
+    await handle('slotReset', ChannelState.frozen);
+    expect(done).toEqual(['kept from others', 'pristine', 'interrupts on', 'looked at again']);
+  });
+
+  it('one that does not answer after the reset of its link is cut off, and its guest not asked', async () => {
+    const { handle, done, asked, assignment, hardware } = setup(recovered);
+    for (const offset of [0x00, 0x08]) hardware.put(offset, 4, 0xffffffff);
+    expect(await handle('slotReset', ChannelState.frozen)).toBe(disconnect);
+    expect([asked, assignment.fenced]).toEqual([[], 'not reset']);
+    expect(done).not.toContain('pristine');
   });
 
   it('is not asked for at all when memory was only switched on again', async () => {

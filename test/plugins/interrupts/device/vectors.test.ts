@@ -21,6 +21,8 @@ let mapped: Set<number>;
 let failing: { readonly after: number; readonly error: Error } | undefined;
 let next: number;
 let vectors: Vectors;
+/** The command register at each time the hypervisor was asked to write messages again. */
+let restored: number[];
 
 beforeEach(() => {
   nic = new FakeFunction({
@@ -35,6 +37,7 @@ beforeEach(() => {
     resources: [{ start: 0xfe000000n, size: 0x4000n, flags: 0x200 }],
   });
   mapped = new Set();
+  restored = [];
   failing = undefined;
   next = 50;
   const map = (): number => {
@@ -48,6 +51,7 @@ beforeEach(() => {
     mapper: {
       mapMsi: map,
       mapMsix: map,
+      restoreMessages: (device: FakeFunction) => restored.push(device.readConfig(COMMAND, 2)),
       unmap: (_: number, pirq: number) => {
         if (!mapped.delete(pirq)) throw new Error(`${pirq} was not mapped`);
       },
@@ -129,5 +133,28 @@ describe('the list of an MSI-X request', () => {
     vectors.teardown();
     expect([vectors.enableMsi(new Request()), enableMsix(0)]).toEqual([Status.success, -Errno.ENXIO]);
     expect(mapped.size).toBe(1);
+  });
+});
+
+describe('after a reset', () => {
+  it('the messages are written again into a table that answers, then MSI-X comes on', () => {
+    enableMsix(0, 1);
+    // What a reset of the link leaves, but for the addresses, which are the restorer's.
+    nic.put(COMMAND, 2, 0);
+    nic.put(MSIX + 2, 2, TABLE_SIZE - 1);
+    vectors.restore();
+    expect(restored.map((command) => command & 2)).toEqual([2]);
+    expect([isOn(), nic.get(COMMAND, 2) & 2, mapped.size]).toEqual([true, 0, 2]);
+  });
+
+  it('MSI needs no memory for that; what is off is left alone', () => {
+    vectors.restore();
+    expect(restored).toEqual([]);
+    vectors.enableMsi(new Request());
+    nic.put(COMMAND, 2, 0);
+    nic.put(MSI + 2, 2, 0);
+    vectors.restore();
+    expect(restored.map((command) => command & 2)).toEqual([0]);
+    expect(nic.get(MSI + 2, 2) & 1).toBe(1);
   });
 });

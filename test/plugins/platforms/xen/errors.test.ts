@@ -8,7 +8,7 @@ import { type Bdf, bdf, formatBdf } from '../../../../core/bdf.ts';
 import { ChannelState, type GuestVerdict, Verdict } from '../../../../core/ring/layout.ts';
 import { createDomains } from '../../../../plugins/platforms/xen/domains.ts';
 import { createErrors, type XenErrors } from '../../../../plugins/platforms/xen/errors.ts';
-import { readText } from '../../../../plugins/platforms/xen/sysfs-files.ts';
+import { readHeader, readText } from '../../../../plugins/platforms/xen/sysfs-files.ts';
 import { recordingLog } from '../../../kit/embedded-host.ts';
 import { createManualClock, type ManualClock } from '../../../kit/manual-clock.ts';
 import { createFakeNative, fakePointer } from './fake-native.ts';
@@ -29,15 +29,32 @@ const count = (address: Bdf, file: 'nonfatal' | 'fatal', total: number): void =>
   writeFileSync(join(folder, `aer_dev_${file}`), `${lines.join('\n')}\n`);
 };
 
-let reading = 0;
-const read = async (path: string): Promise<string | undefined> => {
-  reading++;
-  try {
-    return await readText(path);
-  } finally {
-    reading--;
-  }
+/** Config space as it was when the guest got the device: its identity and one address. */
+const there = (address = 0xfe00_0000, vendor = 0x8086): void => {
+  const header = Buffer.alloc(64);
+  header.writeUInt16LE(vendor, 0);
+  header.writeUInt32LE(address, 0x10);
+  writeFileSync(join(root, 'bus/pci/devices', formatBdf(device), 'config'), header);
 };
+/** What the root port heard from below it: a fatal error of a function is counted nowhere else. */
+const heard = (total: number): void => {
+  writeFileSync(join(root, 'bus/pci/devices', formatBdf(port), 'aer_rootport_total_err_fatal'), `${total}\n`);
+};
+const silentNow = (): void => there(0xffff_ffff, 0xffff);
+
+let reading = 0;
+const counted =
+  <T>(reader: (path: string) => Promise<T>) =>
+  async (path: string): Promise<T> => {
+    reading++;
+    try {
+      return await reader(path);
+    } finally {
+      reading--;
+    }
+  };
+const read = counted(readText);
+const header = counted(readHeader);
 
 /** Resolves when no file is being read and what was read has had its effect. */
 const quiet = async (): Promise<void> => {
@@ -59,14 +76,20 @@ beforeEach(() => {
   clock = createManualClock();
   asked = [];
   verdict = Verdict.recovered;
-  errors = createErrors({ sysfsRoot: root, clock, log, read, bridgesAbove: async () => [port] });
+  errors = createErrors({ sysfsRoot: root, clock, log, read, header, bridgesAbove: async () => [port] });
   errors.subscribe(async ({ stage, channel, bdf: address }) => {
     expect(address).toBe(device);
     asked.push(`${stage} ${channel}`);
-    return stage === 'detected' && verdict === Verdict.recovered ? Verdict.canRecover : verdict;
+    if (channel === ChannelState.permanentFailure) return Verdict.disconnect;
+    if (stage === 'detected' && verdict === Verdict.recovered)
+      return channel === ChannelState.frozen ? Verdict.needReset : Verdict.canRecover;
+    return verdict;
   });
   count(device, 'nonfatal', 5);
   count(device, 'fatal', 0);
+  count(port, 'fatal', 0);
+  heard(4);
+  there();
 });
 afterEach(() => {
   errors.close();
@@ -102,12 +125,94 @@ describe('errors on a real host', () => {
     expect(asked).toEqual(['detected 1', `detected ${ChannelState.permanentFailure}`]);
   });
 
-  it('a fatal error, also one that a port above counts, is the end of the channel', async () => {
+  it('after a fatal error, also one that a port above counts, the recovery goes on when the function was reset', async () => {
     errors.watch?.(device);
     await look();
+    silentNow();
     count(port, 'fatal', 1);
     await look();
-    expect(asked).toEqual([`detected ${ChannelState.permanentFailure}`]);
+    expect(asked).toEqual(['detected 2']);
+    await look();
+    expect(asked).toEqual(['detected 2']);
+    // The link is up again, and the function has lost its addresses.
+    there(0);
+    await look();
+    expect(asked).toEqual(['detected 2', 'slotReset 2', 'resume 2']);
+    expect(lines.at(-1)).toMatchObject({ message: 'the host reset a link', facts: { answers: true } });
+    await look();
+    expect(asked).toHaveLength(3);
+  });
+
+  it('of a fatal error that only its root port heard of, a function is told when its link was reset', async () => {
+    errors.watch?.(device);
+    await look();
+    heard(5);
+    await look();
+    expect(asked).toEqual([]);
+    there(0);
+    await look();
+    expect(asked).toEqual(['detected 2', 'slotReset 2', 'resume 2']);
+  });
+
+  it('an error of another function below the same root port is no concern of one that keeps its link', async () => {
+    errors.watch?.(device);
+    await look();
+    heard(5);
+    for (let second = 0; second < 6; second++) await look();
+    expect(asked).toEqual([]);
+    count(device, 'nonfatal', 6);
+    await look();
+    expect(asked[0]).toBe('detected 1');
+  });
+
+  it('a function that keeps its addresses is given time: the reset may be still to come', async () => {
+    errors.watch?.(device);
+    await look();
+    count(device, 'fatal', 1);
+    await look();
+    await look();
+    expect(asked).toEqual(['detected 2']);
+    await look();
+    await look();
+    expect(asked).toEqual(['detected 2', 'slotReset 2', 'resume 2']);
+  });
+
+  it.each([
+    ['all ones', 0xffff],
+    ['that it is not ready', 0x0001],
+  ])('a function that answers %s for a minute has lost its channel', async (_, vendor) => {
+    errors.watch?.(device);
+    await look();
+    there(0, vendor);
+    count(device, 'fatal', 1);
+    await look();
+    for (let second = 0; second < 58; second++) await look();
+    expect(asked).toEqual(['detected 2']);
+    await look();
+    await look();
+    expect(asked).toEqual(['detected 2', `detected ${ChannelState.permanentFailure}`]);
+  });
+
+  it('a guest that gives up is not asked about the reset of its link', async () => {
+    verdict = Verdict.disconnect;
+    errors.watch?.(device);
+    await look();
+    there(0);
+    count(device, 'fatal', 1);
+    await look();
+    expect(asked).toEqual(['detected 2', `detected ${ChannelState.permanentFailure}`]);
+  });
+
+  it('when this process ends, it waits for no link and asks nobody any more', async () => {
+    errors.watch?.(device);
+    await look();
+    silentNow();
+    count(device, 'fatal', 1);
+    await look();
+    errors.close();
+    await look();
+    expect(asked).toEqual(['detected 2']);
+    expect(clock.pending()).toBe(0);
   });
 
   it('after the guest has let go nobody is told', async () => {
@@ -126,6 +231,7 @@ describe('errors on a real host', () => {
       clock,
       log,
       read,
+      header,
       bridgesAbove: async () => [],
     });
     errors.subscribe(async ({ stage }) => {
@@ -145,7 +251,7 @@ describe('errors on a real host', () => {
     await look();
     count(device, 'fatal', 1);
     await look();
-    expect(asked).toEqual(['detected']);
+    expect(asked[0]).toBe('detected');
   });
 });
 

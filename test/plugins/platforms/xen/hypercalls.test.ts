@@ -181,6 +181,26 @@ describe('interrupts of platform xen', () => {
     expect(() => interrupts.isShared(19)).toThrow(HostError);
   });
 
+  it('messages are written again by PHYSDEVOP_restore_msi_ext, for a function that has them', () => {
+    const fixture = create();
+    const { interrupts, native, argument } = fixture;
+    for (const one of [withMsix, device({ 6: 0x10, 52: 0x40, 64: 0x05 })]) {
+      interrupts.restoreMessages?.(one);
+      expect(native.calls.at(-1)).toBe('xencall2 handle 33 27 handle');
+      // Segment, bus, device and function.
+      expect([...argument.subarray(0, 4)]).toEqual([2, 0, 0x3a, 0x21]);
+    }
+    fixture.result = -1;
+    fixture.errno = 6;
+    expect(() => interrupts.restoreMessages?.(withMsix)).toThrow(
+      expect.objectContaining({ errno: 6, message: expect.stringContaining('0002:3a:04.1') }),
+    );
+    const before = native.calls.length;
+    const without = device({ 6: 0x10, 52: 0x40, 64: 0x01 });
+    expect(() => interrupts.restoreMessages?.(without)).toThrow(/no message interrupts/);
+    expect(native.calls.length).toBe(before);
+  });
+
   it('nothing is called after close', () => {
     const { interrupts, native } = create();
     interrupts.close();
