@@ -61,6 +61,14 @@ export const interruptContract: readonly PlatformCase[] = [
     },
   },
   {
+    name: 'interrupts: messages of a function that has none mapped can be written again, whatever it was reset by',
+    async run({ platform, device }) {
+      const held = await platform.pci.seize(device);
+      if (hasMsix(held)) platform.interrupts.restoreMessages?.(held);
+      await platform.pci.release(held);
+    },
+  },
+  {
     name: 'lines: a handler can be installed and released, or is refused with EOPNOTSUPP where none can be had',
     run: (fixture) =>
       withLine(fixture, (held) => {

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { openMonitor } from './monitor.mjs';
 
 const HERE = import.meta.dirname;
 /** Seconds that boot and power-off may take besides the job itself. */
@@ -54,9 +55,11 @@ export async function runUntilReported(run, newLogs, say) {
  */
 export async function runOnce(run) {
   prepareLogs(run);
+  const monitor = run.scenario.monitor ? openMonitor(run.logs) : undefined;
   const limit = run.keep ? '0' : String((BOOT_SECONDS + run.scenario.seconds) * PATIENCE);
   // `timeout` also ends the emulator should this process be killed without a chance to do it.
-  const child = spawn('timeout', ['-k', '5', limit, 'qemu-system-x86_64', ...qemuArguments(run)], {
+  const words = [...qemuArguments(run), ...(monitor?.words ?? [])];
+  const child = spawn('timeout', ['-k', '5', limit, 'qemu-system-x86_64', ...words], {
     stdio: [run.keep ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   const end = () => child.kill('SIGTERM');
@@ -73,6 +76,7 @@ export async function runOnce(run) {
     child.once('error', reject);
     child.once('close', resolve);
   });
+  monitor?.close();
   run.signal.removeEventListener('abort', end);
   if (run.keep) process.stdin.unref?.();
   await new Promise((resolve) => log.end(resolve));
@@ -101,7 +105,7 @@ const driveArguments = (logs, disks = new Map()) =>
 function qemuArguments({ machine: { folder, root, kernel }, logs, scenario }) {
   const xenWords =
     'dom0_mem=3G,max:3G dom0_max_vcpus=2 console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning';
-  const dom0Words = 'console=hvc0 quiet panic=1 net.ifnames=0 mitigations=off';
+  const dom0Words = `console=hvc0 quiet panic=1 net.ifnames=0 mitigations=off ${scenario.dom0}`.trim();
   return [
     // A CPU without wide vector state: with `max`, programs under Xen crash now and then in this emulation.
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'Westmere', '-smp', '2', '-m', '6G'],

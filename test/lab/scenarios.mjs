@@ -16,6 +16,8 @@ export class UsageError extends Error {}
  * @property {Map<string, string[]>} options option name → allowed values, the first is the default
  * @property {boolean} needsBuild false (`# build: no`) when the scenario does not run this project's `dist/`
  * @property {string} xen further words of the hypervisor's command line
+ * @property {string} dom0 further words of the command line of dom0's kernel
+ * @property {boolean} monitor whether it has things to say to the emulator (`# monitor: yes`)
  * @property {number} seconds time limit of the job in dom0, in emulated seconds
  */
 
@@ -42,7 +44,7 @@ function readScenario(path, name) {
   const header = new Map();
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     if (!line.startsWith('#')) break;
-    const found = /^# (summary|devices|disks|options|seconds|build|xen): ?(.*)$/.exec(line);
+    const found = /^# (summary|devices|disks|options|seconds|build|xen|dom0|monitor): ?(.*)$/.exec(line);
     if (found) header.set(found[1], found[2].trim());
   }
   for (const word of ['summary', 'devices', 'options']) {
@@ -58,6 +60,8 @@ function readScenario(path, name) {
     needsBuild: header.get('build') !== 'no',
     seconds: Number(header.get('seconds') ?? 300),
     xen: header.get('xen') ?? '',
+    dom0: header.get('dom0') ?? '',
+    monitor: header.get('monitor') === 'yes',
   };
 }
 

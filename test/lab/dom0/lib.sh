@@ -147,6 +147,15 @@ config_changes() { # BDF, file before: prints bytes that differ outside the vola
   return $changed
 }
 
+monitor() { # command: said to the emulator (header `# monitor: yes`), which has done it when this returns; its answer
+  local line
+  echo "$*" >> "$OUT/monitor-asked"
+  line=$(wc -l < "$OUT/monitor-asked")
+  within 30 monitor_answered "$line"
+  sed -n "${line}p" "$OUT/monitor-answered"
+}
+monitor_answered() { [ "$(wc -l < "$OUT/monitor-answered")" -ge "$1" ]; } # number of lines
+
 # --- guests -------------------------------------------------------------------------------------------------------
 
 guest_config() { # name, further words of the guest's kernel command line; PCI devices in PCI_LINE, processors in VCPUS
