@@ -4,6 +4,7 @@ import { type Bdf, formatBdf } from '../../../core/bdf.ts';
 import { type Logger, RateLimit } from '../../../core/log.ts';
 import type { Clock, ErrorListener, HostErrors } from '../../../core/platform/index.ts';
 import { Verdict } from '../../../core/ring/layout.ts';
+import { isSilent } from '../../../core/space/capabilities.ts';
 import { recover } from '../recovery-sequence.ts';
 import { functionFolder, hostError, readHeader, readText } from './sysfs-files.ts';
 
@@ -76,12 +77,14 @@ const readCounts = async (folders: readonly string[], read: typeof readText): Pr
   };
 };
 
-/** Vendors that are none: nobody answers, or not yet (PCI Express 5.0, §2.3.2). */
-const NO_VENDORS = [0xffff, 0x0001];
+/** The vendor of a function that is not ready yet after its reset (PCI Express 5.0, §2.3.2). */
+const NOT_READY = 0x0001;
 
-/** The addresses in a header; `undefined` when nobody answers. */
-const barsIn = (header: Buffer): string | undefined =>
-  NO_VENDORS.includes(header.readUInt16LE(0)) ? undefined : header.toString('hex', 0x10, 0x28);
+/** The addresses in a header; `undefined` when nobody answers, or not yet. */
+const barsIn = (header: Buffer): string | undefined => {
+  const silent = isSilent({ readConfig: (offset, size) => header.readUIntLE(offset, size) });
+  return silent || header.readUInt16LE(0) === NOT_READY ? undefined : header.toString('hex', 0x10, 0x28);
+};
 
 /**
  * PCI Express errors on a real host, as far as user space hears of them: by the counters in sysfs. The kernel recovers

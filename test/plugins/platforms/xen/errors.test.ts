@@ -30,9 +30,11 @@ const count = (address: Bdf, file: 'nonfatal' | 'fatal', total: number): void =>
 };
 
 /** Config space as it was when the guest got the device: its identity and one address. */
-const there = (address = 0xfe00_0000, vendor = 0x8086): void => {
+const there = (address = 0xfe00_0000, vendor = 0x8086, revision = 0): void => {
   const header = Buffer.alloc(64);
   header.writeUInt16LE(vendor, 0);
+  header.writeUInt16LE(0xffff, 2);
+  header.writeInt32LE(revision, 8);
   header.writeUInt32LE(address, 0x10);
   writeFileSync(join(root, 'bus/pci/devices', formatBdf(device), 'config'), header);
 };
@@ -40,7 +42,7 @@ const there = (address = 0xfe00_0000, vendor = 0x8086): void => {
 const heard = (total: number): void => {
   writeFileSync(join(root, 'bus/pci/devices', formatBdf(port), 'aer_rootport_total_err_fatal'), `${total}\n`);
 };
-const silentNow = (): void => there(0xffff_ffff, 0xffff);
+const silentNow = (): void => there(0xffff_ffff, 0xffff, -1);
 
 let reading = 0;
 const counted =
@@ -177,13 +179,22 @@ describe('errors on a real host', () => {
     expect(asked).toEqual(['detected 2', 'slotReset 2', 'resume 2']);
   });
 
-  it.each([
-    ['all ones', 0xffff],
-    ['that it is not ready', 0x0001],
-  ])('a function that answers %s for a minute has lost its channel', async (_, vendor) => {
+  it('a virtual function, whose vendor alone is all ones, answers', async () => {
+    there(0, 0xffff);
     errors.watch?.(device);
     await look();
-    there(0, vendor);
+    heard(5);
+    for (let second = 0; second < 6; second++) await look();
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['all ones', 0xffff, -1],
+    ['that it is not ready', 0x0001, 0],
+  ])('a function that answers %s for a minute has lost its channel', async (_, vendor, revision) => {
+    errors.watch?.(device);
+    await look();
+    there(0, vendor, revision);
     count(device, 'fatal', 1);
     await look();
     for (let second = 0; second < 58; second++) await look();
