@@ -108,8 +108,14 @@ export class GuestErrors {
     const { stage, channel } = error;
     const rule = stageRules[stage];
     const initial = initialVerdicts[stage];
-    if (stage === 'detected' && channel !== ChannelState.permanentFailure) this.#remember(device, assignment);
     const wasReset = channel === ChannelState.frozen;
+    if (stage === 'detected' && channel !== ChannelState.permanentFailure) {
+      const isLost = this.#remember(device, assignment);
+      // Its driver lets go of its vectors now, and the hypervisor masks them in the table: in one that does not answer it cannot, and
+      // keeps the whole function masked from then on (seen: Xen 4.17).
+      if (isLost && wasReset) await this.#makeUsable(device, assignment, 'restore');
+      if (!isWith(device, assignment)) return initial;
+    }
     if (stage === 'slotReset' || (stage === 'mmioEnabled' && wasReset)) {
       const fits = await this.#makeUsable(device, assignment, wasReset ? 'restore' : 'reset');
       if (!isWith(device, assignment)) return initial;
@@ -153,19 +159,23 @@ export class GuestErrors {
     );
   }
 
-  /** Keeps the registers of a device that still answers, and still has them. */
-  #remember(device: SeizedDevice, assignment: Assignment): void {
+  /** Keeps the registers of a device that answers and still has them; whether it has lost them. */
+  #remember(device: SeizedDevice, assignment: Assignment): boolean {
     const { hardware } = device.operations;
     try {
-      if (isSilent(hardware)) return;
-      // Heard of after the reset: what an earlier error found is too old, so it gets what its guest began with.
-      if (hasLostBars(device)) this.#before.delete(assignment);
-      else this.#before.set(assignment, SavedConfig.of(hardware));
+      if (isSilent(hardware)) return false;
+      if (hasLostBars(device)) {
+        // Heard of after the reset: what an earlier error found is too old, so it gets what its guest began with.
+        this.#before.delete(assignment);
+        return true;
+      }
+      this.#before.set(assignment, SavedConfig.of(hardware));
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       const facts = { bdf: formatBdf(device.bdf), error: error.message };
       assignment.tenant.budget.log.warn(facts, 'registers not saved');
     }
+    return false;
   }
 
   /**

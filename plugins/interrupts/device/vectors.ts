@@ -243,17 +243,12 @@ export class Vectors
     if (this.#on === 'msix' && msix !== undefined) this.#change(msix + Msix.control, Msix.maskAll, Msix.enable);
   }
 
-  /** Only who mapped them knows the messages, and writes them into a table that answers; the guest may not have it on yet. */
+  /** Only who mapped them knows the messages, and writes and masks them in a table that answers: its guest had that on. */
   #restoreMessages(): void {
     const { mapper, operations } = this.#terms;
     const { hardware, decodesMemory } = operations;
-    const wake = this.#on === 'msix' && !decodesMemory;
-    if (wake) this.#change(COMMAND, 0, MEMORY_DECODE);
-    try {
-      mapper.restoreMessages?.(hardware);
-    } finally {
-      if (wake) this.#change(COMMAND, MEMORY_DECODE, 0);
-    }
+    if (this.#on === 'msix' && !decodesMemory) this.#change(COMMAND, 0, MEMORY_DECODE);
+    mapper.restoreMessages?.(hardware);
   }
 
   teardown(): number {

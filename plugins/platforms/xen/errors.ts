@@ -129,17 +129,15 @@ export const createErrors = (options: ErrorOptions): XenErrors => {
     const { bdf } = one;
     // What is not over when this process ends is the business of the next one.
     const ask: ErrorListener = async (error) => (closed ? Verdict.none : listener(error));
-    const resetLink = async (): Promise<boolean> => {
-      const answers = await within(
-        one,
-        times.lost,
-        (state, passed) => state === 'lost' || (state === 'kept' && passed >= times.settled),
-      );
+    const isBack = (state: string, passed: number) => state === 'lost' || (state === 'kept' && passed >= times.settled);
+    let answers = false;
+    if (severity === 'fatal') {
+      // Before the first question: what a driver then lets go of has to be masked in a table that answers.
+      answers = await within(one, times.lost, isBack);
       if (!closed && one.limit.allows())
         log.warn({ bdf: formatBdf(bdf), answers, ...one.limit.takeMore() }, 'the host reset a link');
-      return answers;
-    };
-    await recover({ functions: [bdf], severity, ask, resetLink });
+    }
+    await recover({ functions: [bdf], severity, ask, resetLink: async () => answers });
   };
 
   const look = async (one: Watched): Promise<void> => {
