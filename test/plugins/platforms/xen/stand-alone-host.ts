@@ -154,7 +154,13 @@ export const aloneHost = (devices: readonly DeviceImage[]): AloneHost => {
         },
       });
       running = await startPciback({
-        config: { control: false, journal: join(folder, 'journal'), shutdownSeconds: 1, ...config },
+        config: {
+          control: false,
+          journal: join(folder, 'journal'),
+          shutdownSeconds: 1,
+          'stand-alone': { lineHandler: 'uio' },
+          ...config,
+        },
         platform,
         log,
         plugins: [standAlone],
