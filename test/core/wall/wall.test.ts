@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseBdf } from '../../../core/bdf.ts';
 import type { Logger } from '../../../core/log.ts';
 import { silent } from '../../../core/log.ts';
@@ -136,14 +136,19 @@ describe('the wall', () => {
 
   it('measures what runs, not what is waited for', async () => {
     const { wall } = make();
-    const busy = (until = performance.now() + 5) => {
-      while (performance.now() < until);
-    };
-    wall.run(place, busy);
-    wall.useClock({ now: () => performance.now(), after: () => () => undefined });
-    await wall.wait(place, 1000, () => new Promise((resolve) => setTimeout(resolve, 40)));
-    expect(wall.usage('acme/all').ms).toBeGreaterThanOrEqual(5);
-    expect(wall.usage('acme/all').ms).toBeLessThan(40);
+    let now = 0;
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    onTestFinished(() => later.mockRestore());
+    wall.run(place, () => {
+      now += 5;
+    });
+    wall.useClock({ now: () => now, after: () => () => undefined });
+    await wall.wait(place, 1000, async () => {
+      now += 1;
+      await Promise.resolve();
+      now += 40;
+    });
+    expect(wall.usage('acme/all').ms).toBe(6);
     expect(wall.usage('nobody')).toEqual({ faults: 0, ms: 0 });
   });
 

@@ -116,7 +116,7 @@ for d in "$NIC" "$NVME"; do
     logged 'permissive of the kernel module not obeyed: it is of an earlier guest' "bdf=$d"
 done
 shows "what u2 was refused" pciback explain 00:04.0 --denied
-check "that register, because no field is there" printed '^ +0xf8 +2 bytes +0x0005 .* policy: drop '
+check "that register, because no field is there" printed '^ +0xf8 +2 bytes +0x0005 .* policy: drop: no field claims'
 shows "who is permissive in u2" pciback attribute permissive
 check "u2: nobody" nobody_is_permissive
 check "u2: both devices are there" row "$NVME" "$id" 'no +-'
