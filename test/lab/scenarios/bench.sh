@@ -13,7 +13,7 @@ PCI_LINE='pci=["00:03.0","00:04.0"]'
 # dom0 has one processor. What the lane may have of that only if somebody asks for it, an operator of such a host may ask for.
 SETTINGS=()
 if [ "$LANE" = asked ]; then
-  echo '{ "watch": "eager", "xen": { "precedence": true } }' > /run/bench.json
+  echo '{ "xen": { "precedence": true } }' > /run/bench.json
   chmod 600 /run/bench.json
   SETTINGS=(--config /run/bench.json)
 fi
