@@ -17,7 +17,8 @@ export interface LineClaim {
  * The host's half of line interrupts: lines that a guest's device shares with devices of the host itself.
  *
  * The hypervisor delivers a line interrupt to every domain that bound its PIRQ. If a driver of the host did, the host hears
- * the guest's device too, and shuts a line down on which it hears much that nobody claims. All calls are synchronous.
+ * the guest's device too, and shuts a line down on which it hears much that nobody claims.
+ * All calls are synchronous and throw `HostError`. The line of a function is `PciFunction.line`.
  */
 export interface LineInterrupts {
   /** Whether {@link claim} can work here at all. */

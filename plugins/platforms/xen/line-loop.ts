@@ -52,7 +52,10 @@ const SILENT = 0xffff_ffff;
  * one that it heard of before it was ready comes again then, and not more often: a line that is raised without a pause takes the host.
  */
 const SERVICE_MS = 10;
-/** Milliseconds between two looks while the function asks for service. */
+/**
+ * Milliseconds from an interrupt to the next look at its function, and between two looks while it asks for service. So a guest can
+ * have 1000 interrupts a second of each, whatever its device does.
+ */
 const WAIT_MS = 1;
 
 /** Milliseconds after which a function is looked at once more: another thread may have written back what it had read before. */
@@ -62,14 +65,21 @@ const SOON_MS = 20;
  * end before a thread has come back from its system call.
  */
 const STEADY_MS = 1000;
+/** Milliseconds between two messages about MASTER: a guest may switch it as often as it likes, and each is noted in a file. */
+const MASTER_MS = 1000;
 
 interface Heard extends HeardFunction {
   /** When it was interrupted last. */
   at: number;
   count: number | undefined;
   master: boolean | undefined;
+  /** When MASTER was told last. */
+  toldAt: number;
   gone: boolean;
 }
+
+/** Of a function of which nothing was heard yet. */
+const NOT_HEARD = { at: 0, count: undefined, master: undefined, toldAt: Number.NEGATIVE_INFINITY, gone: false };
 
 /**
  * Hears the interrupts that `uio_pci_generic` claimed. That driver sets INTX_DISABLE with each, so the line is free at once; here it
@@ -119,12 +129,10 @@ export class LineLoop {
       one.gone = true;
       return;
     }
-    // Read before it is let go on: what it raises then makes the file readable again.
     const more = one.count === undefined ? 1 : (count - one.count) | 0;
     one.count = count;
     one.at = this.#host.now();
-    this.#look(one);
-    this.#soon = true;
+    this.#waits = true;
     this.#tell({ what: 'interrupts', slot: one.slot, count: more });
   }
 
@@ -132,13 +140,15 @@ export class LineLoop {
   #look(one: Heard): void {
     const command = this.#host.command(one.config);
     if (command === undefined || command === SILENT) return;
+    const now = this.#host.now();
     if (Atomics.load(one.open, 0) === 1 && ((command >> 8) & INTX_DISABLE) !== 0) {
-      if ((command & ASKS) !== 0 && this.#host.now() - one.at < SERVICE_MS) this.#waits = true;
+      if ((command & ASKS) !== 0 && now - one.at < SERVICE_MS) this.#waits = true;
       else this.#host.write(one.config, HIGH, (command >> 8) & 0xff & ~INTX_DISABLE);
     }
     const master = (command & MASTER) !== 0;
-    if (master === one.master) return;
+    if (master === one.master || now - one.toldAt < MASTER_MS) return;
     one.master = master;
+    one.toldAt = now;
     this.#tell({ what: 'master', slot: one.slot, on: master });
   }
 
@@ -148,7 +158,7 @@ export class LineLoop {
     for (let message = this.#next(); message !== undefined; message = this.#next()) {
       switch (message.what) {
         case 'hear':
-          this.#heard.set(message.slot, { ...message, at: 0, count: undefined, master: undefined, gone: false });
+          this.#heard.set(message.slot, { ...message, ...NOT_HEARD });
           break;
         case 'look': {
           const one = this.#heard.get(message.slot);

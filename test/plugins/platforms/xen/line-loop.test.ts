@@ -65,8 +65,11 @@ const tell = (...messages: ToLoop[]): boolean => {
   return loop.turn();
 };
 const hear = (): boolean => tell({ what: 'hear', slot: 0, uio: UIO, config: CONFIG, open });
+/** One comes, and a millisecond passes. */
 const interrupt = (): boolean => {
   ready = [1];
+  loop.turn();
+  now += 1;
   return loop.turn();
 };
 
@@ -105,7 +108,7 @@ describe('an interrupt of a shared line', () => {
     loop.turn();
     expect(command).toBe(DECODE | MASTER);
     loop.turn();
-    expect(waits.slice(1).map(([, ms]) => ms)).toEqual([1000, 20, 1000]);
+    expect(waits.slice(1).map(([, ms]) => ms)).toEqual([1000, 1, 20, 1000]);
   });
 
   it('that is not served yet leaves INTX_DISABLE set, until it is served', () => {
@@ -113,14 +116,14 @@ describe('an interrupt of a shared line', () => {
     command = DECODE | MASTER | INTX_DISABLE | ASKS;
     interrupt();
     loop.turn();
-    now += 9;
+    now += 8;
     loop.turn();
     expect(writes).toEqual([]);
     command = DECODE | MASTER | INTX_DISABLE;
     loop.turn();
     expect(command).toBe(DECODE | MASTER);
     loop.turn();
-    expect(waits.slice(1).map(([, ms]) => ms)).toEqual([1000, 1, 1, 1, 20]);
+    expect(waits.slice(1).map(([, ms]) => ms)).toEqual([1000, 1, 1, 1, 1, 20]);
   });
 
   it('that nobody serves comes again after 10 ms, and not more often', () => {
@@ -134,6 +137,27 @@ describe('an interrupt of a shared line', () => {
     interrupt();
     loop.turn();
     expect(writes).toHaveLength(1);
+  });
+
+  it('lets a function go on a thousand times a second at most, and tells of MASTER once a second at most', () => {
+    hear();
+    loop.turn();
+    writes.length = 0;
+    command = DECODE | MASTER | INTX_DISABLE;
+    ready = [1];
+    loop.turn();
+    expect(writes).toEqual([]);
+    loop.turn();
+    expect(writes).toEqual(['5=0x0']);
+    for (let switched = 0; switched < 100; switched++) {
+      command = (command ?? 0) ^ MASTER;
+      interrupt();
+    }
+    expect(told.filter(({ what }) => what === 'master')).toHaveLength(1);
+    command = DECODE;
+    now += 1000;
+    loop.turn();
+    expect(told.at(-1)).toEqual({ what: 'master', slot: 0, on: false });
   });
 
   it('that set INTX_DISABLE before anybody heard is let go on when that is asked for', () => {
