@@ -46,6 +46,7 @@ export async function runUntilReported(run, newLogs, say) {
  *
  * @param {object} run
  * @param {import('./setup.mjs').Machine} run.machine what boots
+ * @param {string[]} run.emulator program and first arguments
  * @param {string} run.logs folder for everything this run writes; dom0 sees it as /run/lab
  * @param {import('./scenarios.mjs').Scenario} run.scenario
  * @param {Record<string, string>} run.environment what the scenario sees
@@ -58,8 +59,8 @@ export async function runOnce(run) {
   const monitor = run.scenario.monitor ? openMonitor(run.logs) : undefined;
   const limit = run.keep ? '0' : String((BOOT_SECONDS + run.scenario.seconds) * PATIENCE);
   // `timeout` also ends the emulator should this process be killed without a chance to do it.
-  const words = [...qemuArguments(run), ...(monitor?.words ?? [])];
-  const child = spawn('timeout', ['-k', '5', limit, 'qemu-system-x86_64', ...words], {
+  const words = [...run.emulator, ...qemuArguments(run), ...(monitor?.words ?? [])];
+  const child = spawn('timeout', ['-k', '5', limit, ...words], {
     stdio: [run.keep ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   const end = () => child.kill('SIGTERM');

@@ -6,6 +6,7 @@ import { join, relative, resolve } from 'node:path';
 import { NEVER_REPORTED, PATIENCE, runUntilReported, TRIES } from './emulator.mjs';
 import { hosts } from './hosts.mjs';
 import { lockFolder } from './lock.mjs';
+import { setUpNewerEmulator } from './newer-emulator.mjs';
 import { readComposites, readScenarios, UsageError, unknown } from './scenarios.mjs';
 import { buildProject } from './setup.mjs';
 
@@ -132,13 +133,18 @@ async function runScenario(call, signal) {
     if (scenario.needsBuild) buildProject(PROJECT, say);
     const program = scenario.needsBuild ? await host.install(machine, PROJECT, say) : { PROJECT };
     const environment = dom0Environment(machine, program, call);
+    const emulator = scenario.newerEmulator ? setUpNewerEmulator(folder, say) : ['qemu-system-x86_64'];
     const newLogs = () => {
       const logs = logFolder(call);
       say(`${scenario.name}: booting, logs in ${relative(process.cwd(), logs) || '.'}`);
       return logs;
     };
     const started = performance.now();
-    const { status, logs } = await runUntilReported({ machine, scenario, environment, keep, signal }, newLogs, say);
+    const { status, logs } = await runUntilReported(
+      { machine, emulator, scenario, environment, keep, signal },
+      newLogs,
+      say,
+    );
     if (signal.aborted) return { status: 130, logs };
     collectLogs(logs);
     return { status: report(call, logs, status, performance.now() - started), logs };

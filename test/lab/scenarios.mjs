@@ -17,6 +17,7 @@ export class UsageError extends Error {}
  * @property {boolean} needsBuild false (`# build: no`) when the scenario does not run this project's `dist/`
  * @property {string} xen further words of the hypervisor's command line
  * @property {string} dom0 further words of the command line of dom0's kernel
+ * @property {boolean} newerEmulator whether this machine's may be too old for it (`# emulator: newer`)
  * @property {boolean} monitor whether it has things to say to the emulator (`# monitor: yes`)
  * @property {number} seconds time limit of the job in dom0, in emulated seconds
  */
@@ -44,7 +45,7 @@ function readScenario(path, name) {
   const header = new Map();
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     if (!line.startsWith('#')) break;
-    const found = /^# (summary|devices|disks|options|seconds|build|xen|dom0|monitor): ?(.*)$/.exec(line);
+    const found = /^# (summary|devices|disks|options|seconds|build|xen|dom0|emulator|monitor): ?(.*)$/.exec(line);
     if (found) header.set(found[1], found[2].trim());
   }
   for (const word of ['summary', 'devices', 'options']) {
@@ -61,6 +62,7 @@ function readScenario(path, name) {
     seconds: Number(header.get('seconds') ?? 300),
     xen: header.get('xen') ?? '',
     dom0: header.get('dom0') ?? '',
+    newerEmulator: header.get('emulator') === 'newer',
     monitor: header.get('monitor') === 'yes',
   };
 }
