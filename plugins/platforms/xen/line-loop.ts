@@ -65,6 +65,8 @@ const SOON_MS = 20;
  * end before a thread has come back from its system call.
  */
 const STEADY_MS = 1000;
+/** Milliseconds between two messages about interrupts: whoever hears of them has other work. */
+const COUNT_MS = 100;
 /** Milliseconds between two messages about MASTER: a guest may switch it as often as it likes, and each is noted in a file. */
 const MASTER_MS = 1000;
 
@@ -72,6 +74,9 @@ interface Heard extends HeardFunction {
   /** When it was interrupted last. */
   at: number;
   count: number | undefined;
+  /** Interrupts that were not told yet, and when some were told last. */
+  more: number;
+  countedAt: number;
   master: boolean | undefined;
   /** When MASTER was told last. */
   toldAt: number;
@@ -79,7 +84,15 @@ interface Heard extends HeardFunction {
 }
 
 /** Of a function of which nothing was heard yet. */
-const NOT_HEARD = { at: 0, count: undefined, master: undefined, toldAt: Number.NEGATIVE_INFINITY, gone: false };
+const NOT_HEARD = {
+  at: 0,
+  count: undefined,
+  more: 0,
+  countedAt: Number.NEGATIVE_INFINITY,
+  master: undefined,
+  toldAt: Number.NEGATIVE_INFINITY,
+  gone: false,
+};
 
 /**
  * Hears the interrupts that `uio_pci_generic` claimed. That driver sets INTX_DISABLE with each, so the line is free at once; here it
@@ -129,18 +142,25 @@ export class LineLoop {
       one.gone = true;
       return;
     }
-    const more = one.count === undefined ? 1 : (count - one.count) | 0;
+    one.more += one.count === undefined ? 1 : (count - one.count) | 0;
     one.count = count;
     one.at = this.#host.now();
     this.#waits = true;
-    this.#tell({ what: 'interrupts', slot: one.slot, count: more });
+  }
+
+  #tellCount(one: Heard, now: number): void {
+    if (one.more === 0 || now - one.countedAt < COUNT_MS) return;
+    this.#tell({ what: 'interrupts', slot: one.slot, count: one.more });
+    one.more = 0;
+    one.countedAt = now;
   }
 
   /** Lets it raise its line again, if it may. */
   #look(one: Heard): void {
+    const now = this.#host.now();
+    this.#tellCount(one, now);
     const command = this.#host.command(one.config);
     if (command === undefined || command === SILENT) return;
-    const now = this.#host.now();
     if (Atomics.load(one.open, 0) === 1 && ((command >> 8) & INTX_DISABLE) !== 0) {
       if ((command & ASKS) !== 0 && now - one.at < SERVICE_MS) this.#waits = true;
       else this.#host.write(one.config, HIGH, (command >> 8) & 0xff & ~INTX_DISABLE);

@@ -73,6 +73,8 @@ const interrupt = (): boolean => {
   return loop.turn();
 };
 
+const counts = (): number[] => told.flatMap((one) => (one.what === 'interrupts' ? [one.count] : []));
+
 describe('an interrupt of a shared line', () => {
   it('is told, and the function may raise its line again; nothing else of its command register is written', () => {
     hear();
@@ -88,8 +90,22 @@ describe('an interrupt of a shared line', () => {
     hear();
     interrupt();
     count = -0x7fffffff;
+    now += 100;
     interrupt();
-    expect(told.filter(({ what }) => what === 'interrupts').map((one) => 'count' in one && one.count)).toEqual([1, 2]);
+    expect(counts()).toEqual([1, 2]);
+  });
+
+  it('is told with others, ten times a second at most', () => {
+    hear();
+    for (let more = 0; more < 200; more++) {
+      count = (count ?? 0) + 1;
+      interrupt();
+    }
+    loop.turn();
+    expect(counts()).toEqual([1, 100]);
+    now += 100;
+    loop.turn();
+    expect(counts()).toEqual([1, 100, 99]);
   });
 
   it('of a function that is kept from its line is told, and leaves INTX_DISABLE set', () => {
