@@ -7,9 +7,9 @@ export const standAloneSection = z
   .strictObject({
     lineHandler: z
       .enum(['uio', 'none'])
-      .default('none')
+      .default('uio')
       .describe(
-        'Who claims the interrupts of a guest’s device on a line that the host uses too: `none`, so that the device is kept from its line unless `sharedLines` is `allow`; `uio`, the kernel’s driver `uio_pci_generic`, which is to be loaded: on trial, it was seen to slow an emulated host down.',
+        'Who claims the interrupts of a guest’s device on a line that the host uses too: `uio`, the kernel’s driver `uio_pci_generic`, where it is loaded; `none`. Without it the device is kept from its line, unless `sharedLines` is `allow`.',
       ),
     withoutIommu: z
       .enum(['refuse', 'allow'])

@@ -252,10 +252,10 @@ describe('pciback attach and detach in stand-alone mode', () => {
     });
 
     it.each(['refuse', 'allow'] as const)(
-      'without a word about a handler there is none: sharedLines %s decides',
+      'where the operator wants no handler there is none: sharedLines %s decides',
       async (sharedLines) => {
         await host.running.stop();
-        await host.start({ sharedLines, 'stand-alone': {} });
+        await host.start({ sharedLines, 'stand-alone': { lineHandler: 'none' } });
         users('eth0');
         const { domain } = await host.domain('acme');
         await host.door.attach({ name: 'acme', bdf: nic.bdf });

@@ -158,7 +158,6 @@ export const aloneHost = (devices: readonly DeviceImage[]): AloneHost => {
           control: false,
           journal: join(folder, 'journal'),
           shutdownSeconds: 1,
-          'stand-alone': { lineHandler: 'uio' },
           ...config,
         },
         platform,
