@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import type { SeededRandom } from '../kit/seeded-random.ts';
-import { type Fault, pause, type Soak } from './context.ts';
+import { errorOf, type Fault, pause, type Soak } from './context.ts';
 
 const PATIENCE_MS = 20_000;
 const TURN_MS = 20;
@@ -44,12 +44,14 @@ const quirk: Fault = {
 };
 
 /** What the back end made of the second device of a guest, and says of itself. */
-const plugged = async ({ world, keeper }: Soak, domain: number) => {
+const plugged = async (soak: Soak, domain: number) => {
+  const { world, keeper } = soak;
   const back = world.host.platform.store.connect(0);
   const directory = `/local/domain/0/backend/pci/${domain}/0`;
   const [vdev, state] = await Promise.all(['vdev-1', 'state-1'].map((node) => back.read(`${directory}/${node}`)));
   back.close();
-  return vdev === undefined ? { vdev, state, says: await keeper.ask('status').catch(String) } : { vdev, state };
+  if (vdev !== undefined) return { vdev, state };
+  return { vdev, state, error: await errorOf(soak, domain), says: await keeper.ask('status').catch(String) };
 };
 
 const plug: Fault = {

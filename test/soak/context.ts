@@ -36,6 +36,14 @@ export const becomes = async (test: () => boolean | Promise<boolean>, millisecon
   }
 };
 
+/** The last error of a guest's back end, as the toolstack finds it: the log may have no reader at that moment. */
+export const errorOf = async ({ world }: Soak, domain: number): Promise<string | undefined> => {
+  const store = world.host.platform.store.connect(0);
+  const error = await store.read(`/local/domain/0/error/backend/pci/${domain}/0/error`);
+  store.close();
+  return error;
+};
+
 /** Guests are answered while something goes on, and after it. */
 export const servedMeanwhile = async (
   { answers, checks, stretch }: Soak,

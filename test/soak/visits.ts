@@ -5,7 +5,7 @@ import { Command, Status, statusName } from '../../core/ring/layout.ts';
 import type { PciModel } from '../../plugins/platforms/embedded/device.ts';
 import type { GuestAnswer, GuestDevice, GuestRequest, IncludedGuest } from '../../plugins/platforms/embedded/index.ts';
 import type { SeededRandom } from '../kit/seeded-random.ts';
-import { becomes, pause, type Soak } from './context.ts';
+import { becomes, errorOf, pause, type Soak } from './context.ts';
 
 const PATIENCE_MS = 20_000;
 
@@ -71,7 +71,11 @@ const heal = async (soak: Soak, bdf: Bdf): Promise<boolean> => {
 };
 
 /** For whoever reads of a guest that was not served. */
-const seenOf = async (soak: Soak, state: number) => ({ state, devices: (await stateOf(soak))?.devices });
+const seenOf = async (soak: Soak, domain: number, state: number) => ({
+  error: await errorOf(soak, domain),
+  state,
+  devices: (await stateOf(soak))?.devices,
+});
 
 const within = async <T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> => {
   const never = new AbortController();
@@ -121,7 +125,7 @@ export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: Vi
     const report = await within(settled, PATIENCE_MS * stretch);
     const mayBeShut = kind.mayLack === true || (isHealed && before !== keeper.generation);
     const isSettled = report?.state === 4 || (report !== undefined && mayBeShut);
-    const seen = isSettled ? '' : await seenOf(soak, guest.report().state);
+    const seen = isSettled ? '' : await seenOf(soak, domain, guest.report().state);
     checks.that(isSettled, `${kind.name}: the guest is connected`, seen);
     const [device] = guest.report().devices;
     const isCalm = generation === keeper.generation;
