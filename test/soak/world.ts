@@ -30,8 +30,11 @@ const quirkOf = (name: string, device: string) => ({
   fields: [{ offset: QUIRK_REGISTER.toString(16), width: 32, name: 'soak', writable: 'ffffffff' }],
 });
 
-/** Seconds that code of plugins, a reset and the store get here, so that what hangs is given up soon. */
-const deadlines = { reset: 1, resetDevice: 1, deviceAssigned: 1, deviceReturned: 1, store: 20 };
+/**
+ * Seconds that code of plugins, a reset and the store get here, so that what hangs is given up soon. What a guest is given with a device
+ * is looked up in the store by a plugin, and the store stands still for up to 5 s.
+ */
+const deadlines = { reset: 1, resetDevice: 1, deviceAssigned: 7, deviceReturned: 1, store: 20 };
 
 export interface WorldTerms {
   readonly native: NativeLoader;
