@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Bdf, formatBdf, parseBdf } from '../../core/bdf.ts';
 import type { ChangeEffect } from '../../core/changes.ts';
 import type { GuestDeviceConfig } from '../../core/config.ts';
@@ -31,6 +32,9 @@ export interface SwitchState {
   /** Who says so; missing: nobody. */
   readonly from?: SwitchSource | 'rc file' | 'plugin';
 }
+
+/** Milliseconds that the store and the host may take for what they say of a device, before the guest is given it without. */
+const SOON_MS = 500;
 
 /** Entries that the directory of a back end is believed to have. */
 const MOST_ENTRIES = 1024;
@@ -144,25 +148,53 @@ export class Switches {
     return `a plugin decides it, of those that tap unhandledWrite: ${taps.join(', ')}`;
   }
 
-  /** A guest gets a device: what the toolstack and the holder of the device say of it is looked up and put in force. */
+  /**
+   * A guest gets a device: what the toolstack and the holder of the device say of it is looked up and put in force. A store that stands
+   * still keeps nobody: before it has answered, nothing is announced to the guest either.
+   */
   async assigned({ bdf: address }: DeviceFacts, guest: GuestFacts): Promise<void> {
-    const { engine, records } = this.#terms;
+    const { engine } = this.#terms;
     const device = engine.stub.devices.find((one) => one.bdf === address);
     const assignment = device?.assignment;
     if (device === undefined || assignment === undefined) return;
-    const { log } = assignment.tenant.budget;
-    const bdf = formatBdf(address);
-    const record = records.get(bdf);
-    const mine = record?.guest === undefined || record.guest === guest.domain ? record : undefined;
-    let asked = false;
-    let held = nothing;
+    const looked = this.#lookUp(device, assignment).then((said) => {
+      if (device.assignment === assignment) this.#apply(device, assignment, guest, said);
+    });
+    const isLate = await Promise.race([looked.then(() => false), pause(SOON_MS, true, { ref: false })]);
+    if (!isLate) return;
+    looked.catch((error: unknown) => {
+      assignment.tenant.budget.log.error(
+        { bdf: formatBdf(address), error: describeError(error) },
+        'switches not looked up',
+      );
+    });
+  }
+
+  /** What the toolstack and the holder say. */
+  async #lookUp(device: SeizedDevice, { tenant }: Assignment): Promise<{ asked: boolean; held: HolderSwitches }> {
+    const { engine } = this.#terms;
     try {
-      asked = await this.#isAskedFor(address, engine.guestOf(device)?.directory);
-      held = (await switchesOfHolder(engine.platform, address)) ?? nothing;
+      const asked = await this.#isAskedFor(device.bdf, engine.guestOf(device)?.directory);
+      return { asked, held: (await switchesOfHolder(engine.platform, device.bdf)) ?? nothing };
     } catch (error) {
       // The guest gets less than it was to get, not the device of another one.
-      log.warn({ bdf, why: describeError(error) }, 'what the toolstack says of the device cannot be read');
+      const facts = { bdf: formatBdf(device.bdf), why: describeError(error) };
+      tenant.budget.log.warn(facts, 'what the toolstack says of the device cannot be read');
+      return { asked: false, held: nothing };
     }
+  }
+
+  #apply(
+    device: SeizedDevice,
+    assignment: Assignment,
+    guest: GuestFacts,
+    { asked, held }: { readonly asked: boolean; readonly held: HolderSwitches },
+  ): void {
+    const { records } = this.#terms;
+    const { log } = assignment.tenant.budget;
+    const bdf = formatBdf(device.bdf);
+    const record = records.get(bdf);
+    const mine = record?.guest === undefined || record.guest === guest.domain ? record : undefined;
     const isLeft = held.permissive && record?.left === true;
     if (isLeft && !asked) log.info({ bdf }, 'permissive of the kernel module not obeyed: it is of an earlier guest');
     const next: SwitchRecord = {

@@ -224,22 +224,43 @@ describe('permissive=1 of a guest’s file', () => {
     expect(await rowOf('permissive')).toMatchObject({ permissive: 'no', from: '-' });
   });
 
-  it('that cannot be read leaves the guest its device, without', async () => {
-    const between = (platform: EmbeddedHost['platform']): Platform => {
+  /** A store whose words about permissive are read in another way. */
+  const reading =
+    (options: (read: () => Promise<string | undefined>) => Promise<string | undefined>) =>
+    (platform: EmbeddedHost['platform']): Platform => {
       const { xenstore } = platform;
-      const read = async (at: string): Promise<string | undefined> => {
-        if (at.includes('/opts-')) throw new Error('no answer');
-        return xenstore.read(at);
-      };
+      const read = async (at: string): Promise<string | undefined> =>
+        at.includes('/opts-') ? options(() => xenstore.read(at)) : xenstore.read(at);
       const get = (_: unknown, member: string): unknown => {
         const own: unknown = member === 'read' ? read : Reflect.get(xenstore, member, xenstore);
         return typeof own === 'function' ? own.bind(xenstore) : own;
       };
       return { ...platform, xenstore: new Proxy(xenstore, { get: get as never }) };
     };
+
+  it('that cannot be read leaves the guest its device, without', async () => {
+    const between = reading(async () => {
+      throw new Error('no answer');
+    });
     await start({ between });
     expect(await arrives(await guestOf([nic.bdf]))).toBe(false);
     expect(said('what the toolstack says')).toMatchObject([{ level: 'warn', bdf, why: 'no answer' }]);
+  });
+
+  it('that is not read in time leaves the guest its device, and is in force as soon as the store answers', async () => {
+    let answer = (): void => undefined;
+    const stands = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const between = reading(async (read) => {
+      await stands;
+      return read();
+    });
+    await start({ between, config: { deadlines: { deviceAssigned: 1 } } });
+    const guest = await guestOf([nic.bdf]);
+    expect(await arrives(guest)).toBe(false);
+    answer();
+    await expect.poll(() => arrives(guest)).toBe(true);
   });
 });
 
