@@ -131,13 +131,25 @@ const serveOnce = async (terms: ServeTerms): Promise<number | 'again'> => {
   } catch (error) {
     tellCrash(crashOf(error));
     handOver.cancel();
-    await running.abandon();
-    takeBack();
+    try {
+      await running.abandon();
+      takeBack();
+    } catch (secondary) {
+      log.error({ why: describeError(secondary) }, 'not let go in order');
+    }
     throw error;
   }
   if (end === LEAVING) {
     log.info({ ...handOver.state }, 'upgrade: letting go');
-    await running.abandon();
+    try {
+      await running.abandon();
+    } catch (error) {
+      // Nothing of it may go on beside the next process, which finds it in the journal, as after a crash.
+      log.error({ why: describeError(error) }, 'upgrade: not let go in time, this process ends at once');
+      takeBack();
+      handOver.letGo();
+      return 0;
+    }
     takeBack();
     return (await handOver.isTaken()) ? 0 : 'again';
   }

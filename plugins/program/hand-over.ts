@@ -6,6 +6,7 @@ import { formatBdf } from '../../core/bdf.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Engine } from '../../core/pciback.ts';
 import { definePlugin, type Plugin } from '../../core/plugin/index.ts';
+import type { SeizedDevice } from '../../core/stub/index.ts';
 import { systemClock, within } from '../../core/wall/wall.ts';
 import { fail } from '../errors.ts';
 import type { StandbyWord } from './standby.ts';
@@ -26,7 +27,7 @@ export type HandOverState =
   | { readonly state: 'none' }
   /** The new process reads and opens what it needs. */
   | { readonly state: 'starting'; readonly pid: number }
-  /** It is ready; this one lets go as soon as no device is being reset. */
+  /** It is ready; this one lets go as soon as nothing is being done to a device. */
   | { readonly state: 'leaving'; readonly pid: number }
   | { readonly state: 'refused'; readonly why: string };
 
@@ -36,10 +37,19 @@ export interface HandOverTerms {
   readonly log: Logger;
 }
 
+/** Whether something is being done to the device: it is given to a guest, reset, or comes back. */
+const isWorkedOn = ({ lock, assignment }: SeizedDevice): Promise<boolean> =>
+  assignment?.isSettling === true
+    ? Promise.resolve(true)
+    : Promise.race([lock.idle().then(() => false), pause(LOOK_MS, true)]);
+
 /** What cannot be left to a next process now; `undefined`: nothing. */
-const busyWith = ({ stub }: Engine): string | undefined => {
-  const settling = stub.devices.find(({ assignment }) => assignment?.isSettling === true);
-  return settling === undefined ? undefined : `${formatBdf(settling.bdf)} is being reset`;
+const busyWith = async ({ stub }: Engine): Promise<string | undefined> => {
+  const works = await Promise.all(
+    stub.devices.map(async (device) => ((await isWorkedOn(device)) ? device : undefined)),
+  );
+  const busy = works.find((device) => device !== undefined);
+  return busy === undefined ? undefined : `${formatBdf(busy.bdf)} is being reset, given to a guest or taken from one`;
 };
 
 /** The words of this process's own command line, with which the installed version is started to stand by. */
@@ -150,7 +160,7 @@ export class HandOver {
 
   async #quiet({ pid }: Successor, engine: Engine): Promise<void> {
     const end = systemClock.now() + PATIENCE_MS;
-    for (let busy = busyWith(engine); busy !== undefined; busy = busyWith(engine)) {
+    for (let busy = await busyWith(engine); busy !== undefined; busy = await busyWith(engine)) {
       if (systemClock.now() > end) throw new Error(busy);
       await pause(LOOK_MS);
     }
@@ -178,6 +188,11 @@ export class HandOver {
     }
     successor.letGo();
     return true;
+  }
+
+  /** This process ends before the new one serves, which waits for that. */
+  letGo(): void {
+    this.#successor?.letGo();
   }
 
   /** This process ends in order: nobody is to take over what it gives back. */

@@ -52,7 +52,11 @@ export interface RunningPciback {
    * @throws PcibackError `STOP_INCOMPLETE` when that takes longer than `shutdownSeconds` and `deadlines.stop`
    */
   stop(): Promise<Ledger>;
-  /** Lets go of everything without a word to the guests: for the end after `engine.failed`. */
+  /**
+   * Lets go of everything without a word to the guests: for the end after `engine.failed`, and for a next process.
+   *
+   * @throws Error when what is being done to a guest takes longer than 5 s. Nothing is closed then: it would go wrong
+   */
   abandon(): Promise<void>;
 }
 
@@ -138,13 +142,10 @@ export const startLoaded = async (loaded: LoadedConfig, settings: StartSettings 
     return running(engine, parts as PartRunner, config, {
       stop: () => stop(close) as Promise<Ledger>,
       abandon: async () => {
-        try {
-          await within(systemClock, LEAVING, engine.leave());
-          // A next process waits for it, and guests for that. What is still open is nothing of theirs.
-          unlock();
-        } finally {
-          await close();
-        }
+        await within(systemClock, LEAVING, engine.leave());
+        // A next process waits for it, and guests for that. What is still open is nothing of theirs.
+        unlock();
+        await close();
       },
     });
   } catch (error) {

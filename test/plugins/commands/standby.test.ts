@@ -137,6 +137,51 @@ describe('upgrade', () => {
     receiver.close();
   });
 
+  /** A part that does something to a device, or does not end. */
+  const busy = (start: string): Record<string, string> => ({
+    ...files,
+    ...rc({ ...config, plugins: ['./shelf.mjs', './busy.mjs'], hide: ['0000:01:00.0'], journal: './journal' }),
+    'busy.mjs': plugin(
+      'acme/busy',
+      `host.parts.add('acme-busy', { about: 'Is busy.', needs: ['guests'], start: ${start} });`,
+    ),
+  });
+
+  /** The end of the first process, and what both said: the second one writes where the first did. */
+  const upgraded = async (first: Running, directory: string): Running['end'] => {
+    const { status, out, err } = await run(['upgrade', '--control', 'control.sock'], directory);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    process.kill(Number(/process (\d+) serves/.exec(out)?.[1]), 'SIGTERM');
+    return first.end;
+  };
+
+  it('waits until nothing is done to a device any more', async () => {
+    const directory = place(
+      busy(`({ engine }) => {
+        const [device] = engine.stub.devices;
+        void device.lock.run(async () => {
+          await new Promise((resolve) => setTimeout(resolve, 3000));
+          process.stdout.write('the device is left alone\\n');
+        });
+        return {};
+      }`),
+    );
+    const first = start(['serve'], directory);
+    await first.printed(SERVES);
+    const { status, out } = await upgraded(first, directory);
+    expect(status).toBe(0);
+    expect(out).toMatch(/left alone\n(?:.*\n)*?.*upgrade: letting go/);
+  });
+
+  it('does not wait for what does not end: the new process takes over as after a crash', async () => {
+    const directory = place(busy(`() => ({ stop: () => new Promise(() => {}) })`));
+    const first = start(['serve'], directory);
+    await first.printed(SERVES);
+    const { status, out, err } = await upgraded(first, directory);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(out).toContain('not let go in time, this process ends at once');
+  });
+
   it('has nobody to ask where none runs', async () => {
     const { status, err } = await run(['upgrade', '--control', 'control.sock'], place(files));
     expect(err).toMatch(/^error CONTROL_UNREACHABLE/);
