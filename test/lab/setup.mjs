@@ -22,7 +22,7 @@ import { UsageError } from './scenarios.mjs';
 
 const HERE = import.meta.dirname;
 const DOM0_MODULES = 'virtio_pci 9pnet_virtio 9p overlay xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs pci-stub';
-const GUEST_MODULES = 'xen-pcifront xen-gntalloc xen-evtchn xenfs e1000e e1000 vmxnet3 8139cp nvme xhci-pci ahci';
+const GUEST_MODULES = 'xen-pcifront xen-gntalloc xen-evtchn xenfs e1000e e1000 igbvf vmxnet3 8139cp nvme xhci-pci ahci';
 /** Drivers of the guest that are loaded only where a scenario names them: its other devices would come first. */
 const GUEST_MODULES_ON_DEMAND = 'xen-netfront xen-blkfront';
 /** What makes and boots a host, whichever it is. */
