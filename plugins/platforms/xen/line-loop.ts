@@ -50,8 +50,9 @@ const SILENT = 0xffff_ffff;
 /**
  * Milliseconds that a guest gets to serve an interrupt before its function may raise the line again. It has heard the one that is there;
  * one that it heard of before it was ready comes again then, and not more often: a line that is raised without a pause takes the host.
+ * Nor for longer: a function that asks may ask for the next thing already.
  */
-const SERVICE_MS = 10;
+const SERVICE_MS = 2;
 /**
  * Milliseconds from an interrupt to the next look at its function, and between two looks while it asks for service. So a guest can
  * have 1000 interrupts a second of each, whatever its device does.

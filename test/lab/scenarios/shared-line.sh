@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # summary: a guest's card and a card of dom0 on one line in stand-alone mode: both work while the guest's card interrupts as fast as it
-# can, because a handler claims that; with 200,000 interrupts also: without a handler the host shuts the line down
+# can, because a handler claims that; with 20,000 interrupts and more also: without a handler the host shuts the line down
 # devices: -netdev user,id=n0 -device e1000,netdev=n0,addr=04.0 -netdev user,id=n1 -device e1000,netdev=n1,addr=08.0
-# options: interrupts=2000|200000 slots=vpci|passthrough native=koffi|ffi-napi
+# options: interrupts=2000|20000|200000 slots=vpci|passthrough native=koffi|ffi-napi
 # seconds: 3000
 # emulator: newer
 # xen: dom0_max_vcpus=1 dom0_vcpus_pin
@@ -74,7 +74,7 @@ check "nothing is noted as changed" same "$(ls /run/pciback/stand-alone 2>/dev/n
 check "the config space of the guest's card is what it was before" config_changes "$NIC" /run/before
 check "what sysfs says of it is what it said before" same "$(host_state "$NIC")" "$(cat /run/host)"
 
-[ "$INTERRUPTS" = 200000 ] || finish # dom0 looks at a line after 100,000
+[ "$INTERRUPTS" != 2000 ] || finish # dom0 looks at a line after 100,000, which takes its time
 note "without a handler"
 echo pciback-nobody > "$PCI/$NIC/driver_override" # dom0's driver would take it before it is seized
 serve '{ "xen": { "mode": "stand-alone" }, "stand-alone": { "lineHandler": "none" }, "sharedLines": "allow" }'
