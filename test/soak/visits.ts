@@ -51,12 +51,8 @@ interface State {
 const stateOf = async ({ keeper }: Soak): Promise<State | undefined> =>
   (await keeper.ask('status').catch(() => undefined)) as State | undefined;
 
-/**
- * The host takes the function away from pciback, so that nothing of the last guest keeps it from the next one.
- *
- * @returns whether it had to. Of that only the process knows that serves: one that follows it finds the quarantine in the journal
- */
-const heal = async (soak: Soak, bdf: Bdf): Promise<boolean> => {
+/** The host takes the function away from pciback, so that nothing of the last guest keeps it from the next one. */
+const heal = async (soak: Soak, bdf: Bdf): Promise<void> => {
   let state: State | undefined;
   // Between two processes nobody knows; the next one takes a quarantine over.
   const isKnown = await becomes(async () => {
@@ -65,10 +61,11 @@ const heal = async (soak: Soak, bdf: Bdf): Promise<boolean> => {
   }, PATIENCE_MS * soak.stretch);
   soak.checks.that(isKnown, 'somebody says what keeps a device before a guest comes');
   const device = state?.devices.find((one) => one.bdf === formatBdf(bdf));
-  if (device?.quarantine === undefined) return false;
-  soak.world.host.rebind(bdf);
-  return true;
+  if (device?.quarantine !== undefined) soak.world.host.rebind(bdf);
 };
+
+/** By device: which process served when its last visitor came. */
+const generations = new Map<Bdf, number>();
 
 /** For whoever reads of a guest that was not served. */
 const seenOf = async (soak: Soak, domain: number, state: number) => ({
@@ -113,8 +110,9 @@ const lookForRest = async (soak: Soak, domain: number, bdf: Bdf, name: string): 
 export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: VisitKind): Promise<void> => {
   const { world, checks, stretch, keeper } = soak;
   const { platform } = world.host;
-  const before = keeper.generation;
-  const isHealed = await heal(soak, bdf);
+  const earlier = generations.get(bdf);
+  generations.set(bdf, keeper.generation);
+  await heal(soak, bdf);
   kind.before?.(soak, bdf);
   const domain = await platform.toolstack.create({ devices: [bdf] });
   const guest = await platform.startGuest({ domain, driver: random.oneIn(2) ? 'exercise' : 'none' });
@@ -123,7 +121,9 @@ export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: Vi
     // Without a device that it can have it is closed.
     const settled = Promise.race([guest.reached(4), guest.reached(6)]);
     const report = await within(settled, PATIENCE_MS * stretch);
-    const mayBeShut = kind.mayLack === true || (isHealed && before !== keeper.generation);
+    // A process that followed another one since the last visitor gives that one's device back, or finds it in quarantine: only it knows.
+    const isKept = earlier !== keeper.generation && (await errorOf(soak, domain))?.includes('is quarantined') === true;
+    const mayBeShut = kind.mayLack === true || isKept;
     const isSettled = report?.state === 4 || (report !== undefined && mayBeShut);
     const seen = isSettled ? '' : await seenOf(soak, domain, guest.report().state);
     checks.that(isSettled, `${kind.name}: the guest is connected`, seen);
