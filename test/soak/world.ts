@@ -31,8 +31,8 @@ const quirkOf = (name: string, device: string) => ({
 });
 
 /**
- * Seconds that code of plugins, a reset and the store get here, so that what hangs is given up soon. What a guest is given with a device
- * is looked up in the store by a plugin, and the store stands still for up to 5 s.
+ * Seconds that code of plugins, a reset and the store get here, so that what hangs is given up soon. One of them is longer than a process
+ * that is upgraded waits for what it is doing.
  */
 const deadlines = { reset: 1, resetDevice: 1, deviceAssigned: 7, deviceReturned: 1, store: 20 };
 
