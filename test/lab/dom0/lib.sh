@@ -147,6 +147,26 @@ config_changes() { # BDF, file before: prints bytes that differ outside the vola
   return $changed
 }
 
+remember() { # BDF…: what they are before; as_before looks at it
+  local bdf
+  for bdf; do
+    cp "$PCI/$bdf/config" "/run/before-$bdf"
+    host_state "$bdf" > "/run/host-$bdf"
+  done
+}
+space_as_before() { config_changes "$1" "/run/before-$1"; } # BDF
+check_host_has() { # when, BDF…: they are the host's again, and what they were
+  local when=$1 bdf
+  shift
+  for bdf; do
+    check "$when: the hypervisor: $bdf is dom0's" same "$(owner_of "$bdf")" d0
+    check "$when: the config space of $bdf is what it was before" space_as_before "$bdf"
+    check "$when: what sysfs says of $bdf is what it said before" same "$(host_state "$bdf")" "$(cat "/run/host-$bdf")"
+  done
+}
+host_network() { ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0; } # for a card of dom0's own
+host_pings() { "$LAB/dom0-tree/bin/busybox" ping -c 3 -W 5 10.0.2.2 | grep '3 packets received'; }
+
 monitor() { # command: said to the emulator (header `# monitor: yes`), which has done it when this returns; its answer
   local line
   echo "$*" >> "$OUT/monitor-asked"
@@ -196,6 +216,13 @@ arrives_since() { # name, number of lines before: what the guest writes is what 
 refused_since() { # name, number of lines before: the guest reads the same, whatever it writes
   same "$(poked_since "$1" "$2" | cut -d' ' -f4 | uniq -c | awk '{ print $1 }')" 2
 }
+# Of a guest with the word traffic: how many pings it has sent, and how many did not come back.
+pings_sent() { guest_log "$1" | awk '/^TRAFFIC/ { sent += $2 } END { print sent + 0 }'; }
+pings_lost() { guest_log "$1" | awk '/^TRAFFIC/ { sent += $2; back += $4 } END { print sent - back }'; }
+sent_more() { [ "$(pings_sent "$1")" -ge "$2" ]; }
+check_pings_go_on() { # name, seconds, how many more, text (default: its pings go on)
+  check "$1: ${4:-its pings go on}" within "$2" sent_more "$1" $(($(pings_sent "$1") + $3))
+}
 held_devices() { guest_log "$1" | grep '^DEVICES ' | tail -n 1; } # what a held guest has now
 
 # What every scenario with a served guest shows. guest name, then pairs: host BDF, BDF expected in the guest.
@@ -240,6 +267,12 @@ start_daemon() { # further options of `pciback serve`; READY_SECONDS is how long
   logged ready || { cat "$DAEMON_LOG"; give_up "the daemon came up"; }
   note "daemon asked for at ${from}s is ready"
 }
+start_stand_alone() { # further keys of the rc file; a guest's file needs PCI_LINE then
+  echo "{ \"xen\": { \"mode\": \"stand-alone\" }$1 }" > /run/pciback.config.json
+  start_daemon --config /run/pciback.config.json
+  PCI_LINE=$'e820_host=1\npassthrough="enabled"'
+}
+nothing_noted() { same "$(ls /run/pciback/stand-alone 2>/dev/null)" ""; } # of changes of a device, in stand-alone mode
 daemon_runs() { kill -0 "$DAEMON" 2>/dev/null; }
 daemon_ready_or_dead() { logged ready || ! daemon_runs; }
 logged_lines() { # msg, then name=regular expression of further fields: the matching lines of the daemon's log

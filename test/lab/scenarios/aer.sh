@@ -74,7 +74,7 @@ else
   echo "$VIRTIO" > "$PCI/$VIRTIO/driver/unbind"
 fi
 echo "{ \"xen\": { \"mode\": \"$MODE\" }, \"errors\": { \"deadlineSeconds\": 20 } }" > /run/pciback.config.json
-for d in "$NIC" "$VIRTIO"; do cp "$PCI/$d/config" "/run/before-$d"; done
+remember "$NIC" "$VIRTIO"
 start_daemon --config /run/pciback.config.json
 # On a busy machine the front end can give up a request of its first scan, and has a card without one of its addresses then.
 for u1 in u1 u1-2 u1-3; do
@@ -158,7 +158,7 @@ for one in "$u1 $id $NIC" "u2 $id2 $VIRTIO"; do
   check "xl destroy $1" xl destroy "$1"
   check "$1: the log says that the device was returned" within 60 logged 'device returned' "bdf=$3" "guest=$2"
   check "$1: released, and nothing of it is left" within 30 released_whole "$2"
-  check "$1: the config space of $3 is what it was before" config_changes "$3" "/run/before-$3"
+  check "$1: the config space of $3 is what it was before" space_as_before "$3"
 done
 end_daemon
 finish

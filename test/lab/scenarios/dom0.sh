@@ -53,7 +53,7 @@ check "the kernel's back ends are kept from new guests" same "$(cat $AUTOPROBE)"
 shows "xl makes a device assignable" xl pci-assignable-add 00:04.0
 shows "and another one" xl pci-assignable-add 00:05.0
 shows "xl lists what is assignable" xl pci-assignable-list
-for d in "$NIC" "$NVME"; do cp "$PCI/$d/config" "/run/before-$d"; done
+remember "$NIC" "$NVME"
 check "it lists both" same "$(tail -n +2 "$SHOWN" | cut -d' ' -f1 | xargs)" "$NIC $NVME"
 
 # --- a guest with one of everything
@@ -99,7 +99,7 @@ check "the log says that $NIC was returned" within 30 logged 'device returned' "
 check "u1: its nodes are gone" within 20 nodes_gone "$id"
 check "u1: the log says that the guest was released, and of no leak" released_whole "$id"
 for d in "$NIC" "$NVME"; do
-  check "u1: the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
+  check "u1: the config space of $d is what it was before" space_as_before "$d"
 done
 shows "who is permissive without u1" pciback attribute permissive
 check "nobody is" nobody_is_permissive
@@ -123,7 +123,7 @@ check "u2: both devices are there" row "$NVME" "$id" 'no +-'
 shows "xl ends u2" xl destroy u2
 for d in "$NIC" "$NVME"; do
   check "the log says that $d was returned" within 30 logged 'device returned' "bdf=$d" "guest=$id"
-  check "u2: the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
+  check "u2: the config space of $d is what it was before" space_as_before "$d"
 done
 check "u2: the log says that the guest was released, and of no leak" released_whole "$id"
 

@@ -11,16 +11,13 @@ case $SLOTS in
 esac
 returned() { same "$(times 'device returned' "bdf=$NVME" "guest=$id")" "$1"; } # how often
 holds() { same "$(held_devices u1)" "DEVICES $*"; }
-lost() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2; back += $4 } END { print sent - back }'; }
-sent() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2 } END { print sent + 0 }'; }
-sent_more() { [ "$(sent)" -ge "$1" ]; }
 times() { logged_lines "$@" | wc -l; }
 both_ends() { same "$(xenstore-read "/local/domain/$id/device/pci/0/state" "/local/domain/0/backend/pci/$id/0/state" | xargs)" "$1"; }
 start_xen
 load_pciback_module
 echo 0 > /sys/bus/xen-backend/drivers_autoprobe
 make_assignable "$NIC" "$NVME"
-for d in "$NIC" "$NVME"; do cp "$PCI/$d/config" "/run/before-$d"; done
+remember "$NIC" "$NVME"
 start_daemon
 PCI_LINE='pci=["00:04.0"]'
 guest_config u1 "hold traffic"
@@ -29,7 +26,7 @@ id=$(xl domid u1)
 check "u1: the guest goes through its tests" wait_guest u1 240 HOLD
 check_guest_network u1
 check "the guest has one device" within 20 holds "$VNIC=e1000e:3"
-check "its pings go on" within 30 sent_more 20
+check "its pings go on" within 30 sent_more u1 20
 held=$(held_of_guest "$id")
 check "the hypervisor: one channel and one page beside console and xenstore, 3 interrupts" \
   same "$held" "channels=3 grants=3 irqs=3"
@@ -45,12 +42,12 @@ for cycle in $(seq $CYCLES); do
   check "cycle $cycle: both ends are Connected again" within 20 both_ends "4 4"
   check "cycle $cycle: the log says that the device was returned" \
     within 20 returned "$cycle"
-  check "cycle $cycle: its config space is what it was before" config_changes "$NVME" "/run/before-$NVME"
+  check "cycle $cycle: its config space is what it was before" space_as_before "$NVME"
   check "cycle $cycle: the hypervisor holds what it held before" same "$(held_of_guest "$id")" "$held"
-  check "cycle $cycle: pings go on" within 30 sent_more $(($(sent) + 20))
+  check_pings_go_on u1 30 20 "cycle $cycle: its pings go on"
 done
-note "$(sent) pings sent, $(lost) lost"
-check "no ping was lost" same "$(lost)" 0
+note "$(pings_sent u1) pings sent, $(pings_lost u1) lost"
+check "no ping was lost" same "$(pings_lost u1)" 0
 check "no request of the guest went without an answer" same "$(guest_log u1 | grep -c 'not responding')" 0
 for end in front back; do
   check "the log shows the $end end going to Connected once and after each change" \

@@ -24,7 +24,7 @@ for d in "$PCI"/*; do echo "$(basename "$d") line $(cat "$d/irq") $(basename "$(
 check "it has a line, and no other device of this machine has the same" \
   same "$(grep " line $line " "$OUT/dom0-lines.txt")" "$NIC line $line pciback"
 check "no driver of dom0 has a handler on it" same "$(grep -cE "^ *$line:" /proc/interrupts)" 0
-cp "$PCI/$NIC/config" /run/before
+remember "$NIC"
 start_daemon
 PCI_LINE='pci=["00:04.0"]'
 guest_config u1 "hold traffic modules=e1000 interrupts=eth0"
@@ -40,7 +40,7 @@ note "interrupts over time: $(interrupts_of | xargs)"
 check "the hypervisor: one interrupt is routed to the guest" same "$(held_of_guest "$id")" "channels=3 grants=3 irqs=1"
 check "xl destroy u1" xl destroy u1
 check "the log says that the device was returned" within 30 logged 'device returned' "bdf=$NIC" "guest=$id"
-check "its config space is what it was before" config_changes "$NIC" /run/before
+check "its config space is what it was before" space_as_before "$NIC"
 end_daemon
 check "no line of dom0 was switched off" same "$(dmesg | grep -c 'nobody cared')" 0
 finish

@@ -9,7 +9,7 @@ DEVICES=(0000:00:03.0 0000:00:04.0)
 start_xen
 load_pciback_module passthrough=0
 make_assignable "${DEVICES[@]}"
-for d in "${DEVICES[@]}"; do cp "/sys/bus/pci/devices/$d/config" "/run/before-$d"; done
+remember "${DEVICES[@]}"
 PCI_LINE='pci=["00:03.0","00:04.0"]'
 guest_config u1 hold
 note "starting guest u1"
@@ -29,6 +29,6 @@ check "xl destroy u1" xl destroy u1
 note "u1 is gone"
 check "the guest's nodes are gone" within 20 nodes_gone "$id"
 for d in "${DEVICES[@]}"; do
-  check "u1: the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
+  check "u1: the config space of $d is what it was before" space_as_before "$d"
 done
 finish

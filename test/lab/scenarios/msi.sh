@@ -9,7 +9,7 @@ start_xen
 load_pciback_module
 echo 0 > /sys/bus/xen-backend/drivers_autoprobe
 make_assignable "$NIC"
-cp "$PCI/$NIC/config" /run/before
+remember "$NIC"
 cat > /run/pciback.config.json <<'EOC'
 { "interrupts": "msi-only" }
 EOC
@@ -33,6 +33,6 @@ check "u1: 3 of 3 pings come back" guest_says u1 '3 packets transmitted, 3 packe
 check "the hypervisor: one interrupt is routed to the guest" same "$(held_of_guest "$id")" "channels=3 grants=3 irqs=1"
 check "xl destroy u1" xl destroy u1
 check "the log says that the device was returned" within 30 logged 'device returned' "bdf=$NIC" "guest=$id"
-check "its config space is what it was before" config_changes "$NIC" /run/before
+check "its config space is what it was before" space_as_before "$NIC"
 end_daemon
 finish

@@ -10,7 +10,7 @@ PCI_LINE='pci=["00:05.0"]'
 start_xen
 load_pciback_module passthrough=0
 make_assignable "$NVME"
-cp "$PCI/$NVME/config" /run/before
+remember "$NVME"
 check_disk() { # guest
   check "$1: nvme is bound" guest_says "$1" '^DRIVER [0-9a-f:.]+ nvme$'
   check_guest_disk "$1" "$DISK"
@@ -43,7 +43,7 @@ check "the hypervisor: as many interrupts are routed to the guest" \
   same "$(held_of_guest "$id")" "channels=3 grants=3 irqs=$((VCPUS + 1))"
 check "xl destroy pciback" xl destroy pciback
 check "the log says that the device was returned" within 30 logged 'device returned' "bdf=$NVME" "guest=$id"
-check "its config space is what it was before" config_changes "$NVME" /run/before
+check "its config space is what it was before" space_as_before "$NVME"
 end_daemon
 rm -f "$DISK"
 finish

@@ -12,20 +12,12 @@ case $SLOTS in
   passthrough) VNIC=$NIC VNVME=$NVME ;;
 esac
 holds() { same "$(held_devices u1)" "DEVICES $*"; }
-sent() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2 } END { print sent + 0 }'; }
-lost() { guest_log u1 | awk '/^TRAFFIC/ { sent += $2; back += $4 } END { print sent - back }'; }
-sent_more() { [ "$(sent)" -ge "$1" ]; }
 both_ends() { same "$(xenstore-read "/local/domain/$id/device/pci/0/state" "/local/domain/0/backend/pci/$id/0/state" | xargs)" "$1"; }
 start_xen
 rmmod pci-stub
 check "no module of the kernel for pass-through is loaded" same "$(lsmod | grep -cE '^(xen_pciback|pci_stub|vfio|uio)')" 0
-for d in "$NIC" "$NVME"; do
-  cp "$PCI/$d/config" "/run/before-$d"
-  host_state "$d" > "/run/host-$d"
-done
-echo '{ "xen": { "mode": "stand-alone" } }' > /run/pciback.config.json
-start_daemon --config /run/pciback.config.json
-PCI_LINE=$'e820_host=1\npassthrough="enabled"'
+remember "$NIC" "$NVME"
+start_stand_alone
 guest_config u1 "hold traffic"
 check "xl create u1, without a device" xl create /run/u1.cfg
 id=$(xl domid u1)
@@ -37,7 +29,7 @@ check "u1: attach of a device to the running guest" pciback attach u1 00:04.0
 check "u1: the guest goes through its tests" wait_guest u1 1200 HOLD
 check_guest_network u1
 check "u1: it has one device" within 400 holds "$VNIC=e1000e:3"
-check "u1: its pings go on" within 400 sent_more 20
+check "u1: its pings go on" within 400 sent_more u1 20
 check "the hypervisor: the device is the guest's" same "$(owner_of $NIC)" "d$id"
 held=$(held_of_guest "$id")
 check "the hypervisor: one channel and one page beside console and xenstore, 3 interrupts" \
@@ -55,9 +47,9 @@ check "u1: it has one device" within 400 holds "$VNIC=e1000e:3"
 check "both ends are Connected again" within 120 both_ends "4 4"
 check "the hypervisor lets it use what it could before" same "$(permitted "$id")" "$(cat /run/permitted-nic)"
 check "the hypervisor holds what it held before" same "$(held_of_guest "$id")" "$held"
-check "pings go on" within 400 sent_more $(($(sent) + 20))
-note "$(sent) pings sent, $(lost) lost"
-check "no ping was lost" same "$(lost)" 0
+check_pings_go_on u1 400 20
+note "$(pings_sent u1) pings sent, $(pings_lost u1) lost"
+check "no ping was lost" same "$(pings_lost u1)" 0
 
 note "a guest that is paused"
 guest_config u2 hold
@@ -70,7 +62,7 @@ check "xl destroy u2, while it looks for devices" xl destroy u2
 check "its nodes are gone" within 120 nodes_gone "$id2"
 check "the log says that $NVME was returned" within 120 logged 'device returned' "bdf=$NVME" "guest=$id2"
 check "the hypervisor: it is nobody's" within 120 bash -c "[ ! -s /run/pciback/stand-alone/$NVME ] || ! grep -q domain /run/pciback/stand-alone/$NVME"
-check "u1 pings on" within 400 sent_more $(($(sent) + 20))
+check_pings_go_on u1 400 20
 
 note "detach of the last device, and the end"
 check "u1: detach" pciback detach u1
@@ -81,12 +73,8 @@ check "no channel, no page, no interrupt is left" same "$(held_of_guest "$id")" 
 stop_daemon 120
 check "the daemon ends with status 0" same "$DAEMON_STATUS" 0
 check "its ledger says that nothing is mapped or bound" logged stopped mapped=0 bound=0 pirqs=0 assigned=0
-check "nothing is noted as changed" same "$(ls /run/pciback/stand-alone 2>/dev/null)" ""
-for d in "$NIC" "$NVME"; do
-  check "the hypervisor: $d is dom0's" same "$(owner_of "$d")" d0
-  check "the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
-  check "what sysfs says of $d is what it said before" same "$(host_state "$d")" "$(cat "/run/host-$d")"
-done
+check "nothing is noted as changed" nothing_noted
+check_host_has "at the end" "$NIC" "$NVME"
 check "u1: no request went without an answer" same "$(guest_log u1 | grep -c 'not responding')" 0
 check "xl destroy u1" xl destroy u1
 finish

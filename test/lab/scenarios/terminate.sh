@@ -9,7 +9,7 @@ start_xen
 load_pciback_module
 echo 0 > /sys/bus/xen-backend/drivers_autoprobe
 make_assignable "${DEVICES[@]}"
-for d in "${DEVICES[@]}"; do cp "/sys/bus/pci/devices/$d/config" "/run/before-$d"; done
+remember "${DEVICES[@]}"
 start_daemon
 PCI_LINE='pci=["00:03.0","00:04.0"]'
 guest_config u1 hold
@@ -33,7 +33,7 @@ check "the log shows the daemon's end going to Closed" logged 'guest state' "gue
 check "the log says that the guest was released, and of no leak" released_whole "$id"
 for d in "${DEVICES[@]}"; do
   check "the log says that $d was returned" logged 'device returned' "bdf=$d" "guest=$id"
-  check "the config space of $d is what it was before" config_changes "$d" "/run/before-$d"
+  check "the config space of $d is what it was before" space_as_before "$d"
 done
 check "its ledger says that nothing is mapped or bound" logged stopped mapped=0 bound=0 pirqs=0
 check "the hypervisor agrees: no channel, no page, no interrupt is left" \

@@ -31,11 +31,6 @@ bring_online() { # the secondary controller has them, and works
   nvme_admin 0x1c 0x10007 0 && assign_resources && nvme_admin 0x1c 0x10009 0
 }
 secondary() { nvme_admin 0x06 0x15 0; }
-check_host_has_it() { # when
-  check "$1: the hypervisor: it is dom0's" same "$(owner_of "$VF")" d0
-  check "$1: its config space is what it was before" config_changes "$VF" /run/before
-  check "$1: what sysfs says of it is what it said before" same "$(host_state "$VF")" "$(cat /run/host)"
-}
 start_xen
 modprobe_finds_modules
 modprobe nvme || give_up "nvme is loaded"
@@ -48,15 +43,12 @@ VF=$(basename "$(readlink "$PCI/$PF/virtfn0")")
 within 60 bring_online || give_up "the secondary controller is online"
 secondary
 note "$PF has $VF"
-cp "$PCI/$VF/config" /run/before
-host_state "$VF" > /run/host
-echo '{ "xen": { "mode": "stand-alone" } }' > /run/pciback.config.json
-start_daemon --config /run/pciback.config.json
+remember "$VF"
+start_stand_alone
 check "the function is seized" pciback seize "$VF"
 
 # A guest that boots with the device, reads and writes.
 dd if=/dev/urandom of="$DISK" bs=1M count=1 conv=notrunc,fsync status=none
-PCI_LINE=$'e820_host=1\npassthrough="enabled"'
 guest_config u1 "hold tests=disk modules=nvme"
 check "xl create -p u1" xl create -p /run/u1.cfg
 id=$(xl domid u1)
@@ -85,11 +77,11 @@ check "u1: detach" pciback detach u1
 check "u1: it has no device" within 120 guest_says u1 '^DEVICES none'
 check "u1: the hypervisor lets it use what it could before" same "$(permitted "$id")" "$(cat /run/permitted-none)"
 check "the function is released" pciback release "$VF"
-check_host_has_it "after the release"
+check_host_has "after the release" "$VF"
 check "xl destroy u1" xl destroy u1
 
 end_daemon 120
-check "nothing is noted as changed" same "$(ls /run/pciback/stand-alone 2>/dev/null)" ""
-check_host_has_it "at the end"
+check "nothing is noted as changed" nothing_noted
+check_host_has "at the end" "$VF"
 rm -f "$DISK"
 finish

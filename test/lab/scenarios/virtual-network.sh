@@ -7,29 +7,19 @@
 . "$OUT/lib.sh"
 READY_SECONDS=900
 PF=0000:01:00.0
-ping() { "$LAB/dom0-tree/bin/busybox" ping "$@"; }
-own_port_works() { ping -c 3 -W 5 10.0.2.2 | grep '3 packets received'; }
-check_host_has_it() { # when
-  check "$1: the hypervisor: it is dom0's" same "$(owner_of "$VF")" d0
-  check "$1: its config space is what it was before" config_changes "$VF" /run/before
-  check "$1: what sysfs says of it is what it said before" same "$(host_state "$VF")" "$(cat /run/host)"
-}
 start_xen
 modprobe_finds_modules
 modprobe igb || give_up "igb is loaded"
-ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0
+host_network
 echo 0 > "$PCI/$PF/sriov_drivers_autoprobe"
 echo 1 > "$PCI/$PF/sriov_numvfs" || give_up "a virtual function is there"
 VF=$(basename "$(readlink "$PCI/$PF/virtfn0")")
 note "$PF has $VF"
-check "dom0's port works" within 60 own_port_works
-cp "$PCI/$VF/config" /run/before
-host_state "$VF" > /run/host
-echo '{ "xen": { "mode": "stand-alone" } }' > /run/pciback.config.json
-start_daemon --config /run/pciback.config.json
+check "dom0's port works" within 60 host_pings
+remember "$VF"
+start_stand_alone
 check "the function is seized" pciback seize "$VF"
 
-PCI_LINE=$'e820_host=1\npassthrough="enabled"'
 guest_config u1 "hold traffic modules=igbvf"
 check "xl create -p u1" xl create -p /run/u1.cfg
 id=$(xl domid u1)
@@ -51,15 +41,15 @@ check "u1: interrupts were counted" test "$(guest_interrupts u1 eth0 | awk '{ su
 check "u1: no request went without an answer" same "$(guest_log u1 | grep -c 'not responding')" 0
 check "the hypervisor: the device is the guest's" same "$(owner_of "$VF")" "d$id"
 check "the hypervisor: so are as many interrupts" same "$(held_of_guest "$id")" "channels=3 grants=3 irqs=3"
-check "dom0's port works beside it" within 60 own_port_works
+check "dom0's port works beside it" within 60 host_pings
 note "detach"
 check "u1: detach" pciback detach u1
 check "u1: it has no device" within 120 guest_says u1 '^DEVICES none'
 check "u1: the hypervisor lets it use what it could before" same "$(permitted "$id")" "$(cat /run/permitted-none)"
-check "dom0's port works without it" within 60 own_port_works
+check "dom0's port works without it" within 60 host_pings
 check "the function is released" pciback release "$VF"
-check_host_has_it "after the release"
+check_host_has "after the release" "$VF"
 check "xl destroy u1" xl destroy u1
 end_daemon 120
-check "nothing is noted as changed" same "$(ls /run/pciback/stand-alone 2>/dev/null)" ""
+check "nothing is noted as changed" nothing_noted
 finish
