@@ -110,7 +110,7 @@ export interface PluginDefinition<Schema extends z.ZodType> {
  * Version of the plugin API, by semver and independent of the package's: it moves in the commit that changes what its doors,
  * `pciback/plugin` and `pciback/quirk`, export.
  */
-export const API_VERSION = '1.4.0';
+export const API_VERSION = '1.5.0';
 
 /**
  * Defines a plugin; the module default-exports the result.

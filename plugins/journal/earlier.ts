@@ -7,7 +7,8 @@ import type { DeviceRecord } from '../../core/journal.ts';
 import type { Logger } from '../../core/log.ts';
 import { HostError, type Platform } from '../../core/platform/index.ts';
 import { type EarlierDevices, SavedConfig, SeizedDevice, type Stub, type Tenant } from '../../core/stub/index.ts';
-import type { FolderJournal } from './journal.ts';
+import { holdingOf } from '../kinds/platform.ts';
+import type { FolderJournal, KeptDevice } from './journal.ts';
 import type { LostGuests } from './lost-guests.ts';
 import type { MissingQuirk } from './quirk-notes.ts';
 import { savedState } from './saved-state.ts';
@@ -25,7 +26,7 @@ export interface EarlierTerms {
 }
 
 /** A record of which parts may be lost. */
-type Noted = Partial<DeviceRecord>;
+type Noted = Partial<KeptDevice>;
 
 const isWhole = (record: Noted): record is DeviceRecord => record.pristine !== undefined && record.lists !== undefined;
 
@@ -58,7 +59,10 @@ export class Earlier implements EarlierDevices {
     if (record === undefined) return undefined;
     try {
       const device = await this.#hold(address, record);
-      if (record.cleaning === true || record.guest !== undefined) await this.#takeBack(device, record);
+      const { holding } = journal.devices.get(bdf) ?? {};
+      const wasAway = record.holding !== undefined && holding !== undefined && holding !== record.holding;
+      if (wasAway) await this.#saveAnew(device);
+      if (wasAway || record.cleaning === true || record.guest !== undefined) await this.#takeBack(device, record);
       return device;
     } catch (error) {
       this.#forget(address, record);
@@ -132,7 +136,28 @@ export class Earlier implements EarlierDevices {
     const device = new SeizedDevice(hardware, bridges, clock, record);
     device.quarantine = record.quarantine;
     stub.hold(device, record);
+    await this.noteHolding(address);
     return device;
+  }
+
+  /** A function is held from now on. */
+  async noteHolding(address: Bdf): Promise<void> {
+    const { platform, journal } = this.#terms;
+    const [bdf, holding] = [formatBdf(address), await holdingOf(platform, address)];
+    if (journal.devices.get(bdf)?.holding !== holding) journal.devices.merge(bdf, { holding });
+  }
+
+  /** The host had the device since it was saved, and may have moved its addresses. */
+  async #saveAnew(device: SeizedDevice): Promise<void> {
+    const { journal, log } = this.#terms;
+    const bdf = formatBdf(device.bdf);
+    log.warn({ bdf }, 'the host had the device meanwhile: what it has now is what it gets back');
+    try {
+      await device.save();
+      journal.devices.merge(bdf, { pristine: device.pristine.registers, cleaning: true });
+    } catch (error) {
+      log.warn({ bdf, why: describeError(error) }, 'what the device has now cannot be read');
+    }
   }
 
   #goOn(device: SeizedDevice, record: DeviceRecord, tenant: Tenant, interrupted: boolean): void {

@@ -64,9 +64,15 @@ export interface FolderTerms {
   readonly log: Logger;
 }
 
+/** What is noted of a device beside what the stub notes. */
+export interface KeptDevice extends DeviceRecord {
+  /** What tells this holding of it from the next. */
+  readonly holding?: string | undefined;
+}
+
 /** The journal in a folder: a file of records, and a file of memory. */
 export class FolderJournal implements Journal {
-  readonly devices: KeptRecords<DeviceRecord>;
+  readonly devices: KeptRecords<KeptDevice>;
   readonly guests: KeptRecords<GuestRecord>;
   /** By name: what was loaded and unloaded while guests ran. */
   readonly quirks: KeptRecords<QuirkRecord>;

@@ -11,6 +11,7 @@ import type { JournalOffers } from '../journal-offers.ts';
 import type { NativeLoader } from '../kinds/native.ts';
 import type { PartContext, RunningPart } from '../kinds/part.ts';
 import { assertTrusted } from '../trust.ts';
+import type { Earlier } from './earlier.ts';
 import { journalSection } from './section.ts';
 
 /** What the two parts share beside what others are offered. */
@@ -56,7 +57,11 @@ const prepare = async (plugins: PluginHost): Promise<void> => {
   await Promise.all([modules(), nativeOf(plugins, silent)]);
 };
 
-const start = async (context: PartContext<string | false | undefined>): Promise<RunningPart> => {
+/** @param begun told of what takes devices over, or, at the end, of nothing */
+const start = async (
+  context: PartContext<string | false | undefined>,
+  begun: (earlier: Earlier | undefined) => void,
+): Promise<RunningPart> => {
   const { options, directory, engine, log } = context;
   const chosen = options ?? (engine.platform.name === 'xen' ? DEFAULT_FOLDER : false);
   if (chosen === false) return { health: () => 'none is kept' };
@@ -70,7 +75,9 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
   const quirks = new KeptQuirks({ records: journal.quirks, plugins, log });
   const missing = await quirks.loadEarlier();
   const lost = await LostGuests.find({ platform, journal, log });
-  stub.earlier = new Earlier({ platform, stub, journal, log, missing, lost });
+  const earlier = new Earlier({ platform, stub, journal, log, missing, lost });
+  stub.earlier = earlier;
+  begun(earlier);
   const deaf = plugins.onChange((change) => quirks.heard(change));
   const forget = (): void => {
     quirks.forget(missing);
@@ -83,6 +90,7 @@ const start = async (context: PartContext<string | false | undefined>): Promise<
     offers,
     stop: () => {
       deaf();
+      begun(undefined);
       journal.close();
     },
   };
@@ -99,12 +107,17 @@ export default definePlugin({
   name: 'journal',
   api: '^1.0',
   apply: (host) => {
+    let running: Earlier | undefined;
+    host.hooks.deviceSeized.tap(async ({ bdf }) => running?.noteHolding(bdf));
     host.parts.add('journal', {
       about:
         'Notes what a next process needs to go on with the guests of this one, and goes on with those of an earlier one.',
       options: journalSection,
       prepare,
-      start,
+      start: (context) =>
+        start(context, (earlier) => {
+          running = earlier;
+        }),
     });
     host.parts.add('journal-taken-over', {
       about: 'Forgets what an earlier process had noted, as soon as its guests are continued or closed.',

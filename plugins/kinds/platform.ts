@@ -61,6 +61,16 @@ export const switchesOfHolder = async (
 ): Promise<HolderSwitches | undefined> =>
   'switchesOf' in pci ? (pci as BusWithSwitches).switchesOf(address) : undefined;
 
+/** A bus that can tell whether the host had a function between two processes that held it. */
+export interface BusWithHoldings extends PciBus {
+  /** Another text for each time that the function was put into our hands; missing: it is in nobody's, or nobody can tell. */
+  holdingOf(address: Bdf): Promise<string | undefined>;
+}
+
+/** What tells this holding of a function from an earlier one; `undefined`: nobody can. */
+export const holdingOf = async ({ pci }: Pick<Platform, 'pci'>, address: Bdf): Promise<string | undefined> =>
+  'holdingOf' in pci ? (pci as BusWithHoldings).holdingOf(address) : undefined;
+
 /** What can be known of a function that nobody has seized, beside what {@link PciBus.list} tells. */
 export interface FunctionDetails {
   readonly subsystemVendor: number;

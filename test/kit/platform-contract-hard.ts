@@ -2,6 +2,7 @@
 
 import type { Bdf } from '../../core/bdf.ts';
 import { isPcibackError } from '../../core/errors/index.ts';
+import { holdingOf } from '../../plugins/kinds/platform.ts';
 import type { ContractCase } from './contract.ts';
 import { expectEqual, expectFailure, expectThat } from './contract.ts';
 import type { PlatformFixture } from './platform-fixture.ts';
@@ -64,14 +65,18 @@ export const hardContract: readonly ContractCase<HardFixture>[] = [
     },
   },
   {
-    name: 'pci: a function that the host took and gave back was not held without a break',
+    name: 'pci: a function that the host took and gave back was not held without a break, which a next process sees too',
     async run({ platform, device, hand }) {
       const held = await platform.pci.seize(device);
+      const holding = await holdingOf(platform, device);
+      expectThat(holding !== undefined, 'a text for this holding');
+      expectEqual(await holdingOf(platform, device), holding, 'the text while it is held');
       await hand.takeFor(device, 'e1000e');
       await hand.takeFor(device, undefined);
       expectEqual(await platform.pci.stillHolds?.(held), false, 'held after');
       const again = await platform.pci.seize(device);
       expectEqual(await platform.pci.stillHolds?.(again), true, 'the new one held');
+      expectThat((await holdingOf(platform, device)) !== holding, 'another text for the next holding');
       await platform.pci.release(again);
     },
   },

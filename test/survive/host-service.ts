@@ -77,6 +77,8 @@ class Session {
 
 /** What the host answers. */
 class HostCalls {
+  /** How often the host took each function. */
+  readonly rebound = new Map<Bdf, number>();
   readonly #terms: HostServiceTerms;
   readonly #sessions: ReadonlyMap<string, Session>;
 
@@ -193,6 +195,10 @@ class HostCalls {
     return session.claimed.has(address);
   }
 
+  async holdingOf(_session: Session, address: Bdf): Promise<string> {
+    return String(this.rebound.get(address) ?? 0);
+  }
+
   async release(session: Session, address: Bdf): Promise<void> {
     session.claimed.delete(address);
   }
@@ -216,7 +222,7 @@ class HostCalls {
 }
 
 const ownCalls: ReadonlySet<string> = new Set(
-  'map unmap bind close notify unmask read readPhysical write mapMsi mapMsix mappedFor unmapPirq isShared hostUsers list bridgesAbove seize stillHolds release reset'.split(
+  'map unmap bind close notify unmask read readPhysical write mapMsi mapMsix mappedFor unmapPirq isShared hostUsers list bridgesAbove seize stillHolds holdingOf release reset'.split(
     ' ',
   ),
 );
@@ -305,6 +311,7 @@ export const serveHost = async (terms: HostServiceTerms, address: string): Promi
   await new Promise<void>((resolve) => server.listen(address, resolve));
   return {
     rebind: (one) => {
+      calls.rebound.set(one, (calls.rebound.get(one) ?? 0) + 1);
       for (const session of sessions.values()) session.claimed.delete(one);
     },
     close: () => {

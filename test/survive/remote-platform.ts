@@ -14,7 +14,6 @@ import {
   type InterruptMapper,
   type LineInterrupts,
   type MappedPage,
-  type PciBus,
   type PciFunction,
   type PciIdentity,
   type PciListing,
@@ -22,6 +21,7 @@ import {
   type ResetOutcome,
 } from '../../core/platform/index.ts';
 import type { NativeLoader } from '../../plugins/kinds/native.ts';
+import type { BusWithHoldings } from '../../plugins/kinds/platform.ts';
 import { openXenstore } from '../../plugins/platforms/xen/xenstore-client.ts';
 import { type Answer, fromFault, LineDecoder, oneWay, type PortEvent, toLine } from './messages.ts';
 import { createNativeMemory, type NativeMemory } from './native-memory.ts';
@@ -210,10 +210,11 @@ const functionOf = (calls: WaitingCalls, later: LaterCalls, facts: RemoteFacts):
   };
 };
 
-const busOf = (calls: WaitingCalls, later: LaterCalls): PciBus => ({
+const busOf = (calls: WaitingCalls, later: LaterCalls): BusWithHoldings => ({
   list: async () => (await later.ask('list')) as PciListing[],
   bridgesAbove: async (address) => (await later.ask('bridgesAbove', address)) as Bdf[],
   seize: async (address) => functionOf(calls, later, (await later.ask('seize', address)) as RemoteFacts),
+  holdingOf: async (address) => (await later.ask('holdingOf', address)) as string,
   stillHolds: async (device) => (await later.ask('stillHolds', device.identity.bdf)) as boolean,
   release: async (device) => void (await later.ask('release', device.identity.bdf)),
 });

@@ -12,13 +12,13 @@ import {
 } from '../../../core/platform/index.ts';
 import { fail } from '../../errors.ts';
 import { serialInBytes } from '../../function-facts.ts';
-import type { BusWithDetails } from '../../kinds/platform.ts';
+import type { BusWithDetails, BusWithHoldings } from '../../kinds/platform.ts';
 import { CommandBit } from './behaviour.ts';
 import { type ModelEvents, PciModel } from './device.ts';
 import type { DeviceImage } from './image.ts';
 
 /** The bus of the embedded platform: the obligations of {@link BusWithDetails}, and the models behind it. */
-export interface EmbeddedBus extends BusWithDetails {
+export interface EmbeddedBus extends BusWithDetails, BusWithHoldings {
   /** The model of a function, for fault injection and for looking at what reached the hardware. */
   model(address: Bdf): PciModel;
   models(): readonly PciModel[];
@@ -119,6 +119,8 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
   /** Drivers of the host by the function that they have. */
   const drivers = new Map<Bdf, string>();
   for (const { bdf, image } of models.values()) if (image.holder !== undefined) drivers.set(bdf, image.holder);
+  /** How often the host took a function. */
+  const takings = new Map<Bdf, number>();
   /** Virtual functions that are switched off. */
   const off = new Set<Bdf>();
   let delay: EmbeddedBus['delay'];
@@ -135,6 +137,7 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
   const takeAway = (address: Bdf): void => {
     held.get(address)?.letGo();
     held.delete(address);
+    takings.set(address, (takings.get(address) ?? 0) + 1);
   };
 
   const parentOf = (address: Bdf): PciModel | undefined =>
@@ -194,6 +197,7 @@ export const createBus = (images: readonly DeviceImage[], events: ModelEvents): 
       fn.lookAgain();
       return true;
     },
+    holdingOf: async (address) => String(takings.get(address) ?? 0),
     release: async (device) => {
       await delay?.('release');
       const address = device.identity.bdf;

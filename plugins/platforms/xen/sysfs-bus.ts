@@ -7,7 +7,7 @@ import { type Logger, silent } from '../../../core/log.ts';
 import { Errno, type PciFunction, type PciListing } from '../../../core/platform/index.ts';
 import { serialInBytes } from '../../function-facts.ts';
 import { beyondXen, isBeyondXen } from '../../host-facts.ts';
-import type { BusWithDetails, BusWithUses } from '../../kinds/platform.ts';
+import type { BusWithDetails, BusWithHoldings, BusWithUses } from '../../kinds/platform.ts';
 import type { ConfigPages } from './config-pages.ts';
 import type { Holder } from './holders.ts';
 import { hostUses } from './host-use.ts';
@@ -24,7 +24,7 @@ import {
 import { openFunction, parseResources, type SysfsFunction, type TellReset } from './sysfs-function.ts';
 
 /** A bus whose functions can be given up as a whole. */
-export interface SysfsBus extends BusWithDetails, BusWithUses {
+export interface SysfsBus extends BusWithDetails, BusWithHoldings, BusWithUses {
   /** Ends the access to all functions. They stay held: a guest may still use them, and another process take over. */
   close(): void;
 }
@@ -169,6 +169,7 @@ export const createSysfsBus = (
       entry.device.close();
       return false;
     },
+    holdingOf: async (address) => held.get(address)?.device.holder,
     ...(holder.switchesOf === undefined ? {} : { switchesOf: holder.switchesOf }),
     async release(device) {
       const entry = held.get(device.identity.bdf);

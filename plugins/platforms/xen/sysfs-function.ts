@@ -45,6 +45,8 @@ export const parseResources = (text: string): PciResource[] => {
 
 /** A function that this process holds, over its files in sysfs. */
 export interface SysfsFunction extends PciFunction {
+  /** The driver that holds it, and which binding of it that is; missing: none does. */
+  readonly holder: string | undefined;
   /**
    * Whether the driver that held it when it was opened has held it without a break; reads its addresses and its line again.
    *
@@ -258,6 +260,7 @@ export const openFunction = async (
       ...(page === undefined ? {} : { configPage: page.reference }),
       ...(physical === undefined ? {} : { physical }),
       identity,
+      holder,
       get resources() {
         return resources;
       },

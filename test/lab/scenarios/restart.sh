@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# summary: a guest that pings and asks for config space while the daemon is started twice, upgraded, killed beside a standby, killed alone, and reloaded
+# summary: a guest that pings and asks for config space while the daemon is started twice, upgraded, killed beside a standby, killed alone, reloaded, and killed while the host takes the device
 # devices: -netdev user,id=n0 -device e1000e,netdev=n0,addr=04.0
 # options: native=koffi|ffi-napi
 # seconds: 1500
@@ -10,7 +10,6 @@ pokes() { guest_log "$1" | grep -c '^POKE '; }
 more_pokes() { [ "$(pokes "$1")" -ge "$2" ]; }
 rounds() { guest_log "$1" | grep -c '^TRAFFIC '; }
 more_rounds() { [ "$(rounds "$1")" -ge "$2" ]; }
-lost_pings() { guest_log "$1" | sed -nE 's/^TRAFFIC ([0-9]+) sent ([0-9]+) received.*/\1 \2/p' | awk '{ n += $1 - $2 } END { print n + 0 }'; }
 unanswered() { guest_log "$1" | grep -c 'not responding'; }
 second_daemon() { # what a second one says; HOST_LOCKED with the first one's process, and nothing else
   pciback serve --platform xen --slots "$SLOTS" --native "$NATIVE" --json > /run/second.log 2>&1 && { echo "it served"; return 1; }
@@ -19,7 +18,7 @@ second_daemon() { # what a second one says; HOST_LOCKED with the first one's pro
   return 1
 }
 begin() { # what is so before something is done to the daemon
-  asked=$(pokes u1) late=$(unanswered u1) lost=$(lost_pings u1)
+  asked=$(pokes u1) late=$(unanswered u1) lost=$(pings_lost u1)
 }
 goes_on() { # title: the guest is served by another daemon, whose log is DAEMON_LOG from line FROM on, and noticed nothing
   tail -n "+${FROM:-1}" "$DAEMON_LOG" > /run/daemon-now.log
@@ -29,7 +28,7 @@ goes_on() { # title: the guest is served by another daemon, whose log is DAEMON_
   check "$1: the guest holds what it held" same "$(held_of_guest "$id")" "$held"
   check "$1: config space is answered again" within 120 more_pokes u1 $((asked + 3))
   check "$1: the guest pings" within 120 more_rounds u1 $(($(rounds u1) + 2))
-  note "$1: $(($(unanswered u1) - late)) times not responding, $(($(lost_pings u1) - lost)) pings lost"
+  note "$1: $(($(unanswered u1) - late)) times not responding, $(($(pings_lost u1) - lost)) pings lost"
 }
 taken_by() { # log: whoever logs there serves
   grep -q '"msg":"standby: taking over"' "$1" && [ "$(grep -c '"msg":"ready"' "$1")" -ge "${2:-1}" ]
@@ -38,7 +37,7 @@ start_xen
 load_pciback_module
 echo 0 > /sys/bus/xen-backend/drivers_autoprobe
 make_assignable "$NIC"
-cp "$PCI/$NIC/config" /run/before
+remember "$NIC"
 start_daemon
 check "a second daemon is refused, and names the first" second_daemon
 PCI_LINE='pci=["00:04.0"]'
@@ -91,11 +90,19 @@ check "reload: no request went without an answer" same "$(unanswered u1)" "$late
 
 check "u1: hot unplug" xl pci-detach u1 00:04.0
 check "the log says that the device was returned" within 30 logged 'device returned' "bdf=$NIC" "guest=$id"
-check "its config space is what it was before" config_changes "$NIC" /run/before
+check "its config space is what it was before" space_as_before "$NIC"
 check "xl destroy u1" xl destroy u1
+
+kill -9 "$DAEMON"
+wait "$DAEMON" 2> /dev/null
+check "the host takes the device while nobody serves, and gives it back" \
+  eval 'xl pci-assignable-remove 00:04.0 && xl pci-assignable-add 00:04.0'
+DAEMON_LOG="$OUT/daemon-again.log"
+start_daemon
 guest_config u2
 check "xl create u2" xl create /run/u2.cfg
 check "u2: the guest goes through its tests" wait_guest u2 240
 check_guest_network u2
+check "the log says that the host had the device" logged 'the host had the device meanwhile.*' "bdf=$NIC"
 end_daemon
 finish

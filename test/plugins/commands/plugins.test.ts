@@ -45,7 +45,7 @@ describe('pciback plugins, without a running pciback', () => {
     expect(lines.filter((line) => line.startsWith('fields/pcie '))).toEqual([]);
     expect(lines.join('\n')).toMatch(/^\d+ bundled quirks: amd\/gpu [\s\S]*\bintel\/hda\b/m);
     expect(lines.slice(lines.indexOf('taps, in the order of the calls:') + 1)).toEqual([
-      '  deviceSeized: seizing',
+      '  deviceSeized: journal seizing',
       '  deviceAssigned: switches',
       '  deniedWrite: observe/trace',
       '  deviceFenced: platforms/vfio-user',
@@ -96,7 +96,7 @@ describe('pciback plugins, without a running pciback', () => {
       faults: 0,
     });
     expect(hooks).toEqual({
-      deviceSeized: ['seizing'],
+      deviceSeized: ['journal', 'seizing'],
       deviceAssigned: ['switches'],
       deniedWrite: ['observe/trace'],
       deviceFenced: ['platforms/vfio-user'],
@@ -138,7 +138,7 @@ describe('pciback plugins, of a running pciback', () => {
     expect(told).toEqual(['lab/first']);
     const lines = await run({ config: rc('') });
     expect(lines[0]).toMatch(/^the running pciback: /);
-    expect(lines).toContain('  deviceSeized: seizing lab/first lab/second');
+    expect(lines).toContain('  deviceSeized: journal seizing lab/first lab/second');
     expect(lines.find((line) => line.startsWith('lab/first '))).toMatch(/^lab\/first +\d+\.\d +1 +taps deviceSeized$/);
     expect(lines[lines.findIndex((line) => line.startsWith('lab/first ')) + 1]).toBe('    1.2.3 from given');
   });

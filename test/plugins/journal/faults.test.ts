@@ -104,6 +104,45 @@ describe('what cannot be continued', () => {
     host.xen.pci.takeFor(nic, undefined);
   });
 
+  it('a device that the host had meanwhile, and whose addresses it moved: saved anew, and clean', async () => {
+    await guest.stop();
+    await host.xen.toolstack.destroy(guest.domain);
+    await until('it is given back', () => host.running.engine.ledger().assigned === 0);
+    host.kill();
+    host.xen.pci.takeFor(nic, 'e1000e');
+    const moved = 0xfe400000n;
+    model().moveBar(0, moved);
+    host.xen.pci.takeFor(nic, undefined);
+    const { resets } = model().counters;
+    await host.start();
+    expect(model().counters.resets).toBe(resets + 1);
+    expect(said('the host had the device meanwhile: what it has now is what it gets back')).toHaveLength(1);
+    const next = await host.guest([nic]);
+    await next.reached(4);
+    await next.stop();
+    await host.xen.toolstack.destroy(next.domain);
+    await until('it is given back again', () => host.running.engine.ledger().assigned === 0);
+    expect(BigInt(model().peek(0x10, 4) >>> 0) & ~0xfn).toBe(moved);
+  });
+
+  it('a quarantine that the host has ended meanwhile is none any more, and one that it has not stays', async () => {
+    await guest.stop();
+    await host.xen.toolstack.destroy(guest.domain);
+    await until('it is given back', () => host.running.engine.ledger().assigned === 0);
+    for (const device of host.running.engine.stub.devices) {
+      device.quarantine = 'of a test';
+      host.running.engine.stub.noteFree(device);
+    }
+    const quarantine = () => host.running.engine.stub.devices.map((one) => one.quarantine);
+    await host.restart();
+    expect(quarantine()).toEqual(['of a test']);
+    host.kill();
+    host.xen.pci.takeFor(nic, 'e1000e');
+    host.xen.pci.takeFor(nic, undefined);
+    await host.start();
+    expect(quarantine()).toEqual([undefined]);
+  });
+
   it('an address that the slot mapper would give otherwise: the guest is told to close, its device is clean', async () => {
     await host.restart({ config: { slots: 'passthrough' } });
     await until('it closes', async () => ['5', '6'].includes((await stateOf(guest.domain)) ?? ''));

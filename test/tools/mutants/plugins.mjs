@@ -195,4 +195,20 @@ export const plugins = [
     tests: ['test/plugins/observe/trace.test.ts'],
     why: 'no request would be answered by the lane any more (seed 4969a3a2cd)',
   },
+  {
+    name: 'a device that the host had between two processes',
+    file: 'plugins/journal/earlier.ts',
+    find: 'if (wasAway) await this.#saveAnew(device);',
+    replace: '',
+    tests: ['test/plugins/journal/faults.test.ts'],
+    why: 'the addresses from before would be written into it',
+  },
+  {
+    name: 'such a device is not made clean',
+    file: 'plugins/journal/earlier.ts',
+    find: 'if (wasAway || record.cleaning === true',
+    replace: 'if (record.cleaning === true',
+    tests: ['test/plugins/journal/faults.test.ts'],
+    why: 'what the host left in it would reach the next guest',
+  },
 ];

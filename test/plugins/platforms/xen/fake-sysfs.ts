@@ -95,6 +95,7 @@ export const wiredVirtual = (bus: SysfsBus): SysfsBus => {
     detailsOf: (address) => bus.detailsOf(address),
     usesOf: (address) => bus.usesOf(address),
     stillHolds: async (device) => (await bus.stillHolds?.(inner(device))) ?? true,
+    holdingOf: (address) => bus.holdingOf(address),
     release: (device) => bus.release(inner(device)),
     close: () => bus.close(),
     seize: async (address) => {
