@@ -289,13 +289,16 @@ describe('taking a device back (S-7)', () => {
 });
 
 describe('a device that cannot be made clean (S-16)', () => {
-  it('is quarantined after a failed reset, and no guest gets it', async () => {
+  it('is quarantined after a failed reset, and no guest gets it before it was released and seized again', async () => {
     await enableMsix(1);
     outcome = failed;
     const [device] = stub.devices;
     if (device === undefined) throw new Error('not seized');
     await stub.giveBack(device);
     await expect(stub.assign(address, tenantOf(2))).rejects.toMatchObject({ code: 'DEVICE_QUARANTINED' });
+    outcome = { ok: true, method: 'flr' };
+    await stub.release(address);
+    expect((await stub.assign(address, tenantOf(2))).assignment?.tenant.domain).toBe(2);
   });
 
   it('is handed out when the operator says so', async () => {
