@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Bdf } from '../../core/bdf.ts';
 import type { SeededRandom } from '../kit/seeded-random.ts';
 import type { AskingGuest } from '../survive/asking-guest.ts';
 import type { Checks } from './checks.ts';
@@ -16,6 +17,8 @@ export interface Soak {
   readonly checks: Checks;
   readonly asking: readonly AskingGuest[];
   readonly stretch: number;
+  /** By device: whether one process has served since its last visitor came. */
+  readonly visited: Map<Bdf, () => boolean>;
   /** Answers that guests had so far. */
   answers(): number;
 }

@@ -72,8 +72,8 @@ export class Keeper {
   /** What all of them said. */
   readonly lines: string[] = [];
   pid: number;
-  /** Goes up when another process begins to serve. */
-  generation = 0;
+  /** Goes up when a process is to give way, and when the next one serves: odd in between, while either may answer. */
+  #turn = 0;
   /** Statuses of processes that ended without being told to. */
   readonly unasked: string[] = [];
   #told = new Set<number>();
@@ -96,7 +96,31 @@ export class Keeper {
     return createClient(this.#terms.socket).ask(op, args);
   }
 
-  async kill(way: 'cold start' | 'standby'): Promise<number> {
+  /** @returns whether the process that serves has done so all the time since, and is not about to give way */
+  watch(): () => boolean {
+    const from = this.#turn;
+    return () => this.#turn === from && from % 2 === 0;
+  }
+
+  kill(way: 'cold start' | 'standby'): Promise<number> {
+    return this.#change(() => this.#kill(way));
+  }
+
+  /** @throws PcibackError, Error why there is none */
+  upgrade(): Promise<number> {
+    return this.#change(() => this.#upgrade());
+  }
+
+  async #change(work: () => Promise<number>): Promise<number> {
+    this.#turn += 1;
+    try {
+      return await work();
+    } finally {
+      this.#turn += 1;
+    }
+  }
+
+  async #kill(way: 'cold start' | 'standby'): Promise<number> {
     const standby = way === 'standby' ? this.#spawn('--standby') : undefined;
     if (standby !== undefined) {
       await this.#until('standby', () => standby.log.lines.some((line) => line.includes('standby')), standby.child);
@@ -112,8 +136,7 @@ export class Keeper {
     return performance.now() - since;
   }
 
-  /** @throws PcibackError, Error why there is none */
-  async upgrade(): Promise<number> {
+  async #upgrade(): Promise<number> {
     const since = performance.now();
     const old = this.pid;
     this.#told.add(old);
@@ -181,13 +204,13 @@ export class Keeper {
 
   #again(): void {
     const { child, log } = this.#spawn();
+    this.#turn += 2;
     this.#follow(child.pid ?? 0, log);
   }
 
   #follow(pid: number, log: LogReader): void {
     this.log = log;
     this.pid = pid;
-    this.generation += 1;
   }
 
   /** The process that serves, when all of it has started. */

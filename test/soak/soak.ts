@@ -78,8 +78,9 @@ class Run {
       const answered = (): void => {
         this.#answers += 1;
       };
-      asking = await world.boot(answered, () => keeper.generation);
-      const soak: Soak = { world, keeper, checks: this.#checks, asking, stretch, answers: () => this.#answers };
+      asking = await world.boot(answered, () => keeper.watch());
+      const [checks, answers] = [this.#checks, () => this.#answers];
+      const soak: Soak = { world, keeper, checks, asking, stretch, visited: new Map(), answers };
       for (const guest of asking) guest.start();
       await this.#load(soak, memory, unmount !== undefined);
       await Promise.all(asking.map((guest) => guest.stop()));

@@ -64,9 +64,6 @@ const heal = async (soak: Soak, bdf: Bdf): Promise<void> => {
   if (device?.quarantine !== undefined) soak.world.host.rebind(bdf);
 };
 
-/** By device: which process served when its last visitor came. */
-const generations = new Map<Bdf, number>();
-
 /** For whoever reads of a guest that was not served. */
 const seenOf = async (soak: Soak, domain: number, state: number) => ({
   error: await errorOf(soak, domain),
@@ -108,28 +105,27 @@ const lookForRest = async (soak: Soak, domain: number, bdf: Bdf, name: string): 
 
 /** A guest boots, something happens to it, and it goes. */
 export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: VisitKind): Promise<void> => {
-  const { world, checks, stretch, keeper } = soak;
+  const { world, checks, stretch, keeper, visited } = soak;
   const { platform } = world.host;
-  const earlier = generations.get(bdf);
-  generations.set(bdf, keeper.generation);
+  const isSameSince = visited.get(bdf) ?? (() => false);
+  visited.set(bdf, keeper.watch());
   await heal(soak, bdf);
   kind.before?.(soak, bdf);
   const domain = await platform.toolstack.create({ devices: [bdf] });
   const guest = await platform.startGuest({ domain, driver: random.oneIn(2) ? 'exercise' : 'none' });
   try {
-    const { generation } = keeper;
+    const isCalm = keeper.watch();
     // Without a device that it can have it is closed.
     const settled = Promise.race([guest.reached(4), guest.reached(6)]);
     const report = await within(settled, PATIENCE_MS * stretch);
     // A process that followed another one since the last visitor gives that one's device back, or finds it in quarantine: only it knows.
-    const isKept = earlier !== keeper.generation && (await errorOf(soak, domain))?.includes('is quarantined') === true;
+    const isKept = !isSameSince() && (await errorOf(soak, domain))?.includes('is quarantined') === true;
     const mayBeShut = kind.mayLack === true || isKept;
     const isSettled = report?.state === 4 || (report !== undefined && mayBeShut);
     const seen = isSettled ? '' : await seenOf(soak, domain, guest.report().state);
     checks.that(isSettled, `${kind.name}: the guest is connected`, seen);
     const [device] = guest.report().devices;
-    const isCalm = generation === keeper.generation;
-    if (isCalm && !mayBeShut) {
+    if (isCalm() && !mayBeShut) {
       checks.that(device !== undefined, `${kind.name}: the guest has its device`, await stateOf(soak));
     }
     const ask = async (request: GuestRequest): Promise<GuestAnswer> => {
@@ -152,11 +148,11 @@ export const visit = async (soak: Soak, random: SeededRandom, bdf: Bdf, kind: Vi
   kind.gone?.(soak, bdf);
 };
 
-/** Whether another process began to serve while something was done. */
+/** Whether one process served all the time while something was done. */
 export const calmly = async ({ soak }: Visit, work: () => Promise<void>): Promise<boolean> => {
-  const { generation } = soak.keeper;
+  const isCalm = soak.keeper.watch();
   await work();
-  return generation === soak.keeper.generation;
+  return isCalm();
 };
 
 export const isRight = ({ model }: Visit, { err, value }: GuestAnswer): boolean =>

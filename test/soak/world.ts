@@ -70,7 +70,7 @@ export interface World {
   breakRc(): void;
   /** What the plugin does when hooks are called for the device. */
   mood(does: Mood, device: Bdf): void;
-  boot(answered: () => void, generation: () => number): Promise<readonly AskingGuest[]>;
+  boot(answered: () => void, watch: () => () => boolean): Promise<readonly AskingGuest[]>;
 }
 
 export const createWorld = async (terms: WorldTerms): Promise<World> => {
@@ -133,7 +133,7 @@ export const createWorld = async (terms: WorldTerms): Promise<World> => {
       moods.set(formatBdf(device), does);
       write('mood', JSON.stringify(Object.fromEntries(moods)));
     },
-    boot: async (answered, generation) => {
+    boot: async (answered, watch) => {
       const { platform } = host;
       for (const [index, { bdf }] of askingDevices.entries()) {
         const domain = await platform.toolstack.create({ name: `guest-${index + 1}`, devices: [bdf] });
@@ -141,7 +141,7 @@ export const createWorld = async (terms: WorldTerms): Promise<World> => {
         await guest.reached(4);
         const random = new SeededRandom(seed * 16 + index);
         const name = `guest-${index + 1}`;
-        asking.push(new AskingGuest({ name, platform, guest, bdf, random, answered, generation }));
+        asking.push(new AskingGuest({ name, platform, guest, bdf, random, answered, watch }));
       }
       return asking;
     },

@@ -61,8 +61,8 @@ export interface AskingTerms {
   readonly random: SeededRandom;
   /** Told of each answer. */
   readonly answered: (guest: AskingGuest) => void;
-  /** Goes up when another process serves. Missing: no reset of the device counts as interrupted. */
-  readonly generation?: () => number;
+  /** Gives what says whether one process has served since. Missing: no reset of the device counts as interrupted. */
+  readonly watch?: () => () => boolean;
 }
 
 /** A guest that asks without pause and knows what each answer has to be, whoever gives it. */
@@ -319,10 +319,9 @@ export class AskingGuest {
     const control = await this.#known('device control', at + DEVICE_CONTROL, 2);
     begun();
     this.resets.asked += 1;
-    const { generation = () => 0 } = this.#terms;
-    const serving = generation();
+    const isSame = this.#terms.watch?.();
     await this.#write(at + DEVICE_CONTROL, 2, control | FUNCTION_RESET);
-    if (generation() !== serving) this.resets.interrupted += 1;
+    if (isSame?.() === false) this.resets.interrupted += 1;
     this.#shown.set('command', command & ~MASTER);
     await this.#change('command', [COMMAND, 2], command);
     await this.#known('device control', at + DEVICE_CONTROL, 2);
