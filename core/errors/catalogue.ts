@@ -65,7 +65,7 @@ export const catalogue = {
   ),
   DEVICE_QUARANTINED: entry(
     (f: { bdf: string; reason: string }) => `${f.bdf} is quarantined: ${f.reason}`,
-    (f) => `pciback release ${f.bdf}, then pciback seize ${f.bdf}: it is reset anew. If that fails, power-cycle the host.`,
+    (f) => `pciback release ${f.bdf}, then pciback seize ${f.bdf}: it is reset anew. Else power-cycle the host.`,
   ),
   LINE_SHARED: entry(
     (f: { bdf: string; why: string }) =>
