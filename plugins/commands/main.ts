@@ -2,7 +2,9 @@
 
 // SPDX-License-Identifier: MIT
 
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
 import { takeStray } from '../../core/wall/wall.ts';
 import { crashOf, tellCrash } from '../crash.ts';
@@ -30,6 +32,19 @@ const stopCompilers = async (): Promise<void> => {
   if (signals !== undefined) await pause(COMPILED);
 };
 
+/** At its end the engine gives terminals the settings back that they had, and crashes where one is gone (Node.js 20). */
+const leaveLostTerminal = (): void => {
+  for (const stream of [0, 1, 2]) {
+    try {
+      if (!fstatSync(stream).isCharacterDevice() || isatty(stream)) continue;
+      closeSync(stream);
+      openSync('/dev/null', 'r+'); // gets the number that has just become free
+    } catch {
+      // It was closed before: nothing is given back to it.
+    }
+  }
+};
+
 /** The first signal asks the command to stop, the second ends the process. */
 const catchSignals = (): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
@@ -52,6 +67,7 @@ const end = async (status: number): Promise<never> => {
   await stopCompilers();
   await standardOutput.flush(limit);
   await standardError.flush(limit);
+  leaveLostTerminal();
   return process.exit(status);
 };
 

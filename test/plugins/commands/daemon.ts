@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -60,7 +60,8 @@ const commandFor = (through: Through): readonly [string, readonly string[]] => {
     case 'closed':
       return ['bash', ['-c', `${run} <&- >&- 2>&-`]];
     case 'terminal':
-      return ['script', ['-qec', run, '/dev/null']];
+      // The shell outlives its terminal and tells the status, which nobody else sees.
+      return ['script', ['-qec', `trap : HUP; ${run.replace('exec ', '')}; echo $? >status`, '/dev/null']];
     default:
       return [process.execPath, [main, 'serve']];
   }
@@ -105,7 +106,6 @@ export const serve = (
     }
   };
   const daemon: Daemon = {
-    // Behind a terminal it is no child of this process: that it ended in order is seen by its socket, which is gone.
     end: through === 'terminal' ? isOver.then(() => endOfStranger()) : isOver,
     serves: async () => {
       const ask = async () => {
@@ -143,7 +143,9 @@ export const serve = (
   };
   const endOfStranger = async () => {
     await until('it ends', gone);
-    return { said, status: (await client.ask('status', {})) === undefined ? 0 : 1 };
+    const file = join(directory, 'status');
+    await until('its status is told', () => existsSync(file) && readFileSync(file, 'latin1').endsWith('\n'));
+    return { said, status: Number(readFileSync(file, 'latin1')) };
   };
   return daemon;
 };
