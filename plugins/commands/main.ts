@@ -44,6 +44,8 @@ const leaveLostTerminal = (): void => {
     }
   }
 };
+// However it ends: a second signal and a crash do not wait for `end`.
+process.once('exit', leaveLostTerminal);
 
 /** The first signal asks the command to stop, the second ends the process. */
 const catchSignals = (): Promise<NodeJS.Signals> =>
@@ -67,7 +69,6 @@ const end = async (status: number): Promise<never> => {
   await stopCompilers();
   await standardOutput.flush(limit);
   await standardError.flush(limit);
-  leaveLostTerminal();
   return process.exit(status);
 };
 

@@ -61,8 +61,8 @@ export class Earlier implements EarlierDevices {
       const device = await this.#hold(address, record);
       const { holding } = journal.devices.get(bdf) ?? {};
       const wasAway = record.holding !== undefined && holding !== undefined && holding !== record.holding;
-      if (wasAway) await this.#saveAnew(device);
-      if (wasAway || record.cleaning === true || record.guest !== undefined) await this.#takeBack(device, record);
+      if (wasAway || record.cleaning === true || record.guest !== undefined)
+        await this.#takeBack(device, record, { wasAway });
       return device;
     } catch (error) {
       this.#forget(address, record);
@@ -107,7 +107,7 @@ export class Earlier implements EarlierDevices {
     const record: Noted = { ...journal.devices.get(formatBdf(address)), guest: domain };
     // The store may name it twice.
     if (!stub.devices.some(({ bdf }) => bdf === address))
-      await this.#takeBack(await this.#hold(address, record), record, 'all messages');
+      await this.#takeBack(await this.#hold(address, record), record, { which: 'all messages' });
     return fail('GUEST_NOT_CONTINUED', { why: `its journal cannot be used: ${lost}` });
   }
 
@@ -147,17 +147,13 @@ export class Earlier implements EarlierDevices {
     if (journal.devices.get(bdf)?.holding !== holding) journal.devices.merge(bdf, { holding });
   }
 
-  /** The host had the device since it was saved, and may have moved its addresses. */
+  /** The host had the device since it was saved, and may have moved its addresses. Throws as {@link SeizedDevice.save}. */
   async #saveAnew(device: SeizedDevice): Promise<void> {
     const { journal, log } = this.#terms;
     const bdf = formatBdf(device.bdf);
     log.warn({ bdf }, 'the host had the device meanwhile: what it has now is what it gets back');
-    try {
-      await device.save();
-      journal.devices.merge(bdf, { pristine: device.pristine.registers, cleaning: true });
-    } catch (error) {
-      log.warn({ bdf, why: describeError(error) }, 'what the device has now cannot be read');
-    }
+    await device.save();
+    journal.devices.merge(bdf, { pristine: device.pristine.registers, cleaning: true });
   }
 
   #goOn(device: SeizedDevice, record: DeviceRecord, tenant: Tenant, interrupted: boolean): void {
@@ -208,7 +204,14 @@ export class Earlier implements EarlierDevices {
   }
 
   /** Its guest is gone, or cannot keep it: off, its PIRQs unmapped, clean. */
-  async #takeBack(device: SeizedDevice, record: Noted, which: 'noted' | 'all messages' = 'noted'): Promise<void> {
+  async #takeBack(
+    device: SeizedDevice,
+    record: Noted,
+    {
+      which = 'noted',
+      wasAway = false,
+    }: { readonly which?: 'noted' | 'all messages'; readonly wasAway?: boolean } = {},
+  ): Promise<void> {
     const { stub, journal, log } = this.#terms;
     const bdf = formatBdf(device.bdf);
     const found = which === 'noted' ? [] : this.#messagesOf(device, record.guest as number);
@@ -216,6 +219,8 @@ export class Earlier implements EarlierDevices {
     device.assignment = undefined;
     device.operations.serve(undefined);
     try {
+      // One that cannot be saved must not get the addresses from before.
+      if (wasAway) await this.#saveAnew(device);
       device.operations.turnOff();
       this.#unmap(device.bdf, record, found);
       await stub.clean(device);

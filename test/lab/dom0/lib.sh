@@ -147,7 +147,7 @@ config_changes() { # BDF, file before: prints bytes that differ outside the vola
   return $changed
 }
 
-remember() { # BDF…: what they are before; as_before looks at it
+remember() { # BDF…: what they are before; space_as_before and check_host_has look at it
   local bdf
   for bdf; do
     cp "$PCI/$bdf/config" "/run/before-$bdf"

@@ -49,7 +49,8 @@ export interface Daemon {
 
 /** The shell that leads standard output there; the daemon takes its place, where there can be one process. */
 const commandFor = (through: Through): readonly [string, readonly string[]] => {
-  const run = `exec "${process.execPath}" "${main}" serve`;
+  const start = `"${process.execPath}" "${main}" serve`;
+  const run = `exec ${start}`;
   switch (through) {
     case 'fifo':
       return ['bash', ['-c', `${run} >fifo`]];
@@ -61,7 +62,7 @@ const commandFor = (through: Through): readonly [string, readonly string[]] => {
       return ['bash', ['-c', `${run} <&- >&- 2>&-`]];
     case 'terminal':
       // The shell outlives its terminal and tells the status, which nobody else sees.
-      return ['script', ['-qec', `trap : HUP; ${run.replace('exec ', '')}; echo $? >status`, '/dev/null']];
+      return ['script', ['-qec', `trap : HUP; ${start}; echo $? >status`, '/dev/null']];
     default:
       return [process.execPath, [main, 'serve']];
   }

@@ -198,7 +198,7 @@ export const plugins = [
   {
     name: 'a device that the host had between two processes',
     file: 'plugins/journal/earlier.ts',
-    find: 'if (wasAway) await this.#saveAnew(device);',
+    find: '      if (wasAway) await this.#saveAnew(device);\n',
     replace: '',
     tests: ['test/plugins/journal/faults.test.ts'],
     why: 'the addresses from before would be written into it',
