@@ -143,6 +143,26 @@ describe('what cannot be continued', () => {
     expect(quarantine()).toEqual([undefined]);
   });
 
+  it('a device that the host had meanwhile and that stops answering is quarantined, and written nothing from before', async () => {
+    await guest.stop();
+    await host.xen.toolstack.destroy(guest.domain);
+    await until('it is given back', () => host.running.engine.ledger().assigned === 0);
+    host.kill();
+    host.xen.pci.takeFor(nic, 'e1000e');
+    host.xen.pci.takeFor(nic, undefined);
+    const { resets } = model().counters;
+    host.called = (call) => {
+      if (call === 'pci.holdingOf') model().isSilent = true;
+    };
+    await host.start();
+    expect(host.running.engine.stub.devices.map(({ quarantine }) => quarantine)).toEqual([
+      expect.stringContaining('does not answer'),
+    ]);
+    expect(model().counters.resets).toBe(resets);
+    host.called = () => undefined;
+    model().isSilent = false;
+  });
+
   it('an address that the slot mapper would give otherwise: the guest is told to close, its device is clean', async () => {
     await host.restart({ config: { slots: 'passthrough' } });
     await until('it closes', async () => ['5', '6'].includes((await stateOf(guest.domain)) ?? ''));
